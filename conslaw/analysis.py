@@ -1,0 +1,220 @@
+"""The two questions: how many conservation laws (:func:`count`), and what are they (:func:`analyze`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from conslaw import display
+from conslaw.ansatz import Degree, PolynomialLaws, polynomial_laws
+from conslaw.flows import Flow
+from conslaw.lie import LieRanks, Point, check_seed, lie_ranks
+
+if TYPE_CHECKING:
+    import sympy
+
+SECOND_RUN = 2**32  # added to the seed for the independent second run
+
+
+@dataclass(frozen=True, eq=False)
+class Count:
+    """How many independent conservation laws a flow has; the attributes carry the names of the JSON object.
+
+    Attributes
+    ----------
+    model, flow : names
+    widths, bias : how a named family was called, else None
+    parameters, state_dimension : number of scalar parameters and of state coordinates (n)
+    lie_ranks : ranks of the Lie algebra's trace with brackets of up to 1, 2, ... fields; **proved** lower bounds
+    laws_at_most : n minus the last rank; **proved** upper bound on the number of independent laws
+    generic : True for a random point; False if ``point`` was given, for which alone the answer then holds
+    error_probability : bound on the *probability* that there are fewer laws than ``laws_at_most`` (None at a given point)
+    primes, seed : what reproduces the run
+    seconds : wall-clock seconds, ``lie``, ``ansatz`` and ``total``
+    """
+
+    model: str
+    widths: tuple[int, ...] | None
+    bias: bool | None
+    flow: str
+    parameters: int
+    state_dimension: int
+    lie_ranks: tuple[int, ...]
+    laws_at_most: int
+    generic: bool
+    error_probability: float | None
+    primes: tuple[int, ...]
+    seed: int
+    seconds: Mapping[str, float] = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary of the attributes."""
+        names = Count.__dataclass_fields__
+        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+
+    def __repr__(self) -> str:
+        return display.text(self)
+
+    def _repr_html_(self) -> str:
+        return display.html(self)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Analysis(Count):
+    """A count together with the explicit polynomial laws (see :class:`Count` for the inherited attributes).
+
+    Attributes
+    ----------
+    degree : the degree of the ansatz
+    laws_found : rank of the gradients of ``laws``; **proved** lower bound on the number of independent laws
+    complete : True iff ``laws_found == laws_at_most``: both bounds meet, so the number of laws is **proved**
+    laws : the laws as SymPy expressions in the model's own names
+    polynomial_laws : the same with exact coefficients as arrays, and as text or LaTeX
+    """
+
+    degree: Degree
+    laws_found: int
+    complete: bool
+    polynomial_laws: PolynomialLaws
+
+    @cached_property
+    def laws(self) -> tuple[sympy.Expr, ...]:
+        """The laws as SymPy expressions, in order of degree."""
+        return tuple(self.polynomial_laws.expressions())
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary of the attributes; the laws are strings that SymPy parses back."""
+        degree = self.degree if isinstance(self.degree, int) else {str(k): v for k, v in self.degree.items()}
+        found = {"degree": degree, "laws_found": self.laws_found, "complete": self.complete, "laws": self.polynomial_laws.strings()}
+        known = super().to_json()
+        seconds = known.pop("seconds")
+        return {**known, **found, "seconds": seconds}
+
+
+def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point | None = None) -> Count:
+    """Count the independent conservation laws of a flow, without finding them.
+
+    The bound ``laws_at_most`` is proved.  That it is attained is probable: two runs with different primes and points agree, and
+    ``error_probability`` bounds the chance that both missed something (one run only if ``prime`` or ``point`` is given).
+
+    Parameters
+    ----------
+    flow : Flow
+    seed : int
+        The same seed gives the same run.
+    prime : int, optional
+        A prime between 2**20 and 2**31 to compute with; random ones by default.
+    point : mapping from state array to integers or fractions, optional
+        Count at this point instead of a generic one; the answer holds there only.
+
+    Returns
+    -------
+    Count
+
+    Raises
+    ------
+    ConslawError
+        For an unusable prime, seed or point.
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> conslaw.count(conslaw.gradient_flow(conslaw.relu([3, 5, 2]))).laws_at_most
+    5
+
+    References
+    ----------
+    [MGP23] arXiv 2307.00144, Theorem 3.3.
+    """
+    start = time.perf_counter()
+    runs = [lie_ranks(flow, seed=seed, prime=prime, point=point)]
+    if prime is None and point is None:
+        runs.append(lie_ranks(flow, seed=seed + SECOND_RUN))
+    spent = time.perf_counter() - start
+    return Count(**_counted(flow, runs, seed), seconds={"lie": spent, "ansatz": 0.0, "total": spent})
+
+
+def analyze(flow: Flow, *, degree: Degree = 2, homogeneous: bool = False, seed: int = 0, max_unknowns: int = 10_000_000) -> Analysis:
+    """Count the conservation laws of a flow, find the polynomial ones, and say whether the list is complete.
+
+    Parameters
+    ----------
+    flow : Flow
+    degree : int, or mapping from groups of state arrays to integers
+        Up to which degree to look for polynomial laws; see :func:`polynomial_laws`.
+    homogeneous : bool
+        Look at monomials of exactly that degree only.
+    seed : int
+        The same seed gives the same run.
+    max_unknowns : int
+        Refuse a larger ansatz.
+
+    Returns
+    -------
+    Analysis
+        ``complete`` means proved: at most as many laws by the Lie ranks as were found with independent gradients.  If the
+        bounds do not meet, both are reported, and the upper one was confirmed with a second prime and point.
+
+    Raises
+    ------
+    ConslawError
+        For a bad degree or seed, or an ansatz that is too large.
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([1, 2, 1])))
+    >>> analysis.laws_found, analysis.laws_at_most, analysis.complete
+    (3, 3, True)
+    >>> analysis.laws[0]
+    W1[0, 0]**2 - W2[0, 0]**2
+
+    References
+    ----------
+    [MGP23] arXiv 2307.00144, Sections 2.3 and 3.3.
+    """
+    start = time.perf_counter()
+    laws = polynomial_laws(flow, degree=degree, homogeneous=homogeneous, seed=seed, max_unknowns=max_unknowns)
+    ansatz = time.perf_counter() - start
+    runs = [lie_ranks(flow, seed=seed)]
+    if laws.independent < runs[0].laws_at_most:
+        runs.append(lie_ranks(flow, seed=seed + SECOND_RUN))
+    total = time.perf_counter() - start
+    counted = _counted(flow, runs, seed)
+    return Analysis(
+        **counted,
+        degree=degree,
+        laws_found=laws.independent,
+        complete=laws.independent == counted["laws_at_most"],
+        polynomial_laws=laws,
+        seconds={"lie": total - ansatz, "ansatz": ansatz, "total": total},
+    )
+
+
+def _counted(flow: Flow, runs: Sequence[LieRanks], seed: int) -> dict[str, Any]:
+    """What both results say; of several runs the one that found most, for each rank is a true lower bound."""
+    best = max(runs, key=lambda run: run.ranks[-1])
+    errors = [run.error_probability for run in runs]
+    error = None
+    if None not in errors:
+        error = 1.0
+        for e in errors:  # independent runs fail together only if each does
+            error *= e  # type: ignore[operator]
+    arguments = flow.model.arguments
+    return {
+        "model": flow.model.name,
+        "widths": tuple(arguments["widths"]) if "widths" in arguments else None,
+        "bias": arguments.get("bias"),
+        "flow": flow.name,
+        "parameters": flow.model.size,
+        "state_dimension": flow.dimension,
+        "lie_ranks": best.ranks,
+        "laws_at_most": best.laws_at_most,
+        "generic": best.generic,
+        "error_probability": error,
+        "primes": tuple(run.prime for run in runs),
+        "seed": check_seed(seed),
+    }

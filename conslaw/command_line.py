@@ -1,0 +1,160 @@
+"""The command ``conslaw``: count, find and prove conservation laws from a shell."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from conslaw import __version__
+from conslaw.errors import ConslawError
+
+if TYPE_CHECKING:
+    from conslaw.flows import Flow
+    from conslaw.models import Model
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, not the usage."""
+        raise ConslawError(f"{message} (see '{self.prog} --help')")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status: 0, 2 for bad input, 130 when interrupted."""
+    try:
+        options = _parser().parse_args(arguments)
+        _show_progress(options)
+        options.run(options)
+    except ConslawError as error:
+        print(f"conslaw: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("conslaw: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader (head, less) has had enough
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="conslaw", description="What does training this network conserve?  Exact, proved conservation laws of gradient flows.")
+    parser.add_argument("--version", action="version", version=f"conslaw {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("model", help="a family ('conslaw models' lists them) or FILE.py:NAME for a model of your own")
+    common.add_argument("widths", nargs="?", help="widths from the input to the output, such as 3-2-4")
+    common.add_argument("--bias", action="store_true", help="with a bias vector in each layer")
+    common.add_argument("--seed", type=int, default=0, help="draws primes, points and samples (default 0)")
+    common.add_argument("--json", action="store_true", help="print one JSON object")
+
+    analyze = commands.add_parser("analyze", parents=[common], help="count the laws, find the polynomial ones, say whether the list is complete")
+    analyze.add_argument("--degree", type=int, default=2, help="largest degree of the laws looked for (default 2)")
+    analyze.add_argument("--homogeneous", action="store_true", help="laws of exactly that degree only")
+    analyze.set_defaults(run=_analyze)
+    count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
+    count.set_defaults(run=_count)
+    models = commands.add_parser("models", help="list the families of models")
+    models.set_defaults(run=_models)
+    return parser
+
+
+def _show_progress(options: argparse.Namespace) -> None:
+    """In a terminal, a line on the standard error that says how far a long run is."""
+    import logging
+
+    if sys.stderr.isatty() and not getattr(options, "json", False):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.terminator = "\r"
+        handler.setFormatter(logging.Formatter("\033[K%(message)s"))
+        logging.getLogger("conslaw").addHandler(handler)
+        logging.getLogger("conslaw").setLevel(logging.INFO)
+
+
+def _print(result: object, options: argparse.Namespace) -> None:
+    import json
+
+    if sys.stderr.isatty() and not options.json:
+        print("\033[K", end="", file=sys.stderr, flush=True)
+    print(json.dumps(result.to_json()) if options.json else result)  # type: ignore[attr-defined]
+
+
+def _analyze(options: argparse.Namespace) -> None:
+    from conslaw.analysis import analyze
+
+    _print(analyze(_flow(options), degree=options.degree, homogeneous=options.homogeneous, seed=options.seed), options)
+
+
+def _count(options: argparse.Namespace) -> None:
+    from conslaw.analysis import count
+
+    _print(count(_flow(options), seed=options.seed), options)
+
+
+def _models(options: argparse.Namespace) -> None:
+    from inspect import signature
+
+    from conslaw.networks import FAMILIES
+
+    for name, family in FAMILIES.items():
+        arguments = " ".join("[--bias]" if argument == "bias" else "WIDTHS" for argument in signature(family).parameters)
+        print(f"{name:8} {arguments:16} {(family.__doc__ or '').splitlines()[0]}")
+    print(f"{'FILE.py:NAME':25} A model of your own, made with conslaw.model (or a flow, or a function that returns either).")
+
+
+def _flow(options: argparse.Namespace) -> Flow:
+    from conslaw.flows import Flow, gradient_flow
+
+    made = _from_file(options) if ":" in options.model or options.model.endswith(".py") else _from_family(options)
+    return made if isinstance(made, Flow) else gradient_flow(made)
+
+
+def _from_family(options: argparse.Namespace) -> Model:
+    from conslaw.networks import FAMILIES
+
+    if options.model not in FAMILIES:
+        raise ConslawError(f"model {options.model!r}: not a family; the families are {', '.join(FAMILIES)}, or give FILE.py:NAME for your own")
+    if options.widths is None:
+        raise ConslawError(f"model {options.model!r} needs widths from the input to the output, such as: {options.model} 3-2-4")
+    try:
+        widths = [int(n) for n in options.widths.split("-")]
+    except ValueError:
+        raise ConslawError(f"widths {options.widths!r}: give positive integers joined by '-', such as 3-2-4") from None
+    return FAMILIES[options.model](widths, bias=options.bias)
+
+
+def _from_file(options: argparse.Namespace) -> Model | Flow:
+    import importlib.util
+    from pathlib import Path
+
+    from conslaw.flows import Flow
+    from conslaw.models import Model
+
+    file, _, name = options.model.rpartition(":")
+    if not file or not name:
+        raise ConslawError(f"model {options.model!r}: name the model in the file, such as {file or name}:model")
+    if options.widths is not None or options.bias:
+        raise ConslawError(f"model {options.model!r}: widths and --bias are for the families; put them into the file")
+    path = Path(file)
+    spec = importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
+    if spec is None or spec.loader is None:
+        raise ConslawError(f"model {options.model!r}: there is no Python file {file}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        made = getattr(module, name, None)
+        if callable(made):
+            made = made()
+    except ConslawError:
+        raise
+    except Exception as error:
+        raise ConslawError(f"model {options.model!r}: {file} raised {type(error).__name__}: {error}") from error
+    if not isinstance(made, Model | Flow):
+        others = [n for n, value in vars(module).items() if isinstance(value, Model | Flow)]
+        raise ConslawError(f"model {options.model!r}: {file} has no model named {name!r}; it has {', '.join(others) or 'none'}")
+    return made

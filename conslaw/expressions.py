@@ -1,0 +1,516 @@
+"""Array expressions: what a potential becomes when it is called once on symbolic arrays.
+
+The user's array code runs a single time, on :class:`Expression` objects that record it as a graph of five primitives: sum,
+product with contraction, sum over axes, and the two index maps that are adjoint to one another (take, put).  Each is linear in
+each of its arguments, so reverse mode turns a graph into another graph (:func:`gradient`), and :func:`evaluate` runs either over
+any number system: an object with the seven methods of :class:`NumberSystem`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from math import prod
+from numbers import Integral, Rational
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from conslaw.errors import ConslawError
+
+Shape = tuple[int, ...]
+Indices = npt.NDArray[np.intp]
+Constants = npt.NDArray[Any]
+T = TypeVar("T")
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"  # Z is kept for the batch axis of jets
+SUPPORTED = "+ - * / (by a number) ** (by an integer >= 0) @ .T [...] .sum() .reshape(), numpy.einsum"
+
+
+class NumberSystem(Protocol[T]):
+    """Arrays of numbers of some kind, over which an expression can be evaluated."""
+
+    def constant(self, values: Constants) -> T:
+        """An array of exact rational constants."""
+
+    def add(self, x: T, y: T) -> T:
+        """The sum of two arrays of one shape."""
+
+    def product(self, x: T, y: T, a: str, b: str, out: str) -> T:
+        """``einsum(a, b -> out)``; each letter stands in at least two of ``a``, ``b``, ``out``."""
+
+    def sum(self, x: T, axes: tuple[int, ...]) -> T:
+        """The sum over some axes."""
+
+    def take(self, x: T, indices: Indices) -> T:
+        """The array of the shape of ``indices`` whose entries are those of ``x`` at these flat positions."""
+
+    def put(self, x: T, indices: Indices, shape: Shape) -> T:
+        """The adjoint of ``take``: an array of zeros of this shape, to which each entry of ``x`` is added at its flat position."""
+
+    def reshape(self, x: T, shape: Shape) -> T:
+        """The same entries in another shape."""
+
+
+class Expression:
+    """An array-valued polynomial expression in named input arrays (a node of the graph; immutable).
+
+    Operators: ``+ - * / ** @ .T [...] .sum() .reshape()`` with NumPy's meaning and broadcasting, and ``numpy.einsum``.
+    """
+
+    __slots__ = ("args", "attribute", "operation", "shape")
+
+    def __init__(self, operation: str, args: tuple[Expression, ...], attribute: Any, shape: Shape) -> None:
+        self.operation, self.args, self.attribute, self.shape = operation, args, attribute, shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return prod(self.shape)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ConslawError("len() of a scalar: this array has shape ()")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<{self.operation} {self.attribute if self.operation == 'input' else ''}of shape {self.shape}>"
+
+    def __bool__(self) -> bool:
+        raise ConslawError("the potential branches on the value of an array: it must be the same polynomial for every value")
+
+    def __float__(self) -> float:
+        raise ConslawError(f"the potential turns an array into a float, so it is not a polynomial expression. Supported: {SUPPORTED}")
+
+    # arithmetic
+
+    def __add__(self, other: object) -> Expression:
+        x, y = _broadcast(self, as_expression(other), "+")
+        return Expression("add", (x, y), None, x.shape)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Expression:
+        return self * -1
+
+    def __pos__(self) -> Expression:
+        return self
+
+    def __sub__(self, other: object) -> Expression:
+        return self + -as_expression(other)
+
+    def __rsub__(self, other: object) -> Expression:
+        return as_expression(other) + -self
+
+    def __mul__(self, other: object) -> Expression:
+        y = as_expression(other)
+        shape = _broadcast_shape(self.shape, y.shape, "*")
+        letters = LETTERS[: len(shape)]
+        # an axis of length 1 carries no letter: that is what broadcasting means in a contraction
+        a, b = ("".join(c for c, n in zip(letters[len(shape) - z.ndim :], z.shape, strict=True) if n != 1) for z in (self, y))
+        x, y = (_reshape(z, tuple(n for n in z.shape if n != 1)) for z in (self, y))
+        return _reshape(_contract(x, y, a, b, "".join(c for c in letters if c in a or c in b)), shape)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: object) -> Expression:
+        y = as_expression(other)
+        if y.operation != "constant":
+            raise ConslawError(f"division by {y!r}: a polynomial can be divided by nonzero numbers only")
+        if any(v == 0 for v in y.attribute.ravel()):
+            raise ConslawError(f"division by zero: {other!r}")
+        reciprocal = np.empty(y.shape, dtype=object)
+        reciprocal.reshape(-1)[:] = [Fraction(1) / v for v in y.attribute.ravel()]
+        return self * reciprocal
+
+    def __rtruediv__(self, other: object) -> Expression:
+        raise ConslawError(f"division by {self!r}: a polynomial can be divided by nonzero numbers only")
+
+    def __pow__(self, exponent: object) -> Expression:
+        if isinstance(exponent, bool) or not isinstance(exponent, Integral) or exponent < 0:
+            raise ConslawError(f"exponent {exponent!r}: a polynomial is raised to integer powers >= 0 only")
+        if exponent == 0:
+            return _constant(np.ones(self.shape, dtype=np.int64))
+        half = self ** (int(exponent) // 2) if exponent > 1 else None
+        square = None if half is None else half * half
+        return self if square is None else square * self if exponent % 2 else square
+
+    def __matmul__(self, other: object) -> Expression:
+        return _matmul(self, as_expression(other))
+
+    def __rmatmul__(self, other: object) -> Expression:
+        return _matmul(as_expression(other), self)
+
+    # rearrangement
+
+    @property
+    def T(self) -> Expression:
+        """The transpose (axes reversed)."""
+        return self.transpose()
+
+    def transpose(self, *axes: int) -> Expression:
+        """The axes in another order (reversed by default)."""
+        positions = np.arange(self.size).reshape(self.shape)
+        order = axes[0] if len(axes) == 1 and isinstance(axes[0], Sequence) else axes or None
+        return _take(self, _numpy(lambda: positions.transpose(order), f"transpose{axes} of {self!r}"))
+
+    def __getitem__(self, key: object) -> Expression:
+        positions = np.arange(self.size).reshape(self.shape)
+        return _take(self, np.asarray(_numpy(lambda: positions[key], f"[{key}] of {self!r}")))  # type: ignore[index]
+
+    def __iter__(self) -> Iterable[Expression]:  # type: ignore[misc]
+        return (self[i] for i in range(len(self)))
+
+    def reshape(self, *shape: int | Shape) -> Expression:
+        """The same entries, in C order, in another shape (one -1 allowed)."""
+        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
+        positions = np.arange(self.size)
+        return _reshape(self, _numpy(lambda: positions.reshape(wanted), f"reshape{shape} of {self!r}").shape)
+
+    def sum(self, axis: int | Shape | None = None) -> Expression:
+        """The sum over one axis, several, or all."""
+        axes = tuple(range(self.ndim)) if axis is None else (axis,) if isinstance(axis, Integral) else tuple(axis)
+        if any(not -self.ndim <= i < self.ndim for i in axes):
+            raise ConslawError(f"sum over axis {axis} of {self!r}: no such axis")
+        return _sum(self, tuple(sorted({i % self.ndim for i in axes})))
+
+    # NumPy functions called on an expression
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: object, **kwargs: object) -> Expression:
+        operation = _UFUNCS.get(ufunc.__name__)
+        if operation is None or method != "__call__" or kwargs:
+            name = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+            raise ConslawError(f"the potential calls {name}, which is not supported (not a polynomial operation). Supported: {SUPPORTED}")
+        return operation(*[x if i and ufunc.__name__ in ("power", "float_power") else as_expression(x) for i, x in enumerate(inputs)])
+
+    def __array_function__(self, function: Any, types: object, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Expression:
+        name = function.__name__
+        if name == "einsum" and set(kwargs) <= {"optimize"}:
+            return einsum(*args)
+        if name in ("sum", "transpose", "reshape"):
+            return getattr(as_expression(args[0]), name)(*args[1:], **kwargs)  # type: ignore[no-any-return]
+        if name == "dot" and not kwargs:
+            return as_expression(args[0]) @ args[1]
+        raise ConslawError(f"the potential calls numpy.{name}, which is not supported. Supported: {SUPPORTED}")
+
+
+_UFUNCS: dict[str, Callable[..., Expression]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "negative": operator.neg,
+    "positive": operator.pos,
+    "matmul": operator.matmul,
+    "power": operator.pow,
+    "float_power": operator.pow,
+    "square": lambda x: x * x,
+}
+
+
+# building expressions
+
+
+def input_array(name: str, shape: Shape) -> Expression:
+    """A free input array."""
+    return Expression("input", (), name, shape)
+
+
+def as_expression(value: object) -> Expression:
+    """An expression, or the constant that a number or array of exact numbers stands for."""
+    if isinstance(value, Expression):
+        return value
+    array = value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
+    if array.dtype.kind in "iu":
+        return _constant(array.astype(object))
+    flat = [_exact(v) for v in array.ravel().tolist()]
+    exact = np.empty(array.shape, dtype=object)
+    exact.reshape(-1)[:] = flat
+    return _constant(exact)
+
+
+def _exact(value: object) -> int | Fraction:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Rational):
+        return Fraction(value.numerator, value.denominator)
+    if isinstance(value, float) and value == value and abs(value) != float("inf"):
+        exact = Fraction(value)
+        if exact.denominator <= 2**20:  # 0.5 means 1/2; 0.1 is not what it seems
+            return int(exact) if exact.denominator == 1 else exact
+        nearest = exact.limit_denominator(10**6)
+        raise ConslawError(f"the constant {value!r} is not exact: write fractions.Fraction({nearest.numerator}, {nearest.denominator})")
+    if type(value).__module__.startswith("sympy") and getattr(value, "is_Rational", False):
+        return Fraction(int(value.p), int(value.q))  # type: ignore[attr-defined]
+    raise ConslawError(f"{value!r} ({type(value).__name__}) in a potential: use the arrays given, integers and fractions. Supported: {SUPPORTED}")
+
+
+def _constant(values: Constants) -> Expression:
+    return Expression("constant", (), values, values.shape)
+
+
+ONE = _constant(np.array(1, dtype=object))
+
+
+def _ones(shape: Shape) -> Expression:
+    return _constant(np.ones(shape, dtype=np.int64).astype(object))
+
+
+def _numpy(call: Callable[[], npt.NDArray[np.intp]], what: str) -> npt.NDArray[np.intp]:
+    """NumPy decides what an index or a shape means; its complaint is passed on with the user's words before it."""
+    try:
+        return call()
+    except (IndexError, ValueError, TypeError) as error:
+        raise ConslawError(f"{what}: {error}") from None
+
+
+def _broadcast_shape(x: Shape, y: Shape, sign: str) -> Shape:
+    try:
+        return np.broadcast_shapes(x, y)
+    except ValueError:
+        raise ConslawError(f"shapes {x} and {y} do not match in {sign}") from None
+
+
+def _broadcast(x: Expression, y: Expression, sign: str) -> tuple[Expression, Expression]:
+    shape = _broadcast_shape(x.shape, y.shape, sign)
+    ones = _ones(shape)
+    return (x if x.shape == shape else ones * x), (y if y.shape == shape else ones * y)
+
+
+def _reshape(x: Expression, shape: Shape) -> Expression:
+    return x if shape == x.shape else Expression("reshape", (x,), None, shape)
+
+
+def _take(x: Expression, indices: Indices) -> Expression:
+    if indices.size == x.size and (indices.ravel() == np.arange(x.size)).all():
+        return _reshape(x, indices.shape)
+    return Expression("take", (x,), indices, indices.shape)
+
+
+def _put(x: Expression, indices: Indices, shape: Shape) -> Expression:
+    return Expression("put", (x,), indices, shape)
+
+
+def _sum(x: Expression, axes: tuple[int, ...]) -> Expression:
+    if not axes:
+        return x
+    return Expression("sum", (x,), axes, tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+def _contract(x: Expression, y: Expression, a: str, b: str, out: str) -> Expression:
+    """``einsum(a, b -> out)`` for operands without repeated letters; sums over a letter of one operand alone are done first."""
+    if x is ONE and b == out:  # where reverse mode starts
+        return y
+    x = _sum(x, tuple(i for i, letter in enumerate(a) if letter not in b + out))
+    y = _sum(y, tuple(i for i, letter in enumerate(b) if letter not in a + out))
+    a, b = ("".join(letter for letter in one if letter in other + out) for one, other in ((a, b), (b, a)))
+    sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
+    return Expression("product", (x, y), (a, b, out), tuple(sizes[letter] for letter in out))
+
+
+def _matmul(x: Expression, y: Expression) -> Expression:
+    if not x.shape or not y.shape or x.shape[-1] != y.shape[max(y.ndim - 2, 0)]:
+        raise ConslawError(f"shapes {x.shape} and {y.shape} do not match in @")
+    batch = _broadcast_shape(x.shape[:-2], y.shape[:-2], "@")
+    letters, i, j, k = LETTERS[: len(batch)], "W", "X", "Y"
+    x, y = (_reshape_batch(z, batch) for z in (x, y))
+    a = (letters + i if x.ndim > 1 else "") + k
+    b = (letters if y.ndim > 1 else "") + k + (j if y.ndim > 1 else "")
+    return _contract(x, y, a, b, "".join(c for c in letters + i + j if c in a or c in b))
+
+
+def _reshape_batch(x: Expression, batch: Shape) -> Expression:
+    return x if x.ndim < 2 or x.shape[:-2] == batch else x * _ones(batch + (1, 1))
+
+
+def einsum(subscripts: object, *operands: object) -> Expression:
+    """``numpy.einsum`` with a subscript string (no ellipsis)."""
+    arrays = [as_expression(x) for x in operands]
+    if not isinstance(subscripts, str) or "." in subscripts:
+        raise ConslawError(f"einsum({subscripts!r}, ...): give the subscripts as a string without an ellipsis, such as 'ij,jk->ik'")
+    left, arrow, out = subscripts.replace(" ", "").partition("->")
+    names = left.split(",")
+    sizes: dict[str, int] = {}
+    fits = len(names) == len(arrays) and all(len(a) == x.ndim for a, x in zip(names, arrays, strict=True)) and left.replace(",", "").isalpha()
+    if fits:
+        pairs = [(c, n) for a, x in zip(names, arrays, strict=True) for c, n in zip(a, x.shape, strict=True)]
+        sizes = dict(pairs)
+        fits = all(sizes[c] == n for c, n in pairs) and set(out) <= set(sizes) and len(set(out)) == len(out) and "Z" not in sizes
+    if not fits:
+        raise ConslawError(f"einsum({subscripts!r}): does not match operands of shapes {[x.shape for x in arrays]}")
+    if not arrow:
+        out = "".join(sorted(c for c in sizes if left.count(c) == 1))
+    terms = [_diagonal(x, a) for x, a in zip(arrays, names, strict=True)]
+    x, a = terms[0]
+    for number, (y, b) in enumerate(terms[1:], start=1):
+        later = out + "".join(c for _, c in terms[number + 1 :])
+        kept = "".join(c for c in dict.fromkeys(a + b) if c in later) if number + 1 < len(terms) else out
+        x, a = _contract(x, y, a, b, kept), kept
+    if len(terms) == 1:
+        x = _sum(x, tuple(i for i, c in enumerate(a) if c not in out))
+        a = "".join(c for c in a if c in out)
+        x = x.transpose(*[a.index(c) for c in out]) if out else x
+    return x
+
+
+def _diagonal(x: Expression, letters: str) -> tuple[Expression, str]:
+    """Replace repeated letters of an operand (``ii``) by the diagonal."""
+    kept = "".join(dict.fromkeys(letters))
+    if kept == letters:
+        return x, letters
+    sizes = [x.shape[letters.index(c)] for c in kept]
+    grid = np.indices(sizes)
+    position = np.ravel_multi_index([grid[kept.index(c)] for c in letters], x.shape)
+    return _take(x, np.asarray(position)), kept
+
+
+# walking the graph
+
+
+def topological_order(outputs: Iterable[Expression]) -> list[Expression]:
+    """All nodes that the outputs depend on, each after its arguments."""
+    order: list[Expression] = []
+    seen: set[int] = set()
+    stack = [(node, False) for node in outputs]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((argument, False) for argument in node.args)
+    return order
+
+
+def gradient(output: Expression, inputs: Sequence[Expression]) -> list[Expression]:
+    """Reverse mode: the gradient of a scalar expression with respect to some of its nodes, as expressions of their shapes."""
+    order = topological_order([output])
+    wanted = {id(x) for x in inputs}
+    active = set(wanted)
+    for node in order:
+        if any(id(x) in active for x in node.args):
+            active.add(id(node))
+    adjoints: dict[int, Expression] = {id(output): ONE}
+    for node in reversed(order):
+        adjoint = adjoints.get(id(node))
+        if adjoint is None:
+            continue
+        for position, argument in enumerate(node.args):
+            if id(argument) in active:
+                piece = _pull_back(node, position, adjoint)
+                known = adjoints.get(id(argument))
+                adjoints[id(argument)] = piece if known is None else Expression("add", (known, piece), None, piece.shape)
+    return [adjoints[id(x)] if id(x) in adjoints else as_expression(np.zeros(x.shape, dtype=np.int64)) for x in inputs]
+
+
+def _pull_back(node: Expression, position: int, adjoint: Expression) -> Expression:
+    """The adjoint of the argument at ``position``, from the adjoint of the node."""
+    argument = node.args[position]
+    if node.operation == "add":
+        return adjoint
+    if node.operation == "reshape":
+        return _reshape(adjoint, argument.shape)
+    if node.operation == "take":
+        return _put(adjoint, node.attribute, argument.shape)
+    if node.operation == "put":
+        return _take(adjoint, node.attribute)
+    if node.operation == "sum":
+        letters = LETTERS[: argument.ndim]
+        summed = "".join(letters[i] for i in node.attribute)
+        kept = "".join(c for c in letters if c not in summed)
+        return _contract(adjoint, _ones(tuple(argument.shape[i] for i in node.attribute)), kept, summed, letters)
+    assert node.operation == "product"
+    a, b, out = node.attribute
+    own, other = (a, b) if position == 0 else (b, a)
+    return _contract(adjoint, node.args[1 - position], out, other, own)
+
+
+def evaluate(outputs: Sequence[Expression], inputs: Mapping[str, T], numbers: NumberSystem[T]) -> list[T]:
+    """The values of some expressions over a number system, from the values of the input arrays."""
+    order = topological_order(outputs)
+    uses: dict[int, int] = dict.fromkeys((id(node) for node in order), 0)
+    for node in [*outputs, *(x for node in order for x in node.args)]:
+        uses[id(node)] += 1
+    values: dict[int, T] = {}
+    for node in order:
+        arguments = [values[id(x)] for x in node.args]
+        values[id(node)] = _apply(node, arguments, inputs, numbers)
+        for x in node.args:  # let go of what no later node needs: peak memory is the widest layer, not the whole pass
+            uses[id(x)] -= 1
+            if uses[id(x)] == 0:
+                values.pop(id(x), None)
+    return [values[id(node)] for node in outputs]
+
+
+def _apply(node: Expression, arguments: list[T], inputs: Mapping[str, T], numbers: NumberSystem[T]) -> T:
+    match node.operation:
+        case "input":
+            return inputs[node.attribute]
+        case "constant":
+            return numbers.constant(node.attribute)
+        case "add":
+            return numbers.add(*arguments)
+        case "product":
+            return numbers.product(*arguments, *node.attribute)
+        case "sum":
+            return numbers.sum(arguments[0], node.attribute)
+        case "take":
+            return numbers.take(arguments[0], node.attribute)
+        case "put":
+            return numbers.put(arguments[0], node.attribute, node.shape)
+        case _:
+            return numbers.reshape(arguments[0], node.shape)
+
+
+@dataclass(frozen=True)
+class NumPyNumbers(Generic[T]):
+    """Plain NumPy arrays of one dtype: float64, or object arrays of any exact or high-precision number.
+
+    ``convert`` makes a number of the wanted kind from an exact constant (int or Fraction); ``float`` by default.
+    """
+
+    convert: Callable[[Any], Any] = float
+
+    def constant(self, values: Constants) -> npt.NDArray[Any]:  # noqa: D102
+        if self.convert is float:
+            return values.astype(np.float64)
+        exact = np.empty(values.shape, dtype=object)
+        exact.reshape(-1)[:] = [self.convert(v) for v in values.ravel().tolist()]
+        return exact
+
+    def add(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[Any]:  # noqa: D102
+        return np.asarray(x + y)
+
+    def product(self, x: npt.NDArray[Any], y: npt.NDArray[Any], a: str, b: str, out: str) -> npt.NDArray[Any]:  # noqa: D102
+        return np.asarray(np.einsum(f"{a},{b}->{out}", x, y))
+
+    def sum(self, x: npt.NDArray[Any], axes: tuple[int, ...]) -> npt.NDArray[Any]:  # noqa: D102
+        return np.asarray(x.sum(axis=axes))
+
+    def take(self, x: npt.NDArray[Any], indices: Indices) -> npt.NDArray[Any]:  # noqa: D102
+        return x.reshape(-1)[indices]
+
+    def put(self, x: npt.NDArray[Any], indices: Indices, shape: Shape) -> npt.NDArray[Any]:  # noqa: D102
+        result = np.zeros(prod(shape), dtype=x.dtype)
+        np.add.at(result, indices.reshape(-1), x.reshape(-1))
+        return result.reshape(shape)
+
+    def reshape(self, x: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:  # noqa: D102
+        return x.reshape(shape)
+
+
+def dot(x: Sequence[Expression], y: Sequence[Expression]) -> Expression:
+    """The inner product of two lists of arrays of the same shapes."""
+    return reduce(operator.add, [(a * b).sum() for a, b in zip(x, y, strict=True)])

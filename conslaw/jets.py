@@ -1,0 +1,97 @@
+"""Multi-dual numbers over GF(p), in batches: the number system in which Lie brackets are evaluated.
+
+A jet is a polynomial in nilpotent directions e_0, e_1, ... (each e_i**2 = 0).  It is kept as a dictionary from a bit mask (the
+set of directions of a monomial) to its coefficient, an array of residues of shape (batch, *shape), where batch is 1 for what
+all samples share.  Absent masks are zero: data and a fixed point have the mask 0 only, and their zeros are never multiplied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from conslaw.expressions import Constants, Indices, Shape
+from conslaw.finite_field import Residues, contract, from_integers
+
+Jet: TypeAlias = Mapping[int, Residues]
+
+
+@dataclass(frozen=True)
+class Jets:
+    """The number system: arrays of multi-dual numbers over GF(``prime``)."""
+
+    prime: int
+
+    def constant(self, values: Constants) -> Jet:  # noqa: D102
+        return {0: from_integers(values, self.prime)[None]}
+
+    def add(self, x: Jet, y: Jet) -> Jet:  # noqa: D102
+        result = dict(x)
+        for mask, coefficient in y.items():
+            known = result.get(mask)
+            result[mask] = coefficient if known is None else (known + coefficient) % np.uint64(self.prime)
+        return result
+
+    def subtract(self, x: Jet, y: Jet) -> Jet:
+        """The difference of two arrays of jets."""
+        return self.add(x, {mask: (np.uint64(self.prime) - c) % np.uint64(self.prime) for mask, c in y.items()})
+
+    def product(self, x: Jet, y: Jet, a: str, b: str, out: str) -> Jet:  # noqa: D102
+        result: dict[int, Residues] = {}
+        for mask, left, right in _meeting(x, y):
+            piece = self._batched_product(left, right, a, b, out)
+            known = result.get(mask)
+            result[mask] = piece if known is None else (known + piece) % np.uint64(self.prime)
+        return result
+
+    def _batched_product(self, x: Residues, y: Residues, a: str, b: str, out: str) -> Residues:
+        """One contraction; an operand that all samples share takes no batch axis, so that they become one matrix product."""
+        left, right = ("" if z.shape[0] == 1 else "Z" for z in (x, y))
+        x, y = (z[0] if z.shape[0] == 1 else z for z in (x, y))
+        batch = left or right
+        result = contract(x, y, left + a, right + b, batch + out, self.prime)
+        return result if batch else result[None]
+
+    def sum(self, x: Jet, axes: tuple[int, ...]) -> Jet:  # noqa: D102
+        shifted = tuple(i + 1 for i in axes)
+        return {mask: c.sum(axis=shifted) % np.uint64(self.prime) for mask, c in x.items()}
+
+    def take(self, x: Jet, indices: Indices) -> Jet:  # noqa: D102
+        return {mask: c.reshape(len(c), -1)[:, indices] for mask, c in x.items()}
+
+    def put(self, x: Jet, indices: Indices, shape: Shape) -> Jet:  # noqa: D102
+        result = {}
+        for mask, c in x.items():
+            full = np.zeros((len(c), int(np.prod(shape))), dtype=np.uint64)
+            np.add.at(full, (slice(None), indices.reshape(-1)), c.reshape(len(c), -1))
+            result[mask] = full.reshape(len(c), *shape) % np.uint64(self.prime)
+        return result
+
+    def reshape(self, x: Jet, shape: Shape) -> Jet:  # noqa: D102
+        return {mask: c.reshape(len(c), *shape) for mask, c in x.items()}
+
+
+def _meeting(x: Jet, y: Jet) -> Iterator[tuple[int, Residues, Residues]]:
+    """The pairs of coefficients whose product does not vanish, with the mask of their product."""
+    for i, left in x.items():
+        for j, right in y.items():
+            if i & j == 0:
+                yield i | j, left, right
+
+
+def lift(x: Jet, direction: Jet, bit: int) -> Jet:
+    """x + e * direction, e being the nilpotent direction of ``bit``, new to both."""
+    return {**x, **{mask | bit: c for mask, c in direction.items()}}
+
+
+def part(x: Jet, bit: int) -> Jet:
+    """The coefficient of a nilpotent direction: the derivative along it."""
+    return {mask ^ bit: c for mask, c in x.items() if mask & bit}
+
+
+def without(x: Jet, bit: int) -> Jet:
+    """The jet with a nilpotent direction set to zero."""
+    return {mask: c for mask, c in x.items() if not mask & bit}

@@ -1,0 +1,266 @@
+"""Lie ranks: the dimension of the trace of the Lie algebra that a flow's vector fields generate.
+
+The right-nested bracket [X_1, [X_2, ... [X_{k-1}, X_k]]] of random elements of the span of the fields, evaluated at a point, is
+a random element of the trace at depth k.  It is evaluated by jets over GF(p), where [F, G](x) = dG(x) F(x) - dF(x) G(x) and a
+derivative along a vector is a nilpotent part; nothing is expanded.
+
+What is proved: the rank found mod p at any point is at most the rank at a generic point over Q, so there are *at most*
+``state dimension - rank`` independent conservation laws.  What is only probable: that no more rank was there to be found.  The
+three ways to miss it are bounded in :func:`error_probability`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import comb, log2, prod
+from typing import Any
+
+import numpy as np
+
+from conslaw.errors import ConslawError
+from conslaw.expressions import Constants, Indices, Shape, evaluate
+from conslaw.finite_field import PRIMES_DRAWN_FROM, Residues, RowSpace, check_prime, from_integers, random_prime
+from conslaw.flows import Flow
+from conslaw.jets import Jet, Jets, lift, part, without
+
+logger = logging.getLogger(__name__)
+
+SURPLUS = 4  # samples that add no rank before a depth counts as exhausted
+MEMORY = 2**28  # bytes of jets per batch of samples
+DEPTH_AT_POINT = 6  # brackets tried at a point of the user's, where an unchanged rank is no proof that it stays
+
+State = Mapping[str, Jet]
+Point = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LieRanks:
+    """The ranks of the trace, depth by depth.
+
+    Attributes
+    ----------
+    ranks : rank found with brackets of up to 1, 2, ... fields; a generic run ends with the depth that added nothing
+    state_dimension : n; ``n - ranks[-1]`` bounds the number of independent laws from above, with certainty
+    prime, seed : what the run was made with
+    generic : True at a random point; False at a point of the user's, for which alone the answer then holds
+    error_probability : bound on the probability that the true last rank is larger (None if the user chose prime or point)
+    """
+
+    ranks: tuple[int, ...]
+    state_dimension: int
+    prime: int
+    seed: int
+    generic: bool
+    error_probability: float | None
+
+    @property
+    def laws_at_most(self) -> int:
+        """State dimension minus the last rank."""
+        return self.state_dimension - self.ranks[-1]
+
+
+def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point | None = None) -> LieRanks:
+    """The ranks of the Lie algebra's trace at a random point mod a random prime, or at a given rational point.
+
+    Parameters
+    ----------
+    flow : Flow
+    seed : int
+        Draws the prime, the point and the samples; the same seed gives the same run.
+    prime : int, optional
+        A prime between 2**20 and 2**31; random between 2**30 and 2**31 by default.
+    point : mapping from state array to values (integers or fractions), optional
+        Where to take the rank.  There it may be smaller than generically, and may grow after standing still, so brackets of up
+        to 6 fields are tried; the bound is for laws whose gradients are independent at this point.
+
+    Returns
+    -------
+    LieRanks
+
+    Raises
+    ------
+    ConslawError
+        For an unusable prime, or a point that does not fit the state.
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> conslaw.lie_ranks(conslaw.gradient_flow(conslaw.linear([3, 2, 4]))).ranks
+    (11, 11)
+
+    References
+    ----------
+    [MGP23] arXiv 2307.00144, Theorem 3.3 and Section 3.3 (stopping); J. T. Schwartz, J. ACM 27 (1980), R. Zippel, EUROSAM 1979.
+    """
+    rng = np.random.default_rng(check_seed(seed))
+    p = random_prime(rng) if prime is None else check_prime(prime)
+    n = flow.dimension
+    state = random_point(flow, rng, p)
+    ranks = _ranks(flow, state, rng, p, limit=None, target=n)
+    if point is None:
+        error = error_probability(flow, ranks, p) if prime is None else None
+        return LieRanks(ranks, n, p, seed, True, error)
+    given = point_mod(flow, point, p)
+    ranks = _ranks(flow, given, rng, p, limit=DEPTH_AT_POINT, target=ranks[-1])
+    return LieRanks(ranks, n, p, seed, False, None)
+
+
+def check_seed(seed: int) -> int:
+    """Return the seed, or raise :class:`ConslawError`."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConslawError(f"seed={seed!r}: give an integer >= 0")
+    return int(seed)
+
+
+def random_point(flow: Flow, rng: np.random.Generator, p: int) -> State:
+    """A uniformly random point of the state space over GF(p)."""
+    return {name: {0: _random((1, *shape), rng, p)} for name, shape in flow.state.items()}
+
+
+def point_mod(flow: Flow, point: Point, p: int) -> State:
+    """A rational point of the user's, mod p."""
+    if set(point) != set(flow.state):
+        raise ConslawError(f"point has arrays {sorted(point)}; the state has {sorted(flow.state)}: give each of them a value")
+    result: dict[str, Jet] = {}
+    for name, shape in flow.state.items():
+        values = np.asarray(point[name])
+        values = values if values.dtype.kind in "iu" else np.asarray(point[name], dtype=object)
+        if values.shape != shape:
+            raise ConslawError(f"point: {name} has shape {values.shape}; the state has {shape}")
+        if values.dtype == object and not all(hasattr(v, "numerator") for v in values.ravel()):
+            raise ConslawError(f"point: {name}={point[name]!r} is not exact: give integers or fractions.Fraction values")
+        result[name] = {0: from_integers(values, p)[None]}
+    return result
+
+
+def _random(shape: Shape, rng: np.random.Generator, p: int) -> Residues:
+    return rng.integers(0, p, shape, dtype=np.uint64)
+
+
+def _ranks(flow: Flow, state: State, rng: np.random.Generator, p: int, *, limit: int | None, target: int) -> tuple[int, ...]:
+    """Ranks depth by depth, until one adds nothing (or up to ``limit`` depths) or the rank reaches ``target``."""
+    space, ranks = RowSpace.zero(flow.dimension, p), list[int]()
+    while True:
+        depth = len(ranks) + 1
+        before, batch, exhausted = space.rank, 32, False
+        while not exhausted and space.rank < target:
+            count = min(batch, target - space.rank + SURPLUS, max(SURPLUS + 1, MEMORY // (8 * flow.dimension * 2**depth)))
+            known = space.rank
+            space = space.extend(trace_samples(flow, state, depth, count, rng, p))
+            exhausted = space.rank - known <= count - SURPLUS
+            batch *= 2
+            logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
+        ranks.append(space.rank)
+        if space.rank >= target or depth == limit or (limit is None and space.rank == before):
+            return tuple(ranks)
+
+
+def trace_samples(flow: Flow, state: State, depth: int, count: int, rng: np.random.Generator, p: int) -> Residues:
+    """Random elements of the trace at a point: ``count`` right-nested brackets of ``depth`` random fields, one a row (count, n)."""
+    fields = [RandomField(flow, count, rng, p) for _ in range(depth)]
+    value = _nested_bracket(fields, state, Jets(p), 1)
+    rows = [np.broadcast_to(value[name][0], (count, *shape)).reshape(count, -1) if value[name] else
+            np.zeros((count, prod(shape)), dtype=np.uint64) for name, shape in flow.state.items()]  # fmt: skip
+    return np.concatenate(rows, axis=1)
+
+
+class RandomField:
+    """A batch of random elements of the span of a flow's vector fields."""
+
+    def __init__(self, flow: Flow, count: int, rng: np.random.Generator, p: int) -> None:
+        self.flow, self.jets = flow, Jets(p)
+        self.data: State = {name: {0: _random((count, *shape), rng, p)} for name, shape in flow.data.items()}
+        self.mixture: list[Jet] = [{0: _random((count,), rng, p)} for _ in flow.fields] if len(flow.fields) > 1 else []
+
+    def __call__(self, state: State) -> State:
+        """Its value at a state (a point, or a jet of points)."""
+        result: dict[str, Jet] = dict.fromkeys(self.flow.state, {})
+        for number, field in enumerate(self.flow.fields):
+            values = evaluate(list(field.values()), {**self.data, **state}, self.jets)
+            for name, value in zip(field, values, strict=True):
+                letters = "abcdefgh"[: len(self.flow.state[name])]
+                scaled = self.jets.product(self.mixture[number], value, "", letters, letters) if self.mixture else value
+                result[name] = self.jets.add(result[name], scaled)
+        return result
+
+
+def _nested_bracket(fields: Sequence[RandomField], state: State, jets: Jets, bit: int) -> State:
+    """[X_1, [X_2, ...]] at a state; ``bit`` is the first nilpotent direction not in use there."""
+    first = fields[0](state)
+    if len(fields) == 1:
+        return first
+    shifted = {name: lift(x, first[name], bit) for name, x in state.items()}
+    along_first = _nested_bracket(fields[1:], shifted, jets, bit << 1)
+    inner = {name: without(x, bit) for name, x in along_first.items()}
+    along_inner = fields[0]({name: lift(x, inner[name], bit) for name, x in state.items()})
+    return {name: jets.subtract(part(along_first[name], bit), part(along_inner[name], bit)) for name in state}
+
+
+# how sure a generic run is
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds for an array of polynomials: ``degree``, and ``height``, log2 of the largest sum of absolute coefficients."""
+
+    shape: Shape
+    degree: int
+    height: float
+
+
+class BoundsNumbers:
+    """The number system that bounds degrees and coefficients of an expression without expanding it."""
+
+    def constant(self, values: Constants) -> Bounds:  # noqa: D102
+        largest = max((max(abs(v.numerator), v.denominator) for v in values.ravel().tolist()), default=1)
+        return Bounds(values.shape, 0, log2(max(largest, 1)))
+
+    def add(self, x: Bounds, y: Bounds) -> Bounds:  # noqa: D102
+        return Bounds(x.shape, max(x.degree, y.degree), max(x.height, y.height) + 1)
+
+    def product(self, x: Bounds, y: Bounds, a: str, b: str, out: str) -> Bounds:  # noqa: D102
+        sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
+        added = prod(n for c, n in sizes.items() if c not in out)
+        return Bounds(tuple(sizes[c] for c in out), x.degree + y.degree, x.height + y.height + log2(added))
+
+    def sum(self, x: Bounds, axes: tuple[int, ...]) -> Bounds:  # noqa: D102
+        kept = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+        return Bounds(kept, x.degree, x.height + log2(prod(x.shape) / prod(kept)))
+
+    def take(self, x: Bounds, indices: Indices) -> Bounds:  # noqa: D102
+        return Bounds(indices.shape, x.degree, x.height)
+
+    def put(self, x: Bounds, indices: Indices, shape: Shape) -> Bounds:  # noqa: D102
+        most = int(np.bincount(indices.reshape(-1)).max(initial=1))
+        return Bounds(shape, x.degree, x.height + log2(most))
+
+    def reshape(self, x: Bounds, shape: Shape) -> Bounds:  # noqa: D102
+        return Bounds(shape, x.degree, x.height)
+
+
+def error_probability(flow: Flow, ranks: tuple[int, ...], p: int) -> float:
+    """Bound on the probability that the generic rank over Q is larger than the last rank found by a generic run.
+
+    Let r be the generic rank at the last depth K (at most n).  A run can fail in three ways.  (1) The prime divides every r-minor:
+    a nonzero coefficient of one is at most r! H^r, H bounding the coefficient sums of a bracket, and fewer than log2 of that / 30
+    of the primes between 2**30 and 2**31 divide it.  (2) The minor vanishes at the random point and samples: at most r deg / p, by
+    the lemma of Schwartz and Zippel.  (3) A depth was left too early: some ``SURPLUS`` samples fell into a proper subspace.
+    """
+    inputs = {name: Bounds(shape, 1, 0.0) for name, shape in {**flow.state, **flow.data}.items()}
+    values = [value for field in flow.fields for value in evaluate(list(field.values()), inputs, BoundsNumbers())]
+    mixed = len(flow.fields) > 1
+    degree = max(v.degree for v in values) + mixed
+    height = max(v.height for v in values) + (log2(len(flow.fields)) if mixed else 0)
+    depth, n = len(ranks), flow.dimension
+    bracket = [(degree, height)]
+    for _ in range(depth - 1):  # the coefficient sum of dG.F is at most deg G times the product of those of F and G
+        d, h = bracket[-1]
+        bracket.append((d + degree, h + height + log2(d + degree)))
+    d, h = bracket[-1]
+    unlucky_prime = n * (log2(n + 1) + h) / 30 / PRIMES_DRAWN_FROM
+    unlucky_point = n * d / p
+    left_early = depth * comb(n + SURPLUS, SURPLUS) * (d / p) ** SURPLUS
+    return min(1.0, unlucky_prime + unlucky_point + left_early)
+

@@ -1,0 +1,150 @@
+"""A model: a potential, polynomial in parameters and in free data, written once as array code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from conslaw.errors import ConslawError
+from conslaw.expressions import Expression, Shape, as_expression, input_array, topological_order
+
+
+class Arrays(Mapping[str, Any]):
+    """The named arrays that a potential receives: ``p.U`` or ``p["U"]``."""
+
+    def __init__(self, kind: str, arrays: Mapping[str, Any]) -> None:
+        self.__dict__.update(_kind=kind, _arrays=arrays)
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_arrays"][name]
+        except KeyError:
+            raise ConslawError(
+                f"the potential asks for {self._kind} {name!r}, which is not declared; declared: {', '.join(self) or 'none'}"
+            ) from None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dict__["_arrays"])
+
+    def __len__(self) -> int:
+        return len(self.__dict__["_arrays"])
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A parametrised family of functions, given by its potential f(parameters; data).
+
+    The gradients of f with respect to the parameters, over all values of the data, span W_phi of [MGP23]: the phi_i are the
+    coefficients of f as a polynomial in the data.
+
+    Attributes
+    ----------
+    name : str
+    parameters, data : mapping from array name to shape (a tuple of positive integers, ``()`` for a scalar)
+    potential : the scalar polynomial expression f
+    arguments : for a named family, how it was called (``{"widths": [3, 2, 4], "bias": False}``)
+    """
+
+    name: str
+    parameters: Mapping[str, Shape]
+    data: Mapping[str, Shape]
+    potential: Expression = field(repr=False)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Number of scalar parameters."""
+        return sum(prod(shape) for shape in self.parameters.values())
+
+
+def model(
+    potential: Callable[[Any, Any], object],
+    *,
+    parameters: Mapping[str, Shape],
+    data: Mapping[str, Shape] | None = None,
+    name: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> Model:
+    """Define a model by its potential.
+
+    Parameters
+    ----------
+    potential : callable ``(p, c) -> scalar``
+        Array code, called once.  ``p`` and ``c`` hold the parameter and data arrays by name (``p.U``, ``c.x``).  It may use
+        ``+ - * @ **`` with integer exponents, division by numbers, ``.T``, indexing, ``.sum()``, ``.reshape()`` and
+        ``numpy.einsum``, with NumPy's meaning, and integer or :class:`fractions.Fraction` constants.
+    parameters : mapping from names to shapes
+        ``{"U": (3, 2), "V": (4, 2), "scale": ()}``.
+    data : mapping from names to shapes, optional
+        Free data: inputs, gates, and a vector that picks a combination of the outputs.
+    name : str, optional
+        Shown in results; the potential's own name by default.
+    arguments : mapping, optional
+        What the model was made from, for the record (``widths``, ``bias``).
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ConslawError
+        If the potential is not a scalar polynomial of the declared arrays, or a shape is not one.
+
+    Examples
+    --------
+    Matrix factorisation, :math:`\\varphi = U V^T`; its gradient flow conserves :math:`U^T U - V^T V`:
+
+    >>> import conslaw
+    >>> factorisation = conslaw.model(
+    ...     lambda p, c: c.v @ p.U @ p.V.T @ c.x, parameters={"U": (3, 2), "V": (4, 2)}, data={"x": (4,), "v": (3,)}, name="UV^T"
+    ... )
+    >>> conslaw.count(conslaw.gradient_flow(factorisation)).laws_at_most
+    3
+
+    References
+    ----------
+    [MGP23] Marcotte, Gribonval, Peyre, *Abide by the Law and Follow the Flow*, NeurIPS 2023, arXiv 2307.00144, Section 2.
+    """
+    shapes = {"parameter": _shapes("parameters", parameters), "data": _shapes("data", data or {})}
+    both = sorted(set(shapes["parameter"]) & set(shapes["data"]))
+    if both:
+        raise ConslawError(f"the name {both[0]!r} stands in parameters and in data: give each array a name of its own")
+    if not shapes["parameter"]:
+        raise ConslawError("parameters={}: a model needs at least one parameter array")
+    arrays = {kind: {n: input_array(n, shape) for n, shape in named.items()} for kind, named in shapes.items()}
+    value = as_expression(potential(Arrays("parameter", arrays["parameter"]), Arrays("data", arrays["data"])))
+    if value.shape != ():
+        raise ConslawError(
+            f"the potential has shape {value.shape}; it must be a scalar: multiply by a free data vector, such as c.v @ (...)"
+        )
+    if not any(node.operation == "input" and node.attribute in shapes["parameter"] for node in topological_order([value])):
+        raise ConslawError("the potential uses none of the parameters: " + ", ".join(shapes["parameter"]))
+    called = name if name is not None else getattr(potential, "__name__", "model").replace("<lambda>", "model")
+    return Model(called, shapes["parameter"], shapes["data"], value, dict(arguments or {}))
+
+
+def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
+    result: dict[str, Shape] = {}
+    for name, shape in declared.items():
+        if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+            raise ConslawError(f"{kind}: {name!r} is not a usable array name; use an identifier, such as 'W1'")
+        if not isinstance(shape, tuple | list) or any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in shape):
+            raise ConslawError(f"{kind}: {name}={shape!r} is not a shape; use a tuple of positive integers, such as (3, 2), or () for a scalar")
+        result[name] = tuple(int(n) for n in shape)
+    return result
+
+
+def flatten(arrays: Mapping[str, Shape]) -> list[tuple[str, tuple[int, ...]]]:
+    """The scalar coordinates of some arrays in order: (array name, index) pairs."""
+    return [(name, tuple(map(int, index))) for name, shape in arrays.items() for index in np.ndindex(*shape)]
