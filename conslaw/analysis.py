@@ -6,12 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from conslaw import display
 from conslaw.ansatz import Degree, PolynomialLaws, polynomial_laws
 from conslaw.flows import Flow
-from conslaw.lie import LieRanks, Point, check_seed, lie_ranks
+from conslaw.lie import LieRanks, Point, lie_ranks
 
 if TYPE_CHECKING:
     import sympy
@@ -55,11 +56,24 @@ class Count:
         names = Count.__dataclass_fields__
         return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
 
+    def _summary(self) -> display.Summary:
+        widths = " " + "-".join(map(str, self.widths)) if self.widths else ""
+        where = "" if self.generic else " at the given point only"
+        rows = [
+            ("parameters", f"{self.parameters}"),
+            ("state dimension", f"{self.state_dimension}"),
+            ("Lie ranks", ", ".join(map(str, self.lie_ranks))),
+            ("laws at most", f"{self.laws_at_most}   proved{where}"),
+        ]
+        if self.error_probability is not None and self.laws_at_most:
+            rows.append(("laws exactly", f"{self.laws_at_most}   except with probability < {self.error_probability:.0e}"))
+        return display.Summary(f"{self.model}{widths}{' with bias' if self.bias else ''}, {self.flow} flow", rows)
+
     def __repr__(self) -> str:
-        return display.text(self)
+        return display.text(self._summary())
 
     def _repr_html_(self) -> str:
-        return display.html(self)
+        return display.html(self._summary())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,10 +99,32 @@ class Analysis(Count):
         """The laws as SymPy expressions, in order of degree."""
         return tuple(self.polynomial_laws.expressions())
 
+    def _summary(self) -> display.Summary:
+        counted = super()._summary()
+        found, most, up_to = self.laws_found, self.laws_at_most, f"up to degree {self.degree}"
+        rows = [row for row in counted.rows if row[0] != "laws exactly"]
+        rows.append(("laws found", f"{found}   proved independent"))
+        rows.append(("complete", "proved" if self.complete else "no: the bounds do not meet"))
+        remarks = []
+        if not self.complete:
+            remarks.append(
+                f"Proved: {found} to {most} independent laws.  Probable: exactly {most} "
+                f"(except with probability < {self.error_probability:.0e});\n"
+                f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form {up_to}."
+            )
+        heading = "laws" if len(self.polynomial_laws) else f"no polynomial laws {up_to}"
+        laws = self.polynomial_laws
+        return display.Summary(counted.title, rows, remarks, heading, laws.strings, laws.latex)
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes; the laws are strings that SymPy parses back."""
         degree = self.degree if isinstance(self.degree, int) else {str(k): v for k, v in self.degree.items()}
-        found = {"degree": degree, "laws_found": self.laws_found, "complete": self.complete, "laws": self.polynomial_laws.strings()}
+        found = {
+            "degree": degree,
+            "laws_found": self.laws_found,
+            "complete": self.complete,
+            "laws": self.polynomial_laws.strings(),
+        }
         known = super().to_json()
         seconds = known.pop("seconds")
         return {**known, **found, "seconds": seconds}
@@ -137,7 +173,9 @@ def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point |
     return Count(**_counted(flow, runs, seed), seconds={"lie": spent, "ansatz": 0.0, "total": spent})
 
 
-def analyze(flow: Flow, *, degree: Degree = 2, homogeneous: bool = False, seed: int = 0, max_unknowns: int = 10_000_000) -> Analysis:
+def analyze(
+    flow: Flow, *, degree: Degree = 2, homogeneous: bool = False, seed: int = 0, max_unknowns: int = 10_000_000
+) -> Analysis:
     """Count the conservation laws of a flow, find the polynomial ones, and say whether the list is complete.
 
     Parameters
@@ -198,11 +236,6 @@ def _counted(flow: Flow, runs: Sequence[LieRanks], seed: int) -> dict[str, Any]:
     """What both results say; of several runs the one that found most, for each rank is a true lower bound."""
     best = max(runs, key=lambda run: run.ranks[-1])
     errors = [run.error_probability for run in runs]
-    error = None
-    if None not in errors:
-        error = 1.0
-        for e in errors:  # independent runs fail together only if each does
-            error *= e  # type: ignore[operator]
     arguments = flow.model.arguments
     return {
         "model": flow.model.name,
@@ -214,7 +247,8 @@ def _counted(flow: Flow, runs: Sequence[LieRanks], seed: int) -> dict[str, Any]:
         "lie_ranks": best.ranks,
         "laws_at_most": best.laws_at_most,
         "generic": best.generic,
-        "error_probability": error,
+        # independent runs fail together only if each does
+        "error_probability": None if None in errors else prod(e for e in errors if e is not None),
         "primes": tuple(run.prime for run in runs),
-        "seed": check_seed(seed),
+        "seed": seed,
     }

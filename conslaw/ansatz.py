@@ -24,13 +24,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, check_seed
 from conslaw.expressions import Shape, evaluate
 from conslaw.finite_field import RowSpace, from_integers, rank
 from conslaw.flows import Flow
 from conslaw.models import flatten
 from conslaw.polynomials import (
-    Integers,
     Keys,
     PolynomialArray,
     Polynomials,
@@ -54,7 +53,7 @@ Vector: TypeAlias = dict[int, int]
 
 logger = logging.getLogger(__name__)
 
-PORTION = 2**18  # nonzeros of the first portion of equations; it doubles up to
+PORTION = 2**15  # nonzeros of the first portion of equations; it doubles up to
 LARGEST_PORTION = 2**22
 PRIME = 2**31 - 1
 
@@ -87,7 +86,7 @@ class PolynomialLaws:
 
     def latex(self) -> list[str]:
         """The laws as LaTeX."""
-        base = {name: f"{{{m[1]}_{{{m[2]}}}}}" if (m := re.fullmatch("([a-zA-Z])([0-9]+)", name)) else name.replace("_", r"\_") for name in self.state}
+        base = {name: re.sub("^([a-zA-Z])([0-9]+)$", r"{\1_{\2}}", name.replace("_", r"\_")) for name in self.state}
         names = [f"{base[name]}_{{{','.join(map(str, index))}}}" if index else base[name] for name, index in flatten(self.state)]
         return [_text(polynomial, names, " ", "^{{{}}}") for polynomial in terms(self.polynomials)]
 
@@ -109,7 +108,9 @@ def _text(polynomial: Iterable[tuple[tuple[int, ...], int | Fraction]], names: l
     """A polynomial in variables with these names, with a sign for a product and a pattern for a power."""
     text = ""
     for monomial, coefficient in polynomial:
-        powers = [names[v - 1] + (power.format(monomial.count(v)) if monomial.count(v) > 1 else "") for v in dict.fromkeys(monomial)]
+        powers = [
+            names[v - 1] + (power.format(monomial.count(v)) if monomial.count(v) > 1 else "") for v in dict.fromkeys(monomial)
+        ]
         size = [] if abs(coefficient) == 1 and powers else [str(abs(coefficient))]
         sign = (" - " if coefficient < 0 else " + ") if text else ("-" if coefficient < 0 else "")
         text += sign + times.join(size + powers)
@@ -211,9 +212,13 @@ def _groups(flow: Flow, degree: Degree) -> list[tuple[list[int], int]]:
         names = (key,) if isinstance(key, str) else tuple(key)
         unknown = [name for name in names if name not in numbers]
         if unknown or seen & set(names):
-            raise ConslawError(f"degree={degree!r}: group {key!r} must name arrays of the state, each once; they are {', '.join(numbers)}")
+            raise ConslawError(
+                f"degree={degree!r}: group {key!r} must name arrays of the state, each once; they are {', '.join(numbers)}"
+            )
         if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 1:
-            raise ConslawError(f"degree={degree!r}: give a positive integer" + (f" for {key!r}" if isinstance(degree, Mapping) else ""))
+            raise ConslawError(
+                f"degree={degree!r}: give a positive integer" + (f" for {key!r}" if isinstance(degree, Mapping) else "")
+            )
         seen |= set(names)
         groups.append((sorted(i for name in names for i in numbers[name]), int(d)))
     if not groups:
@@ -301,7 +306,9 @@ def _gradient_factors(monomials: npt.NDArray[np.int32], salt: int) -> Factors:
     return Factors(slopes.entry % n, keys(slopes.monomial, salt), slopes.coefficient, slopes.entry // n)
 
 
-def _eliminated(unknowns: Factors, field: PolynomialArray, alive: npt.NDArray[np.bool_], rng: np.random.Generator, salt: int) -> Equations:
+def _eliminated(
+    unknowns: Factors, field: PolynomialArray, alive: npt.NDArray[np.bool_], rng: np.random.Generator, salt: int
+) -> Equations:
     """The equations of one field, portion by portion, without those that only kill unknowns (which are marked in ``alive``)."""
     n = field.shape[0]
     data = np.where(field.monomial > n, field.monomial, 0)
@@ -316,7 +323,7 @@ def _eliminated(unknowns: Factors, field: PolynomialArray, alive: npt.NDArray[np
         unknowns = unknowns.where(alive[unknowns.owner])
         size = np.cumsum(np.bincount(unknowns.variable, minlength=n)[slopes.variable[start:]])
         reach = start + int(np.searchsorted(size, portion, side="right"))
-        stop = int(ends[min(np.searchsorted(ends, max(reach, start + 1)), len(ends) - 1)])
+        stop = int(ends[min(int(np.searchsorted(ends, max(reach, start + 1))), len(ends) - 1)])
         kept.append(_portion(unknowns, slopes.where(np.arange(start, stop)), alive))
         logger.info("ansatz: %d of %d terms of the field used, %d unknowns left", stop, len(field), alive.sum())
         start, portion = stop, min(2 * portion, LARGEST_PORTION)
@@ -389,13 +396,12 @@ def _solved_by_components(system: Equations, alive: npt.NDArray[np.intp]) -> lis
     count, label = connected_components(links, directed=False)
     members = _blocks(label, count)
     entries = _blocks(label[position], count)
-    solved: dict[bytes, list[Vector]] = {}
+    solved: dict[tuple[Any, ...], list[Vector]] = {}
     basis: list[Vector] = []
     for member, entry in zip(members, entries, strict=True):
         row = np.unique(system.row[entry], return_inverse=True)[1]
         block = Equations(row, np.searchsorted(member, position[entry]), system.value[entry])
-        text = b"|".join(np.asarray(x).tobytes() if x.dtype != object else repr(x.tolist()).encode() for x in (block.row, block.column, block.value))
-        known = f"{len(member)}|".encode() + text
+        known = (len(member), *(tuple(x.tolist()) for x in (block.row, block.column, block.value)))
         if known not in solved:
             solved[known] = _block_kernel(block, len(member))
         basis.extend({int(alive[member[i]]): v for i, v in vector.items()} for vector in solved[known])
@@ -429,7 +435,9 @@ def _block_kernel(block: Equations, size: int) -> list[Vector]:
         reduced, pivots, _ = sdm_irref(dict(enumerate(rows.values())))
         rows = {-1 - i: row for i, row in reduced.items()}  # the old equations, reduced, stand for themselves
         free = sorted(set(range(size)) - set(pivots))
-        basis = [_primitive({f: flint.fmpq(1)} | {q: -reduced[i][f] for i, q in enumerate(pivots) if f in reduced[i]}) for f in free]
+        basis = [
+            _primitive({f: flint.fmpq(1)} | {q: -reduced[i][f] for i, q in enumerate(pivots) if f in reduced[i]}) for f in free
+        ]
         violated = _violated(block, basis, size)
         chosen = rest[np.isin(rest, violated)][: 2 * size]
         if not len(chosen):
@@ -506,9 +514,11 @@ def _generators(laws: PolynomialArray) -> PolynomialArray:
         candidates = [int(i) for i in order if degrees[i] == d]
         products = [laws.select(np.array([*chosen, *candidates]))]
         for count in range(2, d // int(degrees.min()) + 1):
-            for factors in combinations_with_replacement(chosen, count):
-                if sum(int(degrees[i]) for i in factors) <= d:
-                    products.append(_product([laws.select(np.array([i])) for i in factors]))
+            products += [
+                _product([laws.select(np.array([i])) for i in factors])
+                for factors in combinations_with_replacement(chosen, count)
+                if sum(int(degrees[i]) for i in factors) <= d
+            ]
         sizes = [x.shape[0] for x in products]
         table = _coefficients(concatenate(products, np.cumsum([0, *sizes[:-1]]).tolist(), (sum(sizes),)))
         space = RowSpace.zero(table.shape[1], PRIME)

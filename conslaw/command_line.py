@@ -11,6 +11,7 @@ from conslaw import __version__
 from conslaw.errors import ConslawError
 
 if TYPE_CHECKING:
+    from conslaw.analysis import Count
     from conslaw.flows import Flow
     from conslaw.models import Model
 
@@ -42,18 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="conslaw", description="What does training this network conserve?  Exact, proved conservation laws of gradient flows.")
+    question = "What does training this network conserve?  Exact, proved conservation laws of gradient flows."
+    parser = _Parser(prog="conslaw", description=question)
     parser.add_argument("--version", action="version", version=f"conslaw {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("model", help="a family ('conslaw models' lists them) or FILE.py:NAME for a model of your own")
     common.add_argument("widths", nargs="?", help="widths from the input to the output, such as 3-2-4")
     common.add_argument("--bias", action="store_true", help="with a bias vector in each layer")
     common.add_argument("--seed", type=int, default=0, help="draws primes, points and samples (default 0)")
     common.add_argument("--json", action="store_true", help="print one JSON object")
 
-    analyze = commands.add_parser("analyze", parents=[common], help="count the laws, find the polynomial ones, say whether the list is complete")
+    analyze = commands.add_parser(
+        "analyze", parents=[common], help="count the laws, find the polynomial ones, say whether the list is complete"
+    )
     analyze.add_argument("--degree", type=int, default=2, help="largest degree of the laws looked for (default 2)")
     analyze.add_argument("--homogeneous", action="store_true", help="laws of exactly that degree only")
     analyze.set_defaults(run=_analyze)
@@ -76,12 +80,12 @@ def _show_progress(options: argparse.Namespace) -> None:
         logging.getLogger("conslaw").setLevel(logging.INFO)
 
 
-def _print(result: object, options: argparse.Namespace) -> None:
+def _print(result: Count, options: argparse.Namespace) -> None:
     import json
 
     if sys.stderr.isatty() and not options.json:
         print("\033[K", end="", file=sys.stderr, flush=True)
-    print(json.dumps(result.to_json()) if options.json else result)  # type: ignore[attr-defined]
+    print(json.dumps(result.to_json()) if options.json else result)
 
 
 def _analyze(options: argparse.Namespace) -> None:
@@ -118,7 +122,8 @@ def _from_family(options: argparse.Namespace) -> Model:
     from conslaw.networks import FAMILIES
 
     if options.model not in FAMILIES:
-        raise ConslawError(f"model {options.model!r}: not a family; the families are {', '.join(FAMILIES)}, or give FILE.py:NAME for your own")
+        known = ", ".join(FAMILIES)
+        raise ConslawError(f"model {options.model!r}: the families are {known}; or give FILE.py:NAME for a model of your own")
     if options.widths is None:
         raise ConslawError(f"model {options.model!r} needs widths from the input to the output, such as: {options.model} 3-2-4")
     try:

@@ -9,7 +9,7 @@ any number system: an object with the seven methods of :class:`NumberSystem`.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -89,7 +89,7 @@ class Expression:
         raise ConslawError("the potential branches on the value of an array: it must be the same polynomial for every value")
 
     def __float__(self) -> float:
-        raise ConslawError(f"the potential turns an array into a float, so it is not a polynomial expression. Supported: {SUPPORTED}")
+        raise ConslawError(f"the potential turns an array into a float, so it is not a polynomial. Supported: {SUPPORTED}")
 
     # arithmetic
 
@@ -136,13 +136,13 @@ class Expression:
         raise ConslawError(f"division by {self!r}: a polynomial can be divided by nonzero numbers only")
 
     def __pow__(self, exponent: object) -> Expression:
-        if isinstance(exponent, bool) or not isinstance(exponent, Integral) or exponent < 0:
+        power = int(exponent) if isinstance(exponent, Integral) and not isinstance(exponent, bool) else -1
+        if power < 0:
             raise ConslawError(f"exponent {exponent!r}: a polynomial is raised to integer powers >= 0 only")
-        if exponent == 0:
-            return _constant(np.ones(self.shape, dtype=np.int64))
-        half = self ** (int(exponent) // 2) if exponent > 1 else None
-        square = None if half is None else half * half
-        return self if square is None else square * self if exponent % 2 else square
+        if power < 2:
+            return self if power else _ones(self.shape)
+        half = self ** (power // 2)
+        return half * half * self if power % 2 else half * half
 
     def __matmul__(self, other: object) -> Expression:
         return _matmul(self, as_expression(other))
@@ -153,7 +153,7 @@ class Expression:
     # rearrangement
 
     @property
-    def T(self) -> Expression:
+    def T(self) -> Expression:  # noqa: N802
         """The transpose (axes reversed)."""
         return self.transpose()
 
@@ -163,14 +163,14 @@ class Expression:
         order = axes[0] if len(axes) == 1 and isinstance(axes[0], Sequence) else axes or None
         return _take(self, _numpy(lambda: positions.transpose(order), f"transpose{axes} of {self!r}"))
 
-    def __getitem__(self, key: object) -> Expression:
+    def __getitem__(self, key: Any) -> Expression:
         positions = np.arange(self.size).reshape(self.shape)
-        return _take(self, np.asarray(_numpy(lambda: positions[key], f"[{key}] of {self!r}")))  # type: ignore[index]
+        return _take(self, np.asarray(_numpy(lambda: positions[key], f"[{key}] of {self!r}")))
 
-    def __iter__(self) -> Iterable[Expression]:  # type: ignore[misc]
+    def __iter__(self) -> Iterator[Expression]:
         return (self[i] for i in range(len(self)))
 
-    def reshape(self, *shape: int | Shape) -> Expression:
+    def reshape(self, *shape: Any) -> Expression:
         """The same entries, in C order, in another shape (one -1 allowed)."""
         wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
         positions = np.arange(self.size)
@@ -178,7 +178,7 @@ class Expression:
 
     def sum(self, axis: int | Shape | None = None) -> Expression:
         """The sum over one axis, several, or all."""
-        axes = tuple(range(self.ndim)) if axis is None else (axis,) if isinstance(axis, Integral) else tuple(axis)
+        axes = tuple(range(self.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         if any(not -self.ndim <= i < self.ndim for i in axes):
             raise ConslawError(f"sum over axis {axis} of {self!r}: no such axis")
         return _sum(self, tuple(sorted({i % self.ndim for i in axes})))
@@ -189,17 +189,20 @@ class Expression:
         operation = _UFUNCS.get(ufunc.__name__)
         if operation is None or method != "__call__" or kwargs:
             name = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-            raise ConslawError(f"the potential calls {name}, which is not supported (not a polynomial operation). Supported: {SUPPORTED}")
-        return operation(*[x if i and ufunc.__name__ in ("power", "float_power") else as_expression(x) for i, x in enumerate(inputs)])
+            raise ConslawError(
+                f"the potential calls {name}, which is not supported (not a polynomial operation). Supported: {SUPPORTED}"
+            )
+        return operation(as_expression(inputs[0]), *inputs[1:])
 
     def __array_function__(self, function: Any, types: object, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Expression:
         name = function.__name__
         if name == "einsum" and set(kwargs) <= {"optimize"}:
             return einsum(*args)
         if name in ("sum", "transpose", "reshape"):
-            return getattr(as_expression(args[0]), name)(*args[1:], **kwargs)  # type: ignore[no-any-return]
+            method: Callable[..., Expression] = getattr(as_expression(args[0]), name)
+            return method(*args[1:], **kwargs)
         if name == "dot" and not kwargs:
-            return as_expression(args[0]) @ args[1]
+            return as_expression(args[0]) @ as_expression(args[1])
         raise ConslawError(f"the potential calls numpy.{name}, which is not supported. Supported: {SUPPORTED}")
 
 
@@ -239,21 +242,23 @@ def as_expression(value: object) -> Expression:
 
 
 def _exact(value: object) -> int | Fraction:
-    if isinstance(value, bool):
-        return int(value)
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Rational):
-        return Fraction(value.numerator, value.denominator)
+        return Fraction(int(value.numerator), int(value.denominator))
     if isinstance(value, float) and value == value and abs(value) != float("inf"):
         exact = Fraction(value)
         if exact.denominator <= 2**20:  # 0.5 means 1/2; 0.1 is not what it seems
             return int(exact) if exact.denominator == 1 else exact
         nearest = exact.limit_denominator(10**6)
-        raise ConslawError(f"the constant {value!r} is not exact: write fractions.Fraction({nearest.numerator}, {nearest.denominator})")
+        raise ConslawError(
+            f"the constant {value!r} is not exact: write fractions.Fraction({nearest.numerator}, {nearest.denominator})"
+        )
     if type(value).__module__.startswith("sympy") and getattr(value, "is_Rational", False):
         return Fraction(int(value.p), int(value.q))  # type: ignore[attr-defined]
-    raise ConslawError(f"{value!r} ({type(value).__name__}) in a potential: use the arrays given, integers and fractions. Supported: {SUPPORTED}")
+    raise ConslawError(
+        f"{value!r} ({type(value).__name__}) in a potential: use the arrays given, integers and fractions. Supported: {SUPPORTED}"
+    )
 
 
 def _constant(values: Constants) -> Expression:
@@ -331,7 +336,7 @@ def _matmul(x: Expression, y: Expression) -> Expression:
 
 
 def _reshape_batch(x: Expression, batch: Shape) -> Expression:
-    return x if x.ndim < 2 or x.shape[:-2] == batch else x * _ones(batch + (1, 1))
+    return x if x.ndim < 2 or x.shape[:-2] == batch else x * _ones((*batch, 1, 1))
 
 
 def einsum(subscripts: object, *operands: object) -> Expression:
@@ -342,12 +347,12 @@ def einsum(subscripts: object, *operands: object) -> Expression:
     left, arrow, out = subscripts.replace(" ", "").partition("->")
     names = left.split(",")
     sizes: dict[str, int] = {}
-    fits = len(names) == len(arrays) and all(len(a) == x.ndim for a, x in zip(names, arrays, strict=True)) and left.replace(",", "").isalpha()
-    if fits:
+    fits = len(names) == len(arrays) and (left + "a").replace(",", "").isalpha()
+    if fits and all(len(a) == x.ndim for a, x in zip(names, arrays, strict=True)):
         pairs = [(c, n) for a, x in zip(names, arrays, strict=True) for c, n in zip(a, x.shape, strict=True)]
         sizes = dict(pairs)
-        fits = all(sizes[c] == n for c, n in pairs) and set(out) <= set(sizes) and len(set(out)) == len(out) and "Z" not in sizes
-    if not fits:
+        fits = all(sizes[c] == n for c, n in pairs) and set(out) <= set(sizes) and len(set(out)) == len(out)
+    if not fits or set(sizes) - set(LETTERS):
         raise ConslawError(f"einsum({subscripts!r}): does not match operands of shapes {[x.shape for x in arrays]}")
     if not arrow:
         out = "".join(sorted(c for c in sizes if left.count(c) == 1))
@@ -441,8 +446,8 @@ def evaluate(outputs: Sequence[Expression], inputs: Mapping[str, T], numbers: Nu
     """The values of some expressions over a number system, from the values of the input arrays."""
     order = topological_order(outputs)
     uses: dict[int, int] = dict.fromkeys((id(node) for node in order), 0)
-    for node in [*outputs, *(x for node in order for x in node.args)]:
-        uses[id(node)] += 1
+    for used in [*outputs, *(x for node in order for x in node.args)]:
+        uses[id(used)] += 1
     values: dict[int, T] = {}
     for node in order:
         arguments = [values[id(x)] for x in node.args]
@@ -463,7 +468,7 @@ def _apply(node: Expression, arguments: list[T], inputs: Mapping[str, T], number
         case "add":
             return numbers.add(*arguments)
         case "product":
-            return numbers.product(*arguments, *node.attribute)
+            return numbers.product(arguments[0], arguments[1], *node.attribute)
         case "sum":
             return numbers.sum(arguments[0], node.attribute)
         case "take":
@@ -483,31 +488,31 @@ class NumPyNumbers(Generic[T]):
 
     convert: Callable[[Any], Any] = float
 
-    def constant(self, values: Constants) -> npt.NDArray[Any]:  # noqa: D102
+    def constant(self, values: Constants) -> npt.NDArray[Any]:
         if self.convert is float:
             return values.astype(np.float64)
         exact = np.empty(values.shape, dtype=object)
         exact.reshape(-1)[:] = [self.convert(v) for v in values.ravel().tolist()]
         return exact
 
-    def add(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[Any]:  # noqa: D102
+    def add(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.asarray(x + y)
 
-    def product(self, x: npt.NDArray[Any], y: npt.NDArray[Any], a: str, b: str, out: str) -> npt.NDArray[Any]:  # noqa: D102
+    def product(self, x: npt.NDArray[Any], y: npt.NDArray[Any], a: str, b: str, out: str) -> npt.NDArray[Any]:
         return np.asarray(np.einsum(f"{a},{b}->{out}", x, y))
 
-    def sum(self, x: npt.NDArray[Any], axes: tuple[int, ...]) -> npt.NDArray[Any]:  # noqa: D102
+    def sum(self, x: npt.NDArray[Any], axes: tuple[int, ...]) -> npt.NDArray[Any]:
         return np.asarray(x.sum(axis=axes))
 
-    def take(self, x: npt.NDArray[Any], indices: Indices) -> npt.NDArray[Any]:  # noqa: D102
+    def take(self, x: npt.NDArray[Any], indices: Indices) -> npt.NDArray[Any]:
         return x.reshape(-1)[indices]
 
-    def put(self, x: npt.NDArray[Any], indices: Indices, shape: Shape) -> npt.NDArray[Any]:  # noqa: D102
+    def put(self, x: npt.NDArray[Any], indices: Indices, shape: Shape) -> npt.NDArray[Any]:
         result = np.zeros(prod(shape), dtype=x.dtype)
         np.add.at(result, indices.reshape(-1), x.reshape(-1))
         return result.reshape(shape)
 
-    def reshape(self, x: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:  # noqa: D102
+    def reshape(self, x: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
         return x.reshape(shape)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +22,7 @@ Residues: TypeAlias = npt.NDArray[np.uint64]
 
 SMALLEST_PRIME = 2**20  # below this the error probabilities would mean nothing
 LARGEST_PRIME = 2**31  # products of two residues must fit 64 bits with room for a sum
+SMALL = 2**14  # multiplications below which a product is summed up directly
 PRIMES_DRAWN_FROM = 50_697_537  # number of primes between 2**30 and 2**31: pi(2**31) - pi(2**30)
 
 
@@ -76,8 +78,8 @@ def contract(x: Residues, y: Residues, a: str, b: str, out: str, p: int) -> Resi
         tail = (1,) * (y.ndim - batch)
         product = x.reshape(x.shape + tail) * y.reshape(y.shape[:batch] + (1,) * free + y.shape[batch:]) % np.uint64(p)
         return product.transpose(axes_out)
-    stack, inner = x.shape[:batch], int(np.prod(x.shape[batch + free :]))
-    rows, columns = int(np.prod(x.shape[batch : batch + free])), int(np.prod(y.shape[batch + total :]))
+    stack, inner = x.shape[:batch], prod(x.shape[batch + free :])
+    rows, columns = prod(x.shape[batch : batch + free]), prod(y.shape[batch + total :])
     left, right = x.reshape(*stack, rows, inner), y.reshape(*stack, inner, columns)
     return matmul(left, right, p).reshape(shape).transpose(axes_out)
 
@@ -92,6 +94,8 @@ def matmul(x: Residues, y: Residues, p: int) -> Residues:
     inner = x.shape[-1]
     if inner == 0:
         return np.zeros((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1]), dtype=np.uint64)
+    if inner * prod(x.shape[:-1]) * y.shape[-1] <= SMALL:  # six calls to BLAS and back would cost more than the sums
+        return np.asarray(((x[..., :, :, None] * y[..., None, :, :]) % modulus).sum(axis=-2) % modulus)
     left = x.astype(np.float64)
     left -= (left > p // 2) * float(p)
     high, low = (y >> np.uint64(16)).astype(np.float64), (y & np.uint64(0xFFFF)).astype(np.float64)

@@ -25,10 +25,10 @@ class Jets:
 
     prime: int
 
-    def constant(self, values: Constants) -> Jet:  # noqa: D102
+    def constant(self, values: Constants) -> Jet:
         return {0: from_integers(values, self.prime)[None]}
 
-    def add(self, x: Jet, y: Jet) -> Jet:  # noqa: D102
+    def add(self, x: Jet, y: Jet) -> Jet:
         result = dict(x)
         for mask, coefficient in y.items():
             known = result.get(mask)
@@ -39,7 +39,7 @@ class Jets:
         """The difference of two arrays of jets."""
         return self.add(x, {mask: (np.uint64(self.prime) - c) % np.uint64(self.prime) for mask, c in y.items()})
 
-    def product(self, x: Jet, y: Jet, a: str, b: str, out: str) -> Jet:  # noqa: D102
+    def product(self, x: Jet, y: Jet, a: str, b: str, out: str) -> Jet:
         result: dict[int, Residues] = {}
         for mask, left, right in _meeting(x, y):
             piece = self._batched_product(left, right, a, b, out)
@@ -55,22 +55,22 @@ class Jets:
         result = contract(x, y, left + a, right + b, batch + out, self.prime)
         return result if batch else result[None]
 
-    def sum(self, x: Jet, axes: tuple[int, ...]) -> Jet:  # noqa: D102
+    def sum(self, x: Jet, axes: tuple[int, ...]) -> Jet:
         shifted = tuple(i + 1 for i in axes)
         return {mask: c.sum(axis=shifted) % np.uint64(self.prime) for mask, c in x.items()}
 
-    def take(self, x: Jet, indices: Indices) -> Jet:  # noqa: D102
+    def take(self, x: Jet, indices: Indices) -> Jet:
         return {mask: c.reshape(len(c), -1)[:, indices] for mask, c in x.items()}
 
-    def put(self, x: Jet, indices: Indices, shape: Shape) -> Jet:  # noqa: D102
+    def put(self, x: Jet, indices: Indices, shape: Shape) -> Jet:
         result = {}
         for mask, c in x.items():
             full = np.zeros((len(c), int(np.prod(shape))), dtype=np.uint64)
-            np.add.at(full, (slice(None), indices.reshape(-1)), c.reshape(len(c), -1))
+            np.add.at(full.T, indices.reshape(-1), c.reshape(len(c), -1).T)
             result[mask] = full.reshape(len(c), *shape) % np.uint64(self.prime)
         return result
 
-    def reshape(self, x: Jet, shape: Shape) -> Jet:  # noqa: D102
+    def reshape(self, x: Jet, shape: Shape) -> Jet:
         return {mask: c.reshape(len(c), *shape) for mask, c in x.items()}
 
 

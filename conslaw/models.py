@@ -75,7 +75,7 @@ def model(
     name: str | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> Model:
-    """Define a model by its potential.
+    r"""Define a model by its potential.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def model(
 
     Examples
     --------
-    Matrix factorisation, :math:`\\varphi = U V^T`; its gradient flow conserves :math:`U^T U - V^T V`:
+    Matrix factorisation, :math:`\varphi = U V^T`; its gradient flow conserves :math:`U^T U - V^T V`:
 
     >>> import conslaw
     >>> factorisation = conslaw.model(
@@ -139,10 +139,17 @@ def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
     for name, shape in declared.items():
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
             raise ConslawError(f"{kind}: {name!r} is not a usable array name; use an identifier, such as 'W1'")
-        if not isinstance(shape, tuple | list) or any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in shape):
-            raise ConslawError(f"{kind}: {name}={shape!r} is not a shape; use a tuple of positive integers, such as (3, 2), or () for a scalar")
+        if not isinstance(shape, tuple | list) or not all(is_positive_integer(n) for n in shape):
+            raise ConslawError(
+                f"{kind}: {name}={shape!r} is not a shape; use a tuple of positive integers, such as (3, 2), or () for a scalar"
+            )
         result[name] = tuple(int(n) for n in shape)
     return result
+
+
+def is_positive_integer(n: object) -> bool:
+    """Whether n is an integer >= 1 of any integer type but bool."""
+    return isinstance(n, Integral) and not isinstance(n, bool) and int(n) >= 1
 
 
 def flatten(arrays: Mapping[str, Shape]) -> list[tuple[str, tuple[int, ...]]]:

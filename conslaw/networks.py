@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
 from conslaw.errors import ConslawError
-from conslaw.models import Model, model
+from conslaw.models import Model, is_positive_integer, model
 
 
 def linear(widths: Sequence[int], *, bias: bool = False) -> Model:
@@ -87,13 +86,11 @@ def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
 
 def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...]], list[int]]:
     """The parameter shapes of a fully connected network, and its widths as a list."""
-    given = f"widths {widths!r}"
-    sizes = list(widths) if isinstance(widths, Sequence) and not isinstance(widths, str) or hasattr(widths, "__array__") else None
-    if sizes is None or any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
-        raise ConslawError(f"{given}: give positive integers from the input to the output, such as [3, 2, 4]")
+    if not isinstance(widths, Iterable) or not all(is_positive_integer(n) for n in widths):
+        raise ConslawError(f"widths {widths!r}: give positive integers from the input to the output, such as [3, 2, 4]")
+    sizes = [int(n) for n in widths]
     if len(sizes) < 2:
-        raise ConslawError(f"{given}: a network needs at least two widths, input and output, such as [3, 2, 4]")
-    sizes = [int(n) for n in sizes]
+        raise ConslawError(f"widths {widths!r}: a network needs at least two widths, input and output, such as [3, 2, 4]")
     shapes: dict[str, tuple[int, ...]] = {}
     for layer, (before, after) in enumerate(pairwise(sizes), start=1):
         shapes[f"W{layer}"] = (after, before)

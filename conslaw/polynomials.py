@@ -43,7 +43,7 @@ class PolynomialArray:
     @property
     def degree(self) -> int:
         """The largest total degree."""
-        return self.monomial.shape[1]
+        return int(self.monomial.shape[1])
 
     def degrees(self) -> Integers:
         """The total degree of each entry, in flat order (0 for constants and zero)."""
@@ -117,7 +117,7 @@ def _equal_neighbours(entry: Integers, monomial: npt.NDArray[np.int32]) -> npt.N
 
 
 def _size(coefficient: npt.NDArray[Any]) -> int:
-    return max(abs(int(coefficient.max(initial=0))), abs(int(coefficient.min(initial=0)))) + 1 if len(coefficient) else 1
+    return int(max(coefficient.max(initial=0), -coefficient.min(initial=0))) + 1
 
 
 def _room(coefficient: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
@@ -129,8 +129,8 @@ def _room(coefficient: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
 def multiply(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The products of coefficients, exactly."""
     if x.dtype != object and y.dtype != object and _size(x) * _size(y) < 2**62:
-        return x * y
-    return x.astype(object) * y.astype(object)
+        return np.asarray(x * y)
+    return np.asarray(x.astype(object) * y.astype(object))
 
 
 def integral(x: PolynomialArray) -> PolynomialArray:
@@ -147,43 +147,43 @@ def integral(x: PolynomialArray) -> PolynomialArray:
 class Polynomials:
     """The number system: arrays of polynomials over Q."""
 
-    def constant(self, values: Constants) -> PolynomialArray:  # noqa: D102
+    def constant(self, values: Constants) -> PolynomialArray:
         flat = values.reshape(-1)
         entry = np.flatnonzero(flat != 0)
         small = all(isinstance(v, int) and abs(v) < 2**31 for v in flat[entry])
         coefficient = flat[entry].astype(np.int64 if small else object)
         return PolynomialArray(values.shape, entry, np.zeros((len(entry), 0), dtype=np.int32), coefficient)
 
-    def add(self, x: PolynomialArray, y: PolynomialArray) -> PolynomialArray:  # noqa: D102
+    def add(self, x: PolynomialArray, y: PolynomialArray) -> PolynomialArray:
         return concatenate([x, y], [0, 0], x.shape)
 
-    def product(self, x: PolynomialArray, y: PolynomialArray, a: str, b: str, out: str) -> PolynomialArray:  # noqa: D102
+    def product(self, x: PolynomialArray, y: PolynomialArray, a: str, b: str, out: str) -> PolynomialArray:
         sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
         shape = tuple(sizes[c] for c in out)
         step = {c: prod(shape[i + 1 :]) for i, c in enumerate(out)}
         shared = [c for c in a if c in b]
         index_x, index_y = (dict(zip(s, _indices(z), strict=True)) for s, z in ((a, x), (b, y)))
-        match_x, match_y = (_flat([index[c] for c in shared], [sizes[c] for c in shared], len(z)) for index, z in ((index_x, x), (index_y, y)))
-        i, j = join(match_x, match_y)
+        lengths = [sizes[c] for c in shared]
+        i, j = join(_flat([index_x[c] for c in shared], lengths, len(x)), _flat([index_y[c] for c in shared], lengths, len(y)))
         place_x = sum((index_x[c] * step[c] for c in out if c in a), np.zeros(len(x), dtype=np.int64))
         place_y = sum((index_y[c] * step[c] for c in out if c not in a), np.zeros(len(y), dtype=np.int64))
         monomial = np.concatenate([x.monomial[i], y.monomial[j]], axis=1)
         return collect(shape, place_x[i] + place_y[j], monomial, multiply(x.coefficient[i], y.coefficient[j]))
 
-    def sum(self, x: PolynomialArray, axes: tuple[int, ...]) -> PolynomialArray:  # noqa: D102
+    def sum(self, x: PolynomialArray, axes: tuple[int, ...]) -> PolynomialArray:
         index = _indices(x)
         kept = [i for i in range(len(x.shape)) if i not in axes]
         shape = tuple(x.shape[i] for i in kept)
         return collect(shape, _flat([index[i] for i in kept], list(shape), len(x)), x.monomial, x.coefficient)
 
-    def take(self, x: PolynomialArray, indices: Indices) -> PolynomialArray:  # noqa: D102
+    def take(self, x: PolynomialArray, indices: Indices) -> PolynomialArray:
         i, j = join(indices.reshape(-1), x.entry)
         return PolynomialArray(indices.shape, i, x.monomial[j], x.coefficient[j])
 
-    def put(self, x: PolynomialArray, indices: Indices, shape: Shape) -> PolynomialArray:  # noqa: D102
+    def put(self, x: PolynomialArray, indices: Indices, shape: Shape) -> PolynomialArray:
         return collect(shape, indices.reshape(-1)[x.entry], x.monomial, x.coefficient)
 
-    def reshape(self, x: PolynomialArray, shape: Shape) -> PolynomialArray:  # noqa: D102
+    def reshape(self, x: PolynomialArray, shape: Shape) -> PolynomialArray:
         return PolynomialArray(shape, x.entry, x.monomial, x.coefficient)
 
 

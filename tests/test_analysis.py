@@ -1,0 +1,184 @@
+"""The whole path: results, how they are shown, and the command line as a user runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import FrozenInstanceError
+
+import pytest
+import sympy
+from sympy.parsing.sympy_parser import parse_expr
+
+import conslaw
+from conslaw.command_line import main
+
+
+def radial():
+    return conslaw.model(lambda p, c: (p.x**2 + p.y**2) / 2, parameters={"x": (), "y": ()}, name="radial")
+
+
+def test_bounds_that_meet_are_a_proof():
+    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([3, 2, 4])))
+    assert (analysis.parameters, analysis.state_dimension, analysis.lie_ranks[-1]) == (14, 14, 11)
+    assert (analysis.laws_at_most, analysis.laws_found, analysis.complete) == (3, 3, True)
+    assert len(analysis.primes) == 1
+
+
+def test_bounds_that_do_not_meet_are_both_reported_and_confirmed():
+    analysis = conslaw.analyze(conslaw.gradient_flow(radial()), degree=3)
+    assert (analysis.laws_at_most, analysis.laws_found, analysis.complete, analysis.laws) == (1, 0, False, ())
+    assert len(set(analysis.primes)) == 2
+    assert "Proved: 0 to 1 independent laws" in repr(analysis)
+    assert "1 of them has no polynomial form up to degree 3" in repr(analysis)
+    assert "no polynomial laws up to degree 3" in analysis._repr_html_()
+
+
+def test_results_are_frozen_and_carry_the_names_of_the_json():
+    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.relu([2, 2, 1], bias=True)))
+    with pytest.raises(FrozenInstanceError):
+        analysis.laws_found = 7
+    data = json.loads(json.dumps(analysis.to_json()))
+    for name, value in data.items():
+        ours = getattr(analysis, name)
+        if name == "laws":
+            assert [str(e) for e in ours] == [
+                str(parse_expr(s, {w: sympy.IndexedBase(w) for w in ("W1", "W2", "b1", "b2")})) for s in value
+            ]
+        else:
+            assert (list(ours) if isinstance(ours, tuple) else ours) == value
+    assert set(data["seconds"]) == {"lie", "ansatz", "total"}
+
+
+def test_a_long_list_of_laws_is_cut_in_the_repr_only():
+    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([7, 7, 7])))
+    assert len(analysis.laws) == 28
+    assert "... and 8 more" in repr(analysis)
+    assert "... and 8 more" in analysis._repr_html_()
+
+
+def test_latex_of_names():
+    model = conslaw.model(
+        lambda p, c: p.W12[0, 1] * p.scale_1 + 0 * p.W12.sum(), parameters={"W12": (1, 2), "scale_1": ()}, name="<script>"
+    )
+    analysis = conslaw.analyze(conslaw.gradient_flow(model))
+    assert analysis.polynomial_laws.latex() == [r"{W_{12}}_{0,0}", r"{W_{12}}_{0,1}^{2} - scale\_1^{2}"]
+    assert "<script>" not in analysis._repr_html_()
+
+
+# the command line
+
+
+def run(capsys, *arguments):
+    status = main(arguments)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_analyze_as_text(capsys):
+    status, out, err = run(capsys, "analyze", "linear", "3-2-4")
+    assert (status, err) == (0, "")
+    assert "complete         proved" in out
+    assert "W1[0,0]**2 + W1[0,1]**2 + W1[0,2]**2 - W2[0,0]**2 - W2[1,0]**2 - W2[2,0]**2 - W2[3,0]**2" in out
+
+
+def test_json_has_the_documented_keys(capsys):
+    status, out, _ = run(capsys, "analyze", "relu", "3-5-5-2", "--bias", "--degree", "2", "--json")
+    data = json.loads(out)
+    assert status == 0
+    assert {k: data[k] for k in ("model", "widths", "bias", "flow")} == {
+        "model": "relu",
+        "widths": [3, 5, 5, 2],
+        "bias": True,
+        "flow": "gradient",
+    }
+    assert (data["parameters"], data["laws_at_most"], data["laws_found"], data["complete"]) == (62, 10, 10, True)
+    for law in data["laws"]:
+        parse_expr(law, {name: sympy.IndexedBase(name) for name in ("W1", "W2", "W3", "b1", "b2", "b3")})
+    counted = json.loads(run(capsys, "count", "relu", "3-5-5-2", "--bias", "--json")[1])
+    assert "laws" not in counted
+    assert counted["laws_at_most"] == 10
+
+
+def test_the_seed_reproduces_a_run(capsys):
+    runs = [json.loads(run(capsys, "count", "linear", "4-3-2", "--json", "--seed", s)[1]) for s in ("5", "5", "6")]
+    for data in runs:
+        data.pop("seconds")
+    assert runs[0] == runs[1]
+    assert runs[0]["primes"] != runs[2]["primes"]
+
+
+def test_models_lists_each_family_in_a_line(capsys):
+    status, out, _ = run(capsys, "models")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["linear", "relu", "FILE.py:NAME"]
+
+
+MODEL = """
+import conslaw
+model = conslaw.model(lambda p, c: c.v @ p.U @ p.V.T @ c.x, parameters={"U": (3, 2), "V": (4, 2)}, data={"x": (4,), "v": (3,)})
+flow = conslaw.gradient_flow(model)
+def made():
+    return model
+number = 7
+"""
+
+
+def test_a_model_from_a_file(capsys, tmp_path):
+    file = tmp_path / "my_model.py"
+    file.write_text(MODEL)
+    for name in ("model", "flow", "made"):
+        status, out, _ = run(capsys, "analyze", f"{file}:{name}", "--json")
+        assert (status, json.loads(out)["laws_found"], json.loads(out)["widths"]) == (0, 3, None)
+    for name in ("number", "missing"):
+        status, _, err = run(capsys, "analyze", f"{file}:{name}")
+        assert status == 2
+        assert f"no model named {name!r}; it has model, flow" in err
+    (tmp_path / "broken.py").write_text("import conslaw\nmodel = conslaw.linear([3])\n")
+    assert "at least two widths" in run(capsys, "count", f"{tmp_path / 'broken.py'}:model")[2]
+    (tmp_path / "syntax.py").write_text("model = (")
+    assert "raised SyntaxError" in run(capsys, "count", f"{tmp_path / 'syntax.py'}:model")[2]
+
+
+BAD = {
+    ("analyze", "linear", "3-0-4"): "widths [3, 0, 4]",
+    ("analyze", "linear", "3-x"): "'3-x'",
+    ("analyze", "linear", "3"): "[3]",
+    ("analyze", "linear"): "needs widths",
+    ("count", "cubic", "3-4"): "'cubic'",
+    ("count", "nowhere.py:model"): "nowhere.py",
+    ("count", "nowhere.py"): "nowhere.py:model",
+    ("analyze", "linear", "3-2", "--degree", "0"): "degree=0",
+    ("analyze", "linear", "3-2", "--degree", "two"): "'two'",
+    ("analyze", "linear", "30-30-30", "--degree", "9"): "unknowns",
+    ("count", "linear", "3-2", "--seed", "-1"): "seed=-1",
+    ("count", "linear", "3-2", "--nonsense"): "--nonsense",
+    ("frobnicate",): "'frobnicate'",
+    (): "COMMAND",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_bad_input_gets_one_line_and_status_2(capsys, arguments):
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert BAD[arguments] in err
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from conslaw.command_line import main\ntry: main(['--help'])\nexcept SystemExit: pass\n" + (
+        "print(sorted({'sympy', 'scipy', 'flint', 'mpmath'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.endswith("[]\n")
+
+
+def test_interrupting_ends_cleanly():
+    command = [sys.executable, "-m", "conslaw", "count", "linear", "120-120-120"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "conslaw: interrupted\n")
