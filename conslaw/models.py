@@ -33,6 +33,9 @@ class Arrays(Mapping[str, Any]):
             raise AttributeError(name)
         return self[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.__dict__["_arrays"]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.__dict__["_arrays"])
 

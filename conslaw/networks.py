@@ -18,7 +18,7 @@ def linear(widths: Sequence[int], *, bias: bool = False) -> Model:
     widths : at least two positive integers, from the input to the output
         ``[3, 2, 4]`` is x -> W2 W1 x with W1 of shape (2, 3) and W2 of shape (4, 2).
     bias : bool
-        Adds a bias vector b1, b2, ... to every layer.
+        Adds a bias vector b1, b2, ... to each hidden layer, as [MGP23] does (one on the output would enter no law).
 
     Returns
     -------
@@ -35,7 +35,9 @@ def linear(widths: Sequence[int], *, bias: bool = False) -> Model:
     def potential(p: Any, c: Any) -> Any:
         h = c.x
         for layer in range(1, len(sizes)):
-            h = p[f"W{layer}"] @ h + (p[f"b{layer}"] if bias else 0)
+            h = p[f"W{layer}"] @ h
+            if f"b{layer}" in p:
+                h = h + p[f"b{layer}"]
         return c.v @ h
 
     data = {"x": (sizes[0],), "v": (sizes[-1],)}
@@ -52,8 +54,8 @@ def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
     ----------
     widths : at least two positive integers, from the input to the output
     bias : bool
-        Adds a bias vector b1, b2, ... to every layer (the output layer included), each scaled by free data, so that a path that
-        starts at a bias counts on its own.
+        Adds a bias vector b1, b2, ... to each hidden layer, as [MGP23] does (one on the output would enter no law), scaled by
+        free data, so that a path that starts at a bias counts on its own.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
     --------
     >>> import conslaw
     >>> conslaw.relu([3, 5, 2], bias=True).size
-    32
+    30
     """
     shapes, sizes = _layers(widths, bias)
     last = len(sizes) - 1
@@ -72,7 +74,7 @@ def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
         h = c.x
         for layer in range(1, last + 1):
             h = p[f"W{layer}"] @ h
-            if bias:
+            if f"b{layer}" in p:
                 h = h + c[f"gamma{layer}"] * p[f"b{layer}"]
             if layer < last:
                 h = c[f"g{layer}"] * h
@@ -80,7 +82,7 @@ def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
 
     data = {"x": (sizes[0],), "v": (sizes[-1],)} | {f"g{i}": (sizes[i],) for i in range(1, last)}
     if bias:
-        data |= {f"gamma{i}": (sizes[i],) for i in range(1, last + 1)}
+        data |= {f"gamma{i}": (sizes[i],) for i in range(1, last)}
     return model(potential, parameters=shapes, data=data, name="relu", arguments={"widths": sizes, "bias": bias})
 
 
@@ -94,7 +96,7 @@ def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...
     shapes: dict[str, tuple[int, ...]] = {}
     for layer, (before, after) in enumerate(pairwise(sizes), start=1):
         shapes[f"W{layer}"] = (after, before)
-        if bias:
+        if bias and layer < len(sizes) - 1:
             shapes[f"b{layer}"] = (after,)
     return shapes, sizes
 

@@ -170,12 +170,28 @@ def test_reversing_the_widths(sizes, relu):
     assert gradient_count(family(sizes)) == gradient_count(family(sizes[::-1]))
 
 
-@given(widths(1, 4, (2, 3), 60), st.booleans())
-def test_an_output_bias_changes_nothing_and_a_hidden_one_is_an_input(sizes, relu):
-    if relu:
-        assert gradient_count(conslaw.relu(sizes, bias=True)) == gradient_count(conslaw.relu(sizes))
-    elif len(sizes) == 3:
-        assert gradient_count(conslaw.linear(sizes, bias=True)) == gradient_count(conslaw.linear([sizes[0] + 1, *sizes[1:]]))
+@given(widths(1, 4, (2, 3), 60), st.booleans(), st.booleans())
+def test_an_output_bias_changes_nothing(sizes, relu, bias):
+    model = (conslaw.relu if relu else conslaw.linear)(sizes, bias=bias)
+
+    def potential(p, c):
+        value = c.x
+        for layer in range(1, len(sizes)):
+            value = p[f"W{layer}"] @ value
+            if f"b{layer}" in p:
+                value = value + (c[f"gamma{layer}"] if relu else 1) * p[f"b{layer}"]
+            if relu and layer < len(sizes) - 1:
+                value = c[f"g{layer}"] * value
+        return c.v @ (value + p.output_bias)
+
+    more = conslaw.model(potential, parameters={**model.parameters, "output_bias": (sizes[-1],)}, data=model.data)
+    assert gradient_count(more) == gradient_count(model)
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
+def test_a_hidden_bias_is_one_more_input(inputs, hidden, outputs):
+    biased = conslaw.linear([inputs, hidden, outputs], bias=True)
+    assert gradient_count(biased) == gradient_count(conslaw.linear([inputs + 1, hidden, outputs]))
 
 
 @given(widths(1, 4, (2, 2), 60), st.integers(0, 2**32), st.fractions(-5, 5, max_denominator=7).filter(bool))
