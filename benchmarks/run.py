@@ -1,0 +1,136 @@
+"""Benchmarks: ``python benchmarks/run.py`` prints a table; with ``--save`` it also goes into ``benchmarks/results.md``.
+
+Each row runs in a process of its own (so that its peak memory is its own), imports not counted.  Times on a shared machine are
+noisy: read the ratios to one dense FLINT rank of an n x n matrix mod p, n = state dimension, measured in the same process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+
+def architectures(
+    count: int, depths: tuple[int, int], widths: tuple[int, int], *, draw_bias: bool = False
+) -> list[tuple[list[int], bool]]:
+    """The recipe of the notebook of [MGP23], arXiv 2307.00144, with its seed."""
+    np.random.seed(0)  # noqa: NPY002
+    result = []
+    for _ in range(count):
+        depth = np.random.randint(*depths)  # noqa: NPY002
+        sizes = [int(np.random.randint(*widths)) for _ in range(depth + 1)]  # noqa: NPY002
+        result.append((sizes, bool(draw_bias and np.random.random() < 0.5)))  # noqa: NPY002
+    return result
+
+
+def published_count(family: str, widths: tuple[int, int], draw_bias: bool) -> str:
+    import conslaw
+
+    for sizes, bias in architectures(50, (2, 5), widths, draw_bias=draw_bias):
+        conslaw.count(conslaw.gradient_flow(getattr(conslaw, family)(sizes, bias=bias)))
+    return "50 counted"
+
+
+def published_laws() -> str:
+    import conslaw
+
+    complete = [
+        conslaw.analyze(conslaw.gradient_flow(getattr(conslaw, family)(sizes))).complete
+        for family in ("linear", "relu")
+        for sizes, _ in architectures(10, (2, 4), (2, 5))
+    ]
+    return f"{sum(complete)} of {len(complete)} complete: proved"
+
+
+def count(family: str, sizes: list[int]) -> str:
+    import conslaw
+
+    result = conslaw.count(conslaw.gradient_flow(getattr(conslaw, family)(sizes)))
+    return f"n = {result.parameters}, {result.laws_at_most} laws"
+
+
+def ansatz(family: str, sizes: list[int]) -> str:
+    import conslaw
+
+    laws = conslaw.polynomial_laws(conslaw.gradient_flow(getattr(conslaw, family)(sizes)), degree=2)
+    return f"{laws.unknowns:,} unknowns, {laws.independent} laws"
+
+
+def dense_rank(n: int) -> float:
+    """Seconds of one FLINT rank of a random n x n matrix, its conversion from Python integers not counted."""
+    import flint
+
+    p = 2**31 - 1
+    matrix = flint.nmod_mat(n, n, np.random.default_rng(0).integers(0, p, n * n).tolist(), p)
+    start = time.perf_counter()
+    matrix.rank()
+    return time.perf_counter() - start
+
+
+def measured(job: tuple[Callable[..., str], tuple[object, ...], int]) -> tuple[str, float, float, float]:
+    """Answer, seconds, peak memory in GB, and the ratio to a dense rank of size n (0 if not asked for)."""
+    function, arguments, n = job
+    import flint  # noqa: F401
+    import scipy.sparse.csgraph  # noqa: F401
+    import sympy  # noqa: F401
+
+    import conslaw  # noqa: F401
+
+    start = time.perf_counter()
+    answer = function(*arguments)
+    seconds = time.perf_counter() - start
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+    return answer, seconds, memory, seconds / dense_rank(n) if n else 0.0
+
+
+ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
+    ("50 linear networks, widths 2-5 (count)", "2063 s", published_count, ("linear", (2, 6), False), 0),
+    ("50 ReLU networks, widths 2-9 (count)", "6791 s", published_count, ("relu", (2, 10), True), 0),
+    ("polynomial laws of 10 + 10 networks", "135 s", published_laws, (), 0),
+    *[(f"count linear {w}-{w}-{w}", "", count, ("linear", [w] * 3), 2 * w * w) for w in (10, 15, 20, 25, 30, 40)],
+    *[(f"count relu {w}-{w}-{w}", "", count, ("relu", [w] * 3), 2 * w * w) for w in (10, 20, 30)],
+    ("ansatz linear 15-15-15, degree 2", "", ansatz, ("linear", [15] * 3), 0),
+    ("ansatz linear 20-20-20, degree 2", "", ansatz, ("linear", [20] * 3), 0),
+    ("ansatz linear 30-30-30, degree 2", "", ansatz, ("linear", [30] * 3), 0),
+    ("ansatz relu 9-9-9-9-9, degree 2", "", ansatz, ("relu", [9] * 5), 0),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--save", action="store_true", help="write benchmarks/results.md")
+    parser.add_argument("--only", default="", help="rows whose name contains this")
+    options = parser.parse_args()
+    lines = [
+        f"{date.today()}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "sympy", "python-flint")),
+        "",
+        "| what | answer | seconds | published, 64 cores | peak memory, GB | / one dense FLINT rank n x n |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    print("\n".join(lines))
+    for name, published, function, arguments, n in ROWS:
+        if options.only not in name:
+            continue
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            answer, seconds, memory, ratio = pool.apply(measured, [(function, arguments, n)])
+        lines.append(f"| {name} | {answer} | {seconds:.2f} | {published} | {memory:.2f} | {f'{ratio:.2f}' if n else ''} |")
+        print(lines[-1], flush=True)
+    if options.save:
+        text = "# Benchmark results\n\nMade by `python benchmarks/run.py --save`.\n\n" + "\n".join(lines) + "\n"
+        (Path(__file__).parent / "results.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
