@@ -12,7 +12,6 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import reduce
 from math import prod
 from numbers import Integral, Rational
 from typing import Any, Generic, Protocol, TypeVar
@@ -514,8 +513,3 @@ class NumPyNumbers(Generic[T]):
 
     def reshape(self, x: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
         return x.reshape(shape)
-
-
-def dot(x: Sequence[Expression], y: Sequence[Expression]) -> Expression:
-    """The inner product of two lists of arrays of the same shapes."""
-    return reduce(operator.add, [(a * b).sum() for a, b in zip(x, y, strict=True)])
