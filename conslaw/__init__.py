@@ -3,10 +3,12 @@
 from conslaw.analysis import Analysis, Count, analyze, count
 from conslaw.ansatz import PolynomialLaws, polynomial_laws
 from conslaw.errors import ConslawError
-from conslaw.flows import Flow, gradient_flow
+from conslaw.flows import Flow, gradient_flow, momentum_flow
 from conslaw.lie import LieRanks, lie_ranks
 from conslaw.models import Model, model
-from conslaw.networks import linear, relu
+from conslaw.networks import icnn, linear, monomial, nmf, pca, relu
+from conslaw.rational import RationalLaws, rational_laws
+from conslaw.symbolic import flow_from_fields, from_sympy
 
 __version__ = "0.1.0"
 
@@ -18,12 +20,21 @@ __all__ = [
     "LieRanks",
     "Model",
     "PolynomialLaws",
+    "RationalLaws",
     "analyze",
     "count",
+    "flow_from_fields",
+    "from_sympy",
     "gradient_flow",
+    "icnn",
     "lie_ranks",
     "linear",
     "model",
+    "momentum_flow",
+    "monomial",
+    "nmf",
+    "pca",
     "polynomial_laws",
+    "rational_laws",
     "relu",
 ]

@@ -10,9 +10,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from conslaw import display
-from conslaw.ansatz import Degree, PolynomialLaws, polynomial_laws
+from conslaw.ansatz import Degree, PolynomialLaws, has_logarithms, polynomial_laws, random_state
 from conslaw.flows import Flow
 from conslaw.lie import LieRanks, Point, lie_ranks
+from conslaw.rational import RationalLaws, is_small, rational_laws
 
 if TYPE_CHECKING:
     import sympy
@@ -28,6 +29,7 @@ class Count:
     ----------
     model, flow : names
     widths, bias : how a named family was called, else None
+    damping, weight_decay, metric : how the flow was made
     parameters, state_dimension : number of scalar parameters and of state coordinates (n)
     lie_ranks : ranks of the Lie algebra's trace with brackets of up to 1, 2, ... fields; **proved** lower bounds
     laws_at_most : n minus the last rank; **proved** upper bound on the number of independent laws
@@ -41,6 +43,9 @@ class Count:
     widths: tuple[int, ...] | None
     bias: bool | None
     flow: str
+    damping: str | None
+    weight_decay: str
+    metric: str
     parameters: int
     state_dimension: int
     lie_ranks: tuple[int, ...]
@@ -67,7 +72,13 @@ class Count:
         ]
         if self.error_probability is not None and self.laws_at_most:
             rows.append(("laws exactly", f"{self.laws_at_most}   except with probability < {self.error_probability:.0e}"))
-        return display.Summary(f"{self.model}{widths}{' with bias' if self.bias else ''}, {self.flow} flow", rows)
+        options = [
+            *([f"damping {self.damping}"] if self.damping is not None else []),
+            *([f"metric {self.metric}"] if self.metric != "euclidean" else []),
+            *([f"weight decay {self.weight_decay}"] if self.weight_decay != "0" else []),
+        ]
+        kind = f"{self.flow} flow{' (' + ', '.join(options) + ')' if options else ''}"
+        return display.Summary(f"{self.model}{widths}{' with bias' if self.bias else ''}, {kind}", rows)
 
     def __repr__(self) -> str:
         return display.text(self._summary())
@@ -86,18 +97,36 @@ class Analysis(Count):
     laws_found : rank of the gradients of ``laws``; **proved** lower bound on the number of independent laws
     complete : True iff ``laws_found == laws_at_most``: both bounds meet, so the number of laws is **proved**
     laws : the laws as SymPy expressions in the model's own names
-    polynomial_laws : the same with exact coefficients as arrays, and as text or LaTeX
+    polynomial_laws : those that are polynomials (in the state, and where needed the logarithms of its entries)
+    rational_laws : those that are quotients, independent of the polynomial ones
     """
 
     degree: Degree
     laws_found: int
     complete: bool
     polynomial_laws: PolynomialLaws
+    rational_laws: RationalLaws | None
 
     @cached_property
     def laws(self) -> tuple[sympy.Expr, ...]:
         """The laws as SymPy expressions, in order of degree."""
-        return tuple(self.polynomial_laws.expressions())
+        return tuple(law for found in self._found for law in found.expressions())
+
+    @property
+    def _found(self) -> list[PolynomialLaws | RationalLaws]:
+        return [self.polynomial_laws, *([self.rational_laws] if self.rational_laws else [])]
+
+    def _tried(self) -> str:
+        """What else was looked for, for the remark on laws that were not found."""
+        logs = any(c.kind == "log" for c in self.polynomial_laws.coordinates)
+        tried = [*(["with logarithms"] if logs else []), *(["as a quotient"] if self.rational_laws is not None else [])]
+        return f", also {' or '.join(tried)}" if tried else ""
+
+    def _written(self) -> list[str]:
+        return [law for found in self._found for law in found.strings()]
+
+    def _latex(self) -> list[str]:
+        return [law for found in self._found for law in found.latex()]
 
     def _summary(self) -> display.Summary:
         counted = super()._summary()
@@ -110,11 +139,10 @@ class Analysis(Count):
             remarks.append(
                 f"Proved: {found} to {most} independent laws.  Probable: exactly {most} "
                 f"(except with probability < {self.error_probability:.0e});\n"
-                f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form {up_to}."
+                f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form {up_to}{self._tried()}."
             )
-        heading = "laws" if len(self.polynomial_laws) else f"no polynomial laws {up_to}"
-        laws = self.polynomial_laws
-        return display.Summary(counted.title, rows, remarks, heading, laws.strings, laws.latex)
+        heading = "laws" if any(map(len, self._found)) else f"no polynomial laws {up_to}"
+        return display.Summary(counted.title, rows, remarks, heading, self._written, self._latex)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes; the laws are strings that SymPy parses back."""
@@ -123,7 +151,7 @@ class Analysis(Count):
             "degree": degree,
             "laws_found": self.laws_found,
             "complete": self.complete,
-            "laws": self.polynomial_laws.strings(),
+            "laws": self._written(),
         }
         known = super().to_json()
         seconds = known.pop("seconds")
@@ -174,15 +202,26 @@ def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point |
 
 
 def analyze(
-    flow: Flow, *, degree: Degree = 2, homogeneous: bool = False, seed: int = 0, max_unknowns: int = 10_000_000
+    flow: Flow,
+    *,
+    degree: Degree = 2,
+    time_degree: int | None = None,
+    homogeneous: bool = False,
+    seed: int = 0,
+    max_unknowns: int = 10_000_000,
 ) -> Analysis:
     """Count the conservation laws of a flow, find the polynomial ones, and say whether the list is complete.
+
+    If polynomials do not reach the upper bound, quotients of polynomials are tried on small flows, then polynomials in the state
+    and the logarithms of its entries (where the velocity of an entry is divisible by it, as in mirror flows).
 
     Parameters
     ----------
     flow : Flow
     degree : int, or mapping from groups of state arrays to integers
-        Up to which degree to look for polynomial laws; see :func:`polynomial_laws`.
+        Up to which degree to look for laws; see :func:`polynomial_laws`.
+    time_degree : int >= 0, optional
+        The largest degree in time; see :func:`polynomial_laws`.
     homogeneous : bool
         Look at monomials of exactly that degree only.
     seed : int
@@ -212,37 +251,60 @@ def analyze(
 
     References
     ----------
-    [MGP23] arXiv 2307.00144, Sections 2.3 and 3.3.
+    [MGP23] arXiv 2307.00144, Sections 2.3 and 3.3; [MGP24] arXiv 2405.12888 for the other flows.
     """
     start = time.perf_counter()
-    laws = polynomial_laws(flow, degree=degree, homogeneous=homogeneous, seed=seed, max_unknowns=max_unknowns)
+    options: dict[str, Any] = {"degree": degree, "time_degree": time_degree, "homogeneous": homogeneous, "seed": seed}
+    laws = polynomial_laws(flow, **options, max_unknowns=max_unknowns)
     ansatz = time.perf_counter() - start
     runs = [lie_ranks(flow, seed=seed)]
     if laws.independent < runs[0].laws_at_most:
         runs.append(lie_ranks(flow, seed=seed + SECOND_RUN))
-    total = time.perf_counter() - start
     counted = _counted(flow, runs, seed)
+    most, lie = counted["laws_at_most"], time.perf_counter() - start - ansatz
+    quotients = _quotients(flow, laws, degree, most, seed)
+    if laws.independent + _number(quotients) < most and has_logarithms(flow):
+        laws = polynomial_laws(flow, **options, logs=True, max_unknowns=max_unknowns)
+        quotients = _quotients(flow, laws, degree, most, seed)
+    found = laws.independent + _number(quotients)
+    total = time.perf_counter() - start
     return Analysis(
         **counted,
         degree=degree,
-        laws_found=laws.independent,
-        complete=laws.independent == counted["laws_at_most"],
+        laws_found=found,
+        complete=found == most,
         polynomial_laws=laws,
-        seconds={"lie": total - ansatz, "ansatz": ansatz, "total": total},
+        rational_laws=quotients,
+        seconds={"lie": lie, "ansatz": total - lie, "total": total},
     )
+
+
+def _quotients(flow: Flow, laws: PolynomialLaws, degree: Degree, most: int, seed: int) -> RationalLaws | None:
+    """Rational laws independent of those found; None if there is no need or the flow is too large to look."""
+    if laws.independent == most or not isinstance(degree, int) or not is_small(flow, degree):
+        return None
+    known = laws.gradients(random_state(flow.dimension, seed))
+    return rational_laws(flow, degree=degree, known=known, most=most, seed=seed)
+
+
+def _number(laws: RationalLaws | None) -> int:
+    return 0 if laws is None else len(laws)
 
 
 def _counted(flow: Flow, runs: Sequence[LieRanks], seed: int) -> dict[str, Any]:
     """What both results say; of several runs the one that found most, for each rank is a true lower bound."""
     best = max(runs, key=lambda run: run.ranks[-1])
     errors = [run.error_probability for run in runs]
-    arguments = flow.model.arguments
+    arguments = flow.model.arguments if flow.model else {}
     return {
-        "model": flow.model.name,
+        "model": flow.model.name if flow.model else "vector fields",
         "widths": tuple(arguments["widths"]) if "widths" in arguments else None,
         "bias": arguments.get("bias"),
         "flow": flow.name,
-        "parameters": flow.model.size,
+        "damping": flow.damping,
+        "weight_decay": flow.weight_decay,
+        "metric": flow.metric,
+        "parameters": flow.model.size if flow.model else flow.dimension,
         "state_dimension": flow.dimension,
         "lie_ranks": best.ranks,
         "laws_at_most": best.laws_at_most,

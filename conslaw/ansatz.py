@@ -13,10 +13,8 @@ always contains every law of the ansatz.  Why it is sound: each law found is the
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import combinations_with_replacement
 from math import comb, prod
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,11 +22,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from conslaw.coordinates import Coordinate, size, to_sympy, write
 from conslaw.errors import ConslawError, check_seed
-from conslaw.expressions import Shape, evaluate
-from conslaw.finite_field import RowSpace, from_integers, rank
-from conslaw.flows import Flow
-from conslaw.models import flatten
+from conslaw.expressions import evaluate
+from conslaw.finite_field import Residues, RowSpace, from_integers, invert, rank
+from conslaw.flows import TIME, Flow
 from conslaw.polynomials import (
     Keys,
     PolynomialArray,
@@ -64,14 +62,14 @@ class PolynomialLaws:
 
     Attributes
     ----------
-    state : mapping from state array to shape, which number the variables of
+    coordinates : what the variables 1, 2, ... of the polynomials are: the state, and with ``logs`` the logarithms of its entries
     polynomials : (k,) array of polynomials with primitive integer coefficients: generators of the algebra of laws, in order of
         degree; a law that is a polynomial in earlier ones is left out
     independent : the rank of their gradients at a random point mod p, so proved: at least that many laws are independent
     unknowns : number of monomials in the ansatz
     """
 
-    state: Mapping[str, Shape]
+    coordinates: Sequence[Coordinate] = field(repr=False)
     polynomials: PolynomialArray = field(repr=False)
     independent: int
     unknowns: int
@@ -81,44 +79,30 @@ class PolynomialLaws:
 
     def strings(self) -> list[str]:
         """The laws as text in the model's own names: ``W1[0,0]**2 - W2[0,0]**2``."""
-        names = [f"{name}[{','.join(map(str, index))}]" if index else name for name, index in flatten(self.state)]
-        return [_text(polynomial, names, "*", "**{}") for polynomial in terms(self.polynomials)]
+        return [write(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
 
     def latex(self) -> list[str]:
         """The laws as LaTeX."""
-        base = {name: re.sub("^([a-zA-Z])([0-9]+)$", r"{\1_{\2}}", name.replace("_", r"\_")) for name in self.state}
-        names = [f"{base[name]}_{{{','.join(map(str, index))}}}" if index else base[name] for name, index in flatten(self.state)]
-        return [_text(polynomial, names, " ", "^{{{}}}") for polynomial in terms(self.polynomials)]
+        return [write(polynomial, self.coordinates, latex=True) for polynomial in terms(self.polynomials)]
 
     def expressions(self) -> list[sympy.Expr]:
         """The laws as SymPy expressions in ``IndexedBase`` symbols of the model's own names (``Symbol`` for a scalar)."""
-        import sympy
+        return [to_sympy(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
 
-        def symbol(name: str, index: tuple[int, ...]) -> Any:
-            return sympy.IndexedBase(name)[index] if index else sympy.Symbol(name)
-
-        symbols = [sympy.S.One] + [symbol(name, index) for name, index in flatten(self.state)]
-        return [
-            sympy.Add(*[sympy.Mul(c, *[symbols[v] for v in monomial]) for monomial, c in polynomial])
-            for polynomial in terms(self.polynomials)
-        ]
-
-
-def _text(polynomial: Iterable[tuple[tuple[int, ...], int | Fraction]], names: list[str], times: str, power: str) -> str:
-    """A polynomial in variables with these names, with a sign for a product and a pattern for a power."""
-    text = ""
-    for monomial, coefficient in polynomial:
-        powers = [
-            names[v - 1] + (power.format(monomial.count(v)) if monomial.count(v) > 1 else "") for v in dict.fromkeys(monomial)
-        ]
-        size = [] if abs(coefficient) == 1 and powers else [str(abs(coefficient))]
-        sign = (" - " if coefficient < 0 else " + ") if text else ("-" if coefficient < 0 else "")
-        text += sign + times.join(size + powers)
-    return text
+    def gradients(self, point: Residues) -> Residues:
+        """The gradients (k, n) in the state coordinates mod :data:`PRIME`, at a point (2 n,): the state, then free logarithms."""
+        return state_gradients(self.polynomials, point)
 
 
 def polynomial_laws(
-    flow: Flow, *, degree: Degree = 2, homogeneous: bool = False, seed: int = 0, max_unknowns: int = 10_000_000
+    flow: Flow,
+    *,
+    degree: Degree = 2,
+    time_degree: int | None = None,
+    logs: bool = False,
+    homogeneous: bool = False,
+    seed: int = 0,
+    max_unknowns: int = 10_000_000,
 ) -> PolynomialLaws:
     """Find all polynomial conservation laws up to a degree.
 
@@ -126,8 +110,14 @@ def polynomial_laws(
     ----------
     flow : Flow
     degree : int, or mapping from groups of state arrays to integers
-        The largest total degree in the state; or one for each group: ``{"U": 1, ("V", "b"): 2}`` (arrays not named do not
-        appear).  At least 1.
+        The largest total degree in the state without time; or one for each group: ``{"U": 1, ("V", "b"): 2}`` (arrays not named
+        do not appear).  At least 1.
+    time_degree : int >= 0, optional
+        The largest degree in the array ``"time"`` (which may stand for exp(tau t), say).  By default what the known laws of this
+        kind of flow need.
+    logs : bool
+        Adds a coordinate log(x) for each state entry x by which its own velocity is divisible, as in mirror flows; they count
+        towards the degree of x's array.
     homogeneous : bool
         Only monomials of exactly that degree (in each group).
     seed : int
@@ -157,58 +147,104 @@ def polynomial_laws(
     [MGP23] arXiv 2307.00144, Section 2.3: finding conserved functions as the kernel of a linear map on polynomials.
     """
     check_seed(seed)
-    groups = _groups(flow, degree)
-    unknowns = prod(comb(len(v) + d - homogeneous, d) for v, d in groups) - (not homogeneous)
+    groups = _groups(flow, degree, time_degree)
+    unknowns = prod(comb(len(v) * (1 + logs) + d - homogeneous, d) for v, d in groups) - (not homogeneous)
     if unknowns > max_unknowns:
         raise ConslawError(
             f"degree={degree!r}: the ansatz has {unknowns:,} unknowns, more than max_unknowns={max_unknowns:,}; "
             f"lower the degree or give degrees per group of arrays"
         )
+    fields, coordinates = exact_fields(flow, logs=logs)
+    n = flow.dimension
+    if logs:
+        usable = {i for i, c in enumerate(coordinates[n:], start=1) if c is not None}
+        groups = [(sorted([*v, *(n + i for i in v if i in usable)]), d) for v, d in groups]
     monomials = _monomials(groups, homogeneous)
-    fields = exact_fields(flow)
     for salt in range(seed, seed + 3):
-        laws = _law_array(monomials, _kernel(monomials, fields, salt), flow.dimension)
-        if not any(_derivative(laws, x, flow.dimension) for x in fields):
+        laws = _law_array(monomials, _kernel(monomials, fields, salt), len(coordinates))
+        if not any(len(lie_derivative(laws, x)) for x in fields):
             break
     else:
         raise AssertionError("three sets of random 64-bit keys each had a collision")
     laws = _generators(laws)
-    return PolynomialLaws(flow.state, laws, independent_laws(laws, flow.dimension, seed), unknowns)
+    names = [c or Coordinate("unused") for c in coordinates]
+    return PolynomialLaws(names, laws, rank(state_gradients(laws, random_state(n, seed)), PRIME), len(monomials))
 
 
-def exact_fields(flow: Flow) -> list[PolynomialArray]:
-    """The vector fields as exact polynomials with integer coefficients, shape (n,): state variables first, then data."""
-    inputs = number({**flow.state, **flow.data})
+def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArray], list[Coordinate | None]]:
+    """The vector fields as exact polynomials with integer coefficients, and the coordinates of their components.
+
+    A rational field is multiplied by its common denominator, which changes no law.  The variables are numbered state first, then
+    data.  With ``logs`` a component x'/x of log(x) follows for each state entry x; where that is no polynomial, it is 0 and its
+    coordinate None.
+    """
+    n = flow.dimension
+    first_data = 1 + n * (1 + logs)
+    inputs = {**number(flow.state), **number(flow.data, first_data)}
     first = dict(zip(flow.state, np.cumsum([0, *(prod(s) for s in flow.state.values())]).tolist(), strict=False))
     fields = []
     for components in flow.fields:
-        values = evaluate(list(components.values()), inputs, Polynomials())
-        fields.append(integral(concatenate(values, [first[name] for name in components], (flow.dimension,))))
-    return fields
+        numbers = Polynomials(first_data + size(flow.data))
+        values = evaluate(list(components.values()), inputs, numbers)
+        field, _ = numbers.cleared(concatenate(values, [first[name] for name in components], (n,)))
+        fields.append(integral(field))
+    coordinates: list[Coordinate | None] = list(flow.coordinates)
+    if logs:
+        divisible = [all(_divisible(x, i) for x in fields) and any((x.entry == i).any() for x in fields) for i in range(n)]
+        fields = [_with_logs(x, np.array(divisible)) for x in fields]
+        for c, whether in zip(flow.coordinates, divisible, strict=True):
+            coordinates.append(Coordinate(c.name, c.index, "log") if whether else None)
+    return fields, coordinates
 
 
-def _derivative(laws: PolynomialArray, field: PolynomialArray, n: int) -> int:
-    """Number of terms of the derivatives of the laws along a field: 0 iff each is conserved, as a polynomial identity."""
-    return len(Polynomials().product(derivatives(laws, n), field, "ln", "n", "l"))
+def has_logarithms(flow: Flow) -> bool:
+    """Whether the velocity of some state entry is divisible by it, so that its logarithm has a polynomial velocity."""
+    return any(c is not None for c in exact_fields(flow, logs=True)[1][flow.dimension :])
 
 
-def independent_laws(laws: PolynomialArray, n: int, seed: int) -> int:
-    """The rank of the gradients at a random point mod p: that many laws are functionally independent, with certainty."""
-    point = np.random.default_rng(seed).integers(0, PRIME, n, dtype=np.uint64)
-    return rank(evaluate_mod(derivatives(laws, n), point, PRIME), PRIME)
+def _divisible(field: PolynomialArray, i: int) -> bool:
+    return bool((field.monomial[field.entry == i] == i + 1).any(axis=1).all())
+
+
+def _with_logs(field: PolynomialArray, divisible: npt.NDArray[np.bool_]) -> PolynomialArray:
+    """The field with a component more for the logarithm of each coordinate: its own component divided by the coordinate."""
+    [n] = field.shape
+    chosen = divisible[field.entry]
+    rows = field.monomial[chosen]
+    own = rows == field.entry[chosen, None] + 1
+    divided = np.where(own & (np.cumsum(own, axis=1) == 1), 0, rows)
+    logs = PolynomialArray((n,), field.entry[chosen], divided, field.coefficient[chosen])
+    return concatenate([field, logs], [0, n], (2 * n,))
+
+
+def lie_derivative(laws: PolynomialArray, field: PolynomialArray) -> PolynomialArray:
+    """The derivatives of some polynomials along a field; no terms iff each is conserved, as a polynomial identity."""
+    return Polynomials().product(derivatives(laws, field.shape[0]), field, "ln", "n", "l")
+
+
+def random_state(n: int, seed: int) -> Residues:
+    """A random point mod :data:`PRIME` for n state coordinates and as many logarithms (algebraically independent of them)."""
+    return np.random.default_rng(seed).integers(1, PRIME, 2 * n, dtype=np.uint64)
+
+
+def state_gradients(laws: PolynomialArray, point: Residues) -> Residues:
+    """The gradients (k, n) with respect to the state, at a point (2 n,): d h(x, log x) = h_x + h_log / x."""
+    n, modulus = len(point) // 2, np.uint64(PRIME)
+    gradients = evaluate_mod(derivatives(laws, 2 * n), point, PRIME)
+    return (gradients[:, :n] + gradients[:, n:] * invert(point[:n], PRIME) % modulus) % modulus
 
 
 # the monomials of the ansatz
 
 
-def _groups(flow: Flow, degree: Degree) -> list[tuple[list[int], int]]:
+def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[list[int], int]]:
     """The variables (numbered from 1) and the degree of each group."""
     numbers: dict[str, list[int]] = {name: [] for name in flow.state}
-    for i, (name, _) in enumerate(flatten(flow.state), start=1):
-        numbers[name].append(i)
-    given = degree.items() if isinstance(degree, Mapping) else [(tuple(flow.state), degree)]
+    for i, c in enumerate(flow.coordinates, start=1):
+        numbers[c.name].append(i)
+    given = dict(degree) if isinstance(degree, Mapping) else {tuple(n for n in flow.state if n != TIME or not flow.time): degree}
     groups, seen = [], set[str]()
-    for key, d in given:
+    for key, d in given.items():
         names = (key,) if isinstance(key, str) else tuple(key)
         unknown = [name for name in names if name not in numbers]
         if unknown or seen & set(names):
@@ -223,6 +259,14 @@ def _groups(flow: Flow, degree: Degree) -> list[tuple[list[int], int]]:
         groups.append((sorted(i for name in names for i in numbers[name]), int(d)))
     if not groups:
         raise ConslawError(f"degree={degree!r}: name at least one array; they are {', '.join(numbers)}")
+    if time_degree is not None and (isinstance(time_degree, bool) or not isinstance(time_degree, int) or time_degree < 0):
+        raise ConslawError(f"time_degree={time_degree!r}: give an integer >= 0")
+    if time_degree is not None and (flow.time is None or TIME in seen):
+        raise ConslawError(f"time_degree={time_degree}: " + ("time is in degree already" if flow.time else "this flow has no time"))
+    if flow.time and TIME not in seen:
+        quadratic = max(1, max(d for _, d in groups) // 2)
+        in_time = flow.time_degree * quadratic if time_degree is None else time_degree
+        groups = [(numbers[TIME], in_time), *groups] if in_time else groups
     return groups
 
 

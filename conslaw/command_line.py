@@ -50,8 +50,15 @@ def _parser() -> argparse.ArgumentParser:
 
     common = _Parser(add_help=False)
     common.add_argument("model", help="a family ('conslaw models' lists them) or FILE.py:NAME for a model of your own")
-    common.add_argument("widths", nargs="?", help="widths from the input to the output, such as 3-2-4")
-    common.add_argument("--bias", action="store_true", help="with a bias vector in each layer")
+    common.add_argument("sizes", nargs="?", help="sizes of the family: the widths of a network, from input to output, as 3-2-4")
+    common.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
+    common.add_argument("--flow", choices=["gradient", "momentum", "nesterov"], help="how it is trained (default gradient)")
+    common.add_argument("--damping", metavar="Q", help="of a momentum flow: a rational number or C/t (default 0; nesterov is 3/t)")
+    common.add_argument(
+        "--metric",
+        help="'euclidean', 'mirror', 'z**2', or ARRAY=METRIC,... with one of these or a scaling (default: the model's own)",
+    )
+    common.add_argument("--weight-decay", metavar="Q", help="a rational number (default 0)")
     common.add_argument("--seed", type=int, default=0, help="draws primes, points and samples (default 0)")
     common.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -59,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "analyze", parents=[common], help="count the laws, find the polynomial ones, say whether the list is complete"
     )
     analyze.add_argument("--degree", type=int, default=2, help="largest degree of the laws looked for (default 2)")
+    analyze.add_argument("--time-degree", type=int, metavar="N", help="largest degree in time (default: what the known laws need)")
     analyze.add_argument("--homogeneous", action="store_true", help="laws of exactly that degree only")
     analyze.set_defaults(run=_analyze)
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
@@ -91,7 +99,8 @@ def _print(result: Count, options: argparse.Namespace) -> None:
 def _analyze(options: argparse.Namespace) -> None:
     from conslaw.analysis import analyze
 
-    _print(analyze(_flow(options), degree=options.degree, homogeneous=options.homogeneous, seed=options.seed), options)
+    chosen = {name: getattr(options, name) for name in ("degree", "time_degree", "homogeneous", "seed")}
+    _print(analyze(_flow(options), **chosen), options)
 
 
 def _count(options: argparse.Namespace) -> None:
@@ -101,21 +110,44 @@ def _count(options: argparse.Namespace) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from inspect import signature
-
     from conslaw.networks import FAMILIES
 
     for name, family in FAMILIES.items():
-        arguments = " ".join("[--bias]" if argument == "bias" else "WIDTHS" for argument in signature(family).parameters)
-        print(f"{name:8} {arguments:16} {(family.__doc__ or '').splitlines()[0]}")
-    print(f"{'FILE.py:NAME':25} A model of your own, made with conslaw.model (or a flow, or a function that returns either).")
+        arguments = family.sizes + (" [--bias]" if family.bias else "")
+        print(f"{name:9} {arguments:18} {(family.build.__doc__ or '').splitlines()[0]}")
+    print(f"{'FILE.py:NAME':28} A model of your own, made with conslaw.model (or a flow, or a function that returns either).")
 
 
 def _flow(options: argparse.Namespace) -> Flow:
-    from conslaw.flows import Flow, gradient_flow
+    from conslaw.flows import Flow, gradient_flow, momentum_flow
 
     made = _from_file(options) if ":" in options.model or options.model.endswith(".py") else _from_family(options)
-    return made if isinstance(made, Flow) else gradient_flow(made)
+    chosen = {"metric": _metric(options.metric), "weight_decay": options.weight_decay}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if isinstance(made, Flow):
+        if given or options.flow or options.damping:
+            raise ConslawError(
+                f"model {options.model!r} is a flow: say in the file what --flow, --damping, --metric, --weight-decay say"
+            )
+        return made
+    if options.flow in (None, "gradient"):
+        if options.damping is not None:
+            raise ConslawError(f"--damping {options.damping}: a gradient flow has none; add --flow momentum")
+        return gradient_flow(made, **given)
+    if options.flow == "nesterov" and options.damping is not None:
+        raise ConslawError(f"--damping {options.damping}: Nesterov's is 3/t; for another, use --flow momentum")
+    damping = "nesterov" if options.flow == "nesterov" else options.damping or 0
+    return momentum_flow(made, damping=damping, **given)
+
+
+def _metric(text: str | None) -> str | dict[str, str] | None:
+    """A word for all arrays, or ARRAY=METRIC for some."""
+    if text is None or "=" not in text:
+        return text
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(equals and name and value for name, equals, value in pairs):
+        raise ConslawError(f"--metric {text!r}: give ARRAY=METRIC,..., such as U=mirror,V=1/10")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _from_family(options: argparse.Namespace) -> Model:
@@ -124,13 +156,14 @@ def _from_family(options: argparse.Namespace) -> Model:
     if options.model not in FAMILIES:
         known = ", ".join(FAMILIES)
         raise ConslawError(f"model {options.model!r}: the families are {known}; or give FILE.py:NAME for a model of your own")
-    if options.widths is None:
-        raise ConslawError(f"model {options.model!r} needs widths from the input to the output, such as: {options.model} 3-2-4")
+    family = FAMILIES[options.model]
+    if options.sizes is None:
+        raise ConslawError(f"model {options.model!r} needs sizes {family.sizes}, such as: {options.model} {family.example}")
     try:
-        widths = [int(n) for n in options.widths.split("-")]
+        sizes = [int(n) for n in options.sizes.split("-")]
     except ValueError:
-        raise ConslawError(f"widths {options.widths!r}: give positive integers joined by '-', such as 3-2-4") from None
-    return FAMILIES[options.model](widths, bias=options.bias)
+        raise ConslawError(f"sizes {options.sizes!r}: give positive integers joined by '-', such as {family.example}") from None
+    return family(sizes, options.bias)
 
 
 def _from_file(options: argparse.Namespace) -> Model | Flow:
@@ -143,8 +176,8 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
     file, _, name = options.model.rpartition(":")
     if not file or not name:
         raise ConslawError(f"model {options.model!r}: name the model in the file, such as {file or name}:model")
-    if options.widths is not None or options.bias:
-        raise ConslawError(f"model {options.model!r}: widths and --bias are for the families; put them into the file")
+    if options.sizes is not None or options.bias:
+        raise ConslawError(f"model {options.model!r}: sizes and --bias are for the families; put them into the file")
     path = Path(file)
     spec = importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
     if spec is None or spec.loader is None:

@@ -3,7 +3,8 @@
 The user's array code runs a single time, on :class:`Expression` objects that record it as a graph of five primitives: sum,
 product with contraction, sum over axes, and the two index maps that are adjoint to one another (take, put).  Each is linear in
 each of its arguments, so reverse mode turns a graph into another graph (:func:`gradient`), and :func:`evaluate` runs either over
-any number system: an object with the seven methods of :class:`NumberSystem`.
+any number system: an object with the methods of :class:`NumberSystem`.  A sixth primitive, the reciprocal, serves rational
+metrics and vector fields; potentials are polynomial.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from math import prod
 from numbers import Integral, Rational
 from typing import Any, Generic, Protocol, TypeVar
@@ -53,6 +55,9 @@ class NumberSystem(Protocol[T]):
 
     def reshape(self, x: T, shape: Shape) -> T:
         """The same entries in another shape."""
+
+    def reciprocal(self, x: T) -> T:
+        """The reciprocal of each entry."""
 
 
 class Expression:
@@ -124,7 +129,7 @@ class Expression:
     def __truediv__(self, other: object) -> Expression:
         y = as_expression(other)
         if y.operation != "constant":
-            raise ConslawError(f"division by {y!r}: a polynomial can be divided by nonzero numbers only")
+            return self * Expression("reciprocal", (y,), None, y.shape)
         if any(v == 0 for v in y.attribute.ravel()):
             raise ConslawError(f"division by zero: {other!r}")
         reciprocal = np.empty(y.shape, dtype=object)
@@ -132,12 +137,14 @@ class Expression:
         return self * reciprocal
 
     def __rtruediv__(self, other: object) -> Expression:
-        raise ConslawError(f"division by {self!r}: a polynomial can be divided by nonzero numbers only")
+        return as_expression(other) / self
 
     def __pow__(self, exponent: object) -> Expression:
-        power = int(exponent) if isinstance(exponent, Integral) and not isinstance(exponent, bool) else -1
+        if not isinstance(exponent, Integral) or isinstance(exponent, bool):
+            raise ConslawError(f"exponent {exponent!r}: only integer powers are polynomial or rational")
+        power = int(exponent)
         if power < 0:
-            raise ConslawError(f"exponent {exponent!r}: a polynomial is raised to integer powers >= 0 only")
+            return 1 / self**-power
         if power < 2:
             return self if power else _ones(self.shape)
         half = self ** (power // 2)
@@ -210,6 +217,7 @@ _UFUNCS: dict[str, Callable[..., Expression]] = {
     "subtract": operator.sub,
     "multiply": operator.mul,
     "divide": operator.truediv,
+    "reciprocal": lambda x: 1 / x,
     "negative": operator.neg,
     "positive": operator.pos,
     "matmul": operator.matmul,
@@ -234,13 +242,19 @@ def as_expression(value: object) -> Expression:
     array = value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
     if array.dtype.kind in "iu":
         return _constant(array.astype(object))
-    flat = [_exact(v) for v in array.ravel().tolist()]
+    flat = [exact_rational(v) for v in array.ravel().tolist()]
     exact = np.empty(array.shape, dtype=object)
     exact.reshape(-1)[:] = flat
     return _constant(exact)
 
 
-def _exact(value: object) -> int | Fraction:
+def exact_rational(value: object) -> int | Fraction:
+    """An exact number from an integer, a fraction, text such as ``"1/2"``, a SymPy rational, or a float that is what it seems."""
+    if isinstance(value, str):
+        try:
+            return Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            raise ConslawError(f"{value!r} is not a rational number, such as 1/2") from None
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Rational):
@@ -310,6 +324,20 @@ def _sum(x: Expression, axes: tuple[int, ...]) -> Expression:
     if not axes:
         return x
     return Expression("sum", (x,), axes, tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+def stacked(parts: Sequence[Expression]) -> Expression:
+    """The entries of several arrays, one after the other, in one vector."""
+    total, start, pieces = sum(x.size for x in parts), 0, []
+    for x in parts:
+        pieces.append(_put(x.reshape(-1), np.arange(start, start + x.size), (total,)))
+        start += x.size
+    return reduce(operator.add, pieces)
+
+
+def scattered(x: Expression, positions: Indices, shape: Shape) -> Expression:
+    """An array of zeros to which each entry of ``x`` is added at its flat position."""
+    return _put(x, positions, shape)
 
 
 def _contract(x: Expression, y: Expression, a: str, b: str, out: str) -> Expression:
@@ -474,6 +502,8 @@ def _apply(node: Expression, arguments: list[T], inputs: Mapping[str, T], number
             return numbers.take(arguments[0], node.attribute)
         case "put":
             return numbers.put(arguments[0], node.attribute, node.shape)
+        case "reciprocal":
+            return numbers.reciprocal(arguments[0])
         case _:
             return numbers.reshape(arguments[0], node.shape)
 
@@ -513,3 +543,6 @@ class NumPyNumbers(Generic[T]):
 
     def reshape(self, x: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
         return x.reshape(shape)
+
+    def reciprocal(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.asarray(self.convert(1) / x)

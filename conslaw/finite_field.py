@@ -133,6 +133,24 @@ def _residue(value: object, p: int) -> int:
     return numerator * pow(denominator, -1, p) % p
 
 
+def invert(x: Residues, p: int) -> Residues:
+    """The inverses mod p, entry by entry: x**(p - 2), by Fermat.
+
+    Raises
+    ------
+    ZeroDivisionError
+        If an entry is zero.
+    """
+    if not x.all():
+        raise ZeroDivisionError("division by zero mod p")
+    modulus, result, power, exponent = np.uint64(p), np.ones_like(x), x, p - 2
+    while exponent:
+        if exponent & 1:
+            result = result * power % modulus
+        power, exponent = power * power % modulus, exponent >> 1
+    return result
+
+
 @dataclass(frozen=True)
 class RowSpace:
     """A subspace of GF(p)^n in reduced echelon form: its basis is the identity on ``pivots`` and ``rest`` on ``free``.

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from conslaw.expressions import Constants, Indices, Shape
-from conslaw.finite_field import Residues, contract, from_integers
+from conslaw.finite_field import Residues, contract, from_integers, invert
 
 Jet: TypeAlias = Mapping[int, Residues]
 
@@ -72,6 +72,24 @@ class Jets:
 
     def reshape(self, x: Jet, shape: Shape) -> Jet:
         return {mask: c.reshape(len(c), *shape) for mask, c in x.items()}
+
+    def reciprocal(self, x: Jet) -> Jet:
+        """1 / (a + n) with nilpotent n, mask by mask: each coefficient of x * (1 / x) but the first is zero."""
+        if 0 not in x:
+            raise ZeroDivisionError("division by a jet without a value")
+        modulus, union = np.uint64(self.prime), 0
+        for mask in x:
+            union |= mask
+        inverse = invert(x[0], self.prime)
+        result: dict[int, Residues] = {0: inverse}
+        for mask in range(1, union + 1):
+            parts = [x[i] * result[mask ^ i] % modulus for i in x if i and i & mask == i and mask ^ i in result]
+            if parts:
+                total = parts[0]
+                for c in parts[1:]:
+                    total = (total + c) % modulus
+                result[mask] = (modulus - total * inverse % modulus) % modulus
+        return result
 
 
 def _meeting(x: Jet, y: Jet) -> Iterator[tuple[int, Residues, Residues]]:

@@ -14,14 +14,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb, log2, prod
+from math import comb, lcm, log2, prod
 from typing import Any
 
 import numpy as np
 
 from conslaw.errors import ConslawError, check_seed
 from conslaw.expressions import Constants, Indices, Shape, evaluate
-from conslaw.finite_field import PRIMES_DRAWN_FROM, Residues, RowSpace, check_prime, from_integers, random_prime
+from conslaw.finite_field import PRIMES_DRAWN_FROM, Residues, RowSpace, check_prime, from_integers, random_prime, rank
 from conslaw.flows import Flow
 from conslaw.jets import Jet, Jets, lift, part, without
 
@@ -97,19 +97,41 @@ def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Poi
     rng = np.random.default_rng(check_seed(seed))
     p = random_prime(rng) if prime is None else check_prime(prime)
     n = flow.dimension
-    state = random_point(flow, rng, p)
+    state = next((s for s in (random_point(flow, rng, p) for _ in range(3)) if not singular(flow, s, p)), None)
+    if state is None:
+        raise ConslawError(f"metric {flow.metric!r}: singular at every point; it must be invertible")
+    given = None if point is None else point_mod(flow, point, p)
+    if given is not None and (where := singular(flow, given, p)):
+        raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
     ranks = _ranks(flow, state, rng, p, limit=None, target=n)
-    if point is None:
+    if given is None:
         error = error_probability(flow, ranks, p) if prime is None else None
         return LieRanks(ranks, n, p, seed, True, error)
-    given = point_mod(flow, point, p)
     ranks = _ranks(flow, given, rng, p, limit=DEPTH_AT_POINT, target=ranks[-1])
     return LieRanks(ranks, n, p, seed, False, None)
 
 
-def random_point(flow: Flow, rng: np.random.Generator, p: int) -> State:
-    """A uniformly random point of the state space over GF(p)."""
-    return {name: {0: _random((1, *shape), rng, p)} for name, shape in flow.state.items()}
+def singular(flow: Flow, state: State, p: int) -> str:
+    """Where the metric is singular, or a field is not defined, at a point; empty if all is well."""
+    for name, block in flow.metric_entries.items():
+        try:
+            [value] = evaluate([block], state, Jets(p))
+        except ZeroDivisionError:
+            return "the metric divides by zero"
+        entries = value.get(0, np.zeros((1, *block.shape), dtype=np.uint64))[0]
+        matrix = name not in flow.state or block.shape != flow.state[name]
+        if rank(entries, p) < len(entries) if matrix else not entries.all():
+            return f"the metric is not invertible on {name or 'the parameters'}"
+    try:
+        RandomField(flow, 1, np.random.default_rng(0), p)(state)
+    except ZeroDivisionError:
+        return "a field divides by zero"
+    return ""
+
+
+def random_point(flow: Flow, rng: np.random.Generator, p: int, count: int = 1) -> State:
+    """Uniformly random points of the state space over GF(p)."""
+    return {name: {0: _random((count, *shape), rng, p)} for name, shape in flow.state.items()}
 
 
 def point_mod(flow: Flow, point: Point, p: int) -> State:
@@ -202,41 +224,53 @@ def nested_bracket(fields: Sequence[RandomField], state: State, jets: Jets, bit:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Bounds for an array of polynomials: ``degree``, and ``height``, log2 of the largest sum of absolute coefficients."""
+    """Bounds for an array of polynomials: ``degree``, and ``height``, log2 of the largest sum of absolute coefficients.
+
+    For rational functions they bound the numerators over a common denominator of all entries, and ``below`` bounds (degree,
+    height) of that denominator.
+    """
 
     shape: Shape
     degree: int
     height: float
+    below: tuple[int, float] = (0, 0.0)
 
 
 class BoundsNumbers:
     """The number system that bounds degrees and coefficients of an expression without expanding it."""
 
     def constant(self, values: Constants) -> Bounds:
-        largest = max((max(abs(v.numerator), v.denominator) for v in values.ravel().tolist()), default=1)
-        return Bounds(values.shape, 0, log2(max(largest, 1)))
+        flat = values.ravel().tolist()
+        common = lcm(*(v.denominator for v in flat))
+        return Bounds(values.shape, 0, log2(max(1, common, *(abs(int(v * common)) for v in flat))))
 
     def add(self, x: Bounds, y: Bounds) -> Bounds:
-        return Bounds(x.shape, max(x.degree, y.degree), max(x.height, y.height) + 1)
+        (b, k), (c, m) = x.below, y.below
+        return Bounds(x.shape, max(x.degree + c, y.degree + b), max(x.height + m, y.height + k) + 1, (b + c, k + m))
 
     def product(self, x: Bounds, y: Bounds, a: str, b: str, out: str) -> Bounds:
         sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
         added = prod(n for c, n in sizes.items() if c not in out)
-        return Bounds(tuple(sizes[c] for c in out), x.degree + y.degree, x.height + y.height + log2(added))
+        below = (x.below[0] + y.below[0], x.below[1] + y.below[1])
+        return Bounds(tuple(sizes[c] for c in out), x.degree + y.degree, x.height + y.height + log2(added), below)
 
     def sum(self, x: Bounds, axes: tuple[int, ...]) -> Bounds:
         kept = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-        return Bounds(kept, x.degree, x.height + log2(prod(x.shape) / prod(kept)))
+        return Bounds(kept, x.degree, x.height + log2(prod(x.shape) / prod(kept)), x.below)
 
     def take(self, x: Bounds, indices: Indices) -> Bounds:
-        return Bounds(indices.shape, x.degree, x.height)
+        return Bounds(indices.shape, x.degree, x.height, x.below)
 
     def put(self, x: Bounds, indices: Indices, shape: Shape) -> Bounds:
         most = int(np.bincount(indices.reshape(-1)).max(initial=1))
-        return Bounds(shape, x.degree, x.height + log2(most))
+        return Bounds(shape, x.degree, x.height + log2(most), x.below)
 
     def reshape(self, x: Bounds, shape: Shape) -> Bounds:
-        return Bounds(shape, x.degree, x.height)
+        return Bounds(shape, x.degree, x.height, x.below)
+
+    def reciprocal(self, x: Bounds) -> Bounds:
+        size, (b, k) = prod(x.shape), x.below
+        return Bounds(x.shape, b + (size - 1) * x.degree, k + (size - 1) * x.height, (size * x.degree, size * x.height))
 
 
 def error_probability(flow: Flow, ranks: tuple[int, ...], p: int) -> float:
@@ -246,19 +280,26 @@ def error_probability(flow: Flow, ranks: tuple[int, ...], p: int) -> float:
     a nonzero coefficient of one is at most r! H^r, H bounding the coefficient sums of a bracket, and fewer than log2 of that / 30
     of the primes between 2**30 and 2**31 divide it.  (2) The minor vanishes at the random point and samples: at most r deg / p, by
     the lemma of Schwartz and Zippel.  (3) A depth was left too early: some ``SURPLUS`` samples fell into a proper subspace.
+    Rational fields are multiplied by their denominators first, which are not zero at the point.
     """
     inputs = {name: Bounds(shape, 1, 0.0) for name, shape in {**flow.state, **flow.data}.items()}
-    values = [value for field in flow.fields for value in evaluate(list(field.values()), inputs, BoundsNumbers())]
-    mixed = len(flow.fields) > 1
-    degree = max(v.degree for v in values) + mixed
-    height = max(v.height for v in values) + (log2(len(flow.fields)) if mixed else 0)
+    fields = [_common(evaluate(list(field.values()), inputs, BoundsNumbers())) for field in flow.fields]
+    degree, below = (max(f[i] for f in fields) + (len(fields) > 1) for i in (0, 2))
+    height, under = (max(f[i] for f in fields) + log2(len(fields)) for i in (1, 3))
     depth, n = len(ranks), flow.dimension
-    bracket = [(degree, height)]
-    for _ in range(depth - 1):  # the coefficient sum of dG.F is at most deg G times the product of those of F and G
-        d, h = bracket[-1]
-        bracket.append((d + degree, h + height + log2(d + degree)))
-    d, h = bracket[-1]
+    d, h, b, u = degree, height, below, under
+    for _ in range(depth - 1):  # of dG.F - dF.G: the coefficient sum of a derivative is at most the degree times that of G
+        h += height + u + under + log2(d + degree + b + below) + 1
+        d += degree + b + below
+        b, u = 2 * (b + below), 2 * (u + under)
     unlucky_prime = n * (log2(n + 1) + h) / 30 / PRIMES_DRAWN_FROM
-    unlucky_point = n * d / p
-    left_early = depth * comb(n + SURPLUS, SURPLUS) * (d / p) ** SURPLUS
+    unlucky_point = n * (d + b) / p
+    left_early = depth * comb(n + SURPLUS, SURPLUS) * ((d + b) / p) ** SURPLUS
     return min(1.0, unlucky_prime + unlucky_point + left_early)
+
+
+def _common(components: list[Bounds]) -> tuple[int, float, int, float]:
+    """Degree and height of the numerators, and of the common denominator, of the components of a field."""
+    below, under = sum(x.below[0] for x in components), sum(x.below[1] for x in components)
+    degree = max(x.degree + below - x.below[0] for x in components)
+    return degree, max(x.height + under - x.below[1] for x in components), below, under

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import prod
 from numbers import Integral
 from typing import Any
 
-import numpy as np
-
+from conslaw.coordinates import size
 from conslaw.errors import ConslawError
 from conslaw.expressions import Expression, Shape, as_expression, input_array, topological_order
 
@@ -56,6 +54,7 @@ class Model:
     parameters, data : mapping from array name to shape (a tuple of positive integers, ``()`` for a scalar)
     potential : the scalar polynomial expression f
     arguments : for a named family, how it was called (``{"widths": [3, 2, 4], "bias": False}``)
+    metric : the customary metric, see :func:`conslaw.gradient_flow`
     """
 
     name: str
@@ -63,11 +62,12 @@ class Model:
     data: Mapping[str, Shape]
     potential: Expression = field(repr=False)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    metric: Any = "euclidean"
 
     @property
     def size(self) -> int:
         """Number of scalar parameters."""
-        return sum(prod(shape) for shape in self.parameters.values())
+        return size(self.parameters)
 
 
 def model(
@@ -77,6 +77,7 @@ def model(
     data: Mapping[str, Shape] | None = None,
     name: str | None = None,
     arguments: Mapping[str, Any] | None = None,
+    metric: Any = "euclidean",
 ) -> Model:
     r"""Define a model by its potential.
 
@@ -94,6 +95,8 @@ def model(
         Shown in results; the potential's own name by default.
     arguments : mapping, optional
         What the model was made from, for the record (``widths``, ``bias``).
+    metric : optional
+        The metric that flows of this model have unless told otherwise; see :func:`gradient_flow`.
 
     Returns
     -------
@@ -131,10 +134,14 @@ def model(
         raise ConslawError(
             f"the potential has shape {value.shape}; it must be a scalar: multiply by a free data vector, such as c.v @ (...)"
         )
-    if not any(node.operation == "input" and node.attribute in shapes["parameter"] for node in topological_order([value])):
+    nodes = topological_order([value])
+    for node in nodes:
+        if node.operation == "reciprocal":
+            raise ConslawError(f"division by {node.args[0]!r}: a potential is polynomial, it can be divided by numbers only")
+    if not any(node.operation == "input" and node.attribute in shapes["parameter"] for node in nodes):
         raise ConslawError("the potential uses none of the parameters: " + ", ".join(shapes["parameter"]))
     called = name if name is not None else getattr(potential, "__name__", "model").replace("<lambda>", "model")
-    return Model(called, shapes["parameter"], shapes["data"], value, dict(arguments or {}))
+    return Model(called, shapes["parameter"], shapes["data"], value, dict(arguments or {}), metric)
 
 
 def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
@@ -153,8 +160,3 @@ def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
 def is_positive_integer(n: object) -> bool:
     """Whether n is an integer >= 1 of any integer type but bool."""
     return isinstance(n, Integral) and not isinstance(n, bool) and int(n) >= 1
-
-
-def flatten(arrays: Mapping[str, Shape]) -> list[tuple[str, tuple[int, ...]]]:
-    """The scalar coordinates of some arrays in order: (array name, index) pairs."""
-    return [(name, tuple(map(int, index))) for name, shape in arrays.items() for index in np.ndindex(*shape)]

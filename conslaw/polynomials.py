@@ -145,7 +145,15 @@ def integral(x: PolynomialArray) -> PolynomialArray:
 
 
 class Polynomials:
-    """The number system: arrays of polynomials over Q."""
+    """The number system: arrays of polynomials over Q.
+
+    A reciprocal 1/q becomes a variable of its own, numbered from ``first_denominator``; :meth:`cleared` multiplies by the
+    denominators, so that what remains are polynomials.
+    """
+
+    def __init__(self, first_denominator: int = 0) -> None:
+        self.first_denominator = first_denominator
+        self.denominators: list[PolynomialArray] = []
 
     def constant(self, values: Constants) -> PolynomialArray:
         flat = values.reshape(-1)
@@ -185,6 +193,60 @@ class Polynomials:
 
     def reshape(self, x: PolynomialArray, shape: Shape) -> PolynomialArray:
         return PolynomialArray(shape, x.entry, x.monomial, x.coefficient)
+
+    def reciprocal(self, x: PolynomialArray) -> PolynomialArray:
+        parts = [self._reciprocal(self.take(x, np.array(e))) for e in range(prod(x.shape))]
+        return concatenate(parts, list(range(len(parts))), x.shape)
+
+    def _reciprocal(self, x: PolynomialArray) -> PolynomialArray:
+        """1 / x for a scalar x."""
+        numerator, multiplier = self.cleared(x)
+        if not len(numerator):
+            raise ZeroDivisionError("division by zero")
+        if not numerator.degree:
+            inverse = Fraction(1) / Fraction(numerator.coefficient[0])
+            return self.product(multiplier, self.constant(np.array(inverse, dtype=object)), "", "", "")
+        known = [number for number, q in enumerate(self.denominators) if _equal(q, numerator)]
+        if not known:
+            self.denominators.append(numerator)
+        position = known[0] if known else len(self.denominators) - 1
+        return self.product(multiplier, variables((), self.first_denominator + position), "", "", "")
+
+    def cleared(self, x: PolynomialArray) -> tuple[PolynomialArray, PolynomialArray]:
+        """The array times a common denominator, free of reciprocals, and that denominator (a scalar)."""
+        multiplier = self.constant(np.array(1, dtype=object))
+        for number, q in enumerate(self.denominators, start=self.first_denominator):
+            exponent = (x.monomial == number).sum(axis=1)
+            top = int(exponent.max(initial=0))
+            if not top:
+                continue
+            stripped = np.where(x.monomial == number, 0, x.monomial)
+            if len(q) == 1 and q.coefficient[0] == 1:  # a monomial: only longer rows
+                missing = np.where(np.arange(top) < exponent[:, None], 0, 1)
+                factors = (missing[:, :, None] * q.monomial[0]).reshape(len(x), -1).astype(np.int32)
+                x = PolynomialArray(x.shape, x.entry, np.concatenate([stripped, factors], axis=1), x.coefficient)
+            else:
+                letters = "abcdefgh"[: len(x.shape)]
+                parts = []
+                for e in range(top + 1):
+                    chosen = exponent == e
+                    part = PolynomialArray(x.shape, x.entry[chosen], stripped[chosen], x.coefficient[chosen])
+                    for _ in range(top - e):
+                        part = self.product(part, q, letters, "", letters)
+                    parts.append(part)
+                x = concatenate(parts, [0] * len(parts), x.shape)
+            for _ in range(top):
+                multiplier = self.product(multiplier, q, "", "", "")
+        return collect(x.shape, x.entry, x.monomial, x.coefficient), multiplier
+
+
+def _equal(x: PolynomialArray, y: PolynomialArray) -> bool:
+    """Whether two arrays in the order of :func:`collect` are the same."""
+    return (
+        x.monomial.shape == y.monomial.shape
+        and bool((x.entry == y.entry).all() and (x.monomial == y.monomial).all())
+        and bool((x.coefficient == y.coefficient).all())
+    )
 
 
 def _indices(x: PolynomialArray) -> tuple[npt.NDArray[np.intp], ...]:
@@ -238,12 +300,12 @@ def evaluate_mod(x: PolynomialArray, values: Residues, p: int) -> Residues:
 
 
 def terms(x: PolynomialArray) -> list[list[tuple[tuple[int, ...], int | Fraction]]]:
-    """For each entry in flat order its terms (sorted variable numbers, coefficient), in graded lexicographic order."""
+    """For each entry in flat order its terms (sorted variable numbers, coefficient), lowest degree first, then lexicographic."""
     result: list[list[tuple[tuple[int, ...], int | Fraction]]] = [[] for _ in range(prod(x.shape))]
     for e, row, value in zip(x.entry.tolist(), x.monomial.tolist(), x.coefficient.tolist(), strict=True):
         result[e].append((tuple(v for v in row if v), value))
     for polynomial in result:
-        polynomial.sort(key=lambda term: (-len(term[0]), term[0]))
+        polynomial.sort(key=lambda term: (len(term[0]), term[0]))
     return result
 
 

@@ -110,7 +110,7 @@ BAD = {
     "unknown data": (lambda p, c: p.s * c.z, "asks for data 'z'"),
     "shapes": (lambda p, c: p.U @ p.U, "shapes (3, 2) and (3, 2) do not match in @"),
     "broadcast": (lambda p, c: (p.U + p.U.T).sum(), "shapes (3, 2) and (2, 3) do not match in +"),
-    "negative power": (lambda p, c: p.s**-1, "exponent -1"),
+    "negative power": (lambda p, c: p.s**-1, "division by"),
     "fractional power": (lambda p, c: p.s**0.5, "exponent 0.5"),
     "inexact constant": (lambda p, c: 0.1 * p.s, "Fraction(1, 10)"),
     "complex constant": (lambda p, c: 1j * p.s, "1j"),
