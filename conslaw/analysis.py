@@ -10,7 +10,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from conslaw import display
-from conslaw.ansatz import Degree, PolynomialLaws, has_logarithms, polynomial_laws, random_state
+from conslaw.ansatz import Degree, PolynomialLaws, has_logarithms, polynomial_laws, random_sample
+from conslaw.errors import check_seed
 from conslaw.flows import Flow
 from conslaw.lie import LieRanks, Point, lie_ranks
 from conslaw.rational import RationalLaws, is_small, rational_laws
@@ -34,7 +35,8 @@ class Count:
     lie_ranks : ranks of the Lie algebra's trace with brackets of up to 1, 2, ... fields; **proved** lower bounds
     laws_at_most : n minus the last rank; **proved** upper bound on the number of independent laws
     generic : True for a random point; False if ``point`` was given, for which alone the answer then holds
-    error_probability : bound on the *probability* that there are fewer laws than ``laws_at_most`` (None at a given point)
+    error_probability : bound on the *probability* that there are fewer laws than ``laws_at_most``: 0 where that is excluded, None
+        where nothing is known (at a given point, with a given prime, or if the brackets were not exhausted)
     primes, seed : what reproduces the run
     seconds : wall-clock seconds, ``lie``, ``ansatz`` and ``total``
     """
@@ -70,7 +72,9 @@ class Count:
             ("Lie ranks", ", ".join(map(str, self.lie_ranks))),
             ("laws at most", f"{self.laws_at_most}   proved{where}"),
         ]
-        if self.error_probability is not None and self.laws_at_most:
+        if not self.laws_at_most and self.generic:
+            rows.append(("laws exactly", "0   proved"))
+        elif self.error_probability is not None and self.error_probability < 1:
             rows.append(("laws exactly", f"{self.laws_at_most}   except with probability < {self.error_probability:.0e}"))
         options = [
             *([f"damping {self.damping}"] if self.damping is not None else []),
@@ -93,7 +97,7 @@ class Analysis(Count):
 
     Attributes
     ----------
-    degree : the degree of the ansatz
+    degree, homogeneous : the degree of the ansatz, and whether only monomials of exactly that degree were looked at
     laws_found : rank of the gradients of ``laws``; **proved** lower bound on the number of independent laws
     complete : True iff ``laws_found == laws_at_most``: both bounds meet, so the number of laws is **proved**
     laws : the laws as SymPy expressions in the model's own names
@@ -102,6 +106,7 @@ class Analysis(Count):
     """
 
     degree: Degree
+    homogeneous: bool
     laws_found: int
     complete: bool
     polynomial_laws: PolynomialLaws
@@ -130,15 +135,16 @@ class Analysis(Count):
 
     def _summary(self) -> display.Summary:
         counted = super()._summary()
-        found, most, up_to = self.laws_found, self.laws_at_most, f"up to degree {self.degree}"
+        found, most = self.laws_found, self.laws_at_most
+        up_to = f"{'of exactly' if self.homogeneous else 'up to'} degree {self.degree}"
         rows = [row for row in counted.rows if row[0] != "laws exactly"]
         rows.append(("laws found", f"{found}   proved independent"))
         rows.append(("complete", "proved" if self.complete else "no: the bounds do not meet"))
         remarks = []
+        chance = "" if self.error_probability is None else f" (except with probability < {self.error_probability:.0e})"
         if not self.complete:
             remarks.append(
-                f"Proved: {found} to {most} independent laws.  Probable: exactly {most} "
-                f"(except with probability < {self.error_probability:.0e});\n"
+                f"Proved: {found} to {most} independent laws.  Probable: exactly {most}{chance};\n"
                 f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form {up_to}{self._tried()}."
             )
         heading = "laws" if any(map(len, self._found)) else f"no polynomial laws {up_to}"
@@ -146,9 +152,10 @@ class Analysis(Count):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes; the laws are strings that SymPy parses back."""
-        degree = self.degree if isinstance(self.degree, int) else {str(k): v for k, v in self.degree.items()}
+        degree = self.degree if isinstance(self.degree, int) else {str(k): int(v) for k, v in self.degree.items()}
         found = {
             "degree": degree,
+            "homogeneous": self.homogeneous,
             "laws_found": self.laws_found,
             "complete": self.complete,
             "laws": self._written(),
@@ -161,8 +168,9 @@ class Analysis(Count):
 def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point | None = None) -> Count:
     """Count the independent conservation laws of a flow, without finding them.
 
-    The bound ``laws_at_most`` is proved.  That it is attained is probable: two runs with different primes and points agree, and
-    ``error_probability`` bounds the chance that both missed something (one run only if ``prime`` or ``point`` is given).
+    The bound ``laws_at_most`` is proved.  That it is attained is probable: of two runs with different primes and points the one
+    that finds more counts, and ``error_probability`` bounds the chance that both missed something (one run only if ``prime`` or
+    ``point`` is given).
 
     Parameters
     ----------
@@ -193,6 +201,7 @@ def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point |
     ----------
     [MGP23] arXiv 2307.00144, Theorem 3.3.
     """
+    seed = check_seed(seed)
     start = time.perf_counter()
     runs = [lie_ranks(flow, seed=seed, prime=prime, point=point)]
     if prime is None and point is None:
@@ -253,6 +262,7 @@ def analyze(
     ----------
     [MGP23] arXiv 2307.00144, Sections 2.3 and 3.3; [MGP24] arXiv 2405.12888 for the other flows.
     """
+    seed = check_seed(seed)
     start = time.perf_counter()
     options: dict[str, Any] = {"degree": degree, "time_degree": time_degree, "homogeneous": homogeneous, "seed": seed}
     laws = polynomial_laws(flow, **options, max_unknowns=max_unknowns)
@@ -268,9 +278,12 @@ def analyze(
         quotients = _quotients(flow, laws, degree, most, seed)
     found = laws.independent + _number(quotients)
     total = time.perf_counter() - start
+    if found == most:
+        counted["error_probability"] = 0.0
     return Analysis(
         **counted,
-        degree=degree,
+        degree=degree if isinstance(degree, Mapping) else int(degree),
+        homogeneous=homogeneous,
         laws_found=found,
         complete=found == most,
         polynomial_laws=laws,
@@ -283,7 +296,7 @@ def _quotients(flow: Flow, laws: PolynomialLaws, degree: Degree, most: int, seed
     """Rational laws independent of those found; None if there is no need or the flow is too large to look."""
     if laws.independent == most or not isinstance(degree, int) or not is_small(flow, degree):
         return None
-    known = laws.gradients(random_state(flow.dimension, seed))
+    known = laws.gradients(random_sample(flow.dimension, seed))
     return rational_laws(flow, degree=degree, known=known, most=most, seed=seed)
 
 
@@ -298,8 +311,8 @@ def _counted(flow: Flow, runs: Sequence[LieRanks], seed: int) -> dict[str, Any]:
     arguments = flow.model.arguments if flow.model else {}
     return {
         "model": flow.model.name if flow.model else "vector fields",
-        "widths": tuple(arguments["widths"]) if "widths" in arguments else None,
-        "bias": arguments.get("bias"),
+        "widths": tuple(arguments["widths"]) if isinstance(arguments.get("widths"), list) else None,
+        "bias": arguments["bias"] if isinstance(arguments.get("bias"), bool) else None,
         "flow": flow.name,
         "damping": flow.damping,
         "weight_decay": flow.weight_decay,

@@ -17,16 +17,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import comb, prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from conslaw.coordinates import Coordinate, size, to_sympy, write
-from conslaw.errors import ConslawError, check_seed
+from conslaw.errors import ConslawError, check_memory, check_seed
 from conslaw.expressions import evaluate
-from conslaw.finite_field import Residues, RowSpace, from_integers, invert, rank
-from conslaw.flows import TIME, Flow
+from conslaw.finite_field import Residues, RowSpace, from_integers, invert, random_prime, rank
+from conslaw.flows import TIME, Flow, check_flow
+from conslaw.models import is_positive_integer
 from conslaw.polynomials import (
     Keys,
     PolynomialArray,
@@ -42,7 +43,7 @@ from conslaw.polynomials import (
     number,
     terms,
 )
-from conslaw.sparse_kernel import Equations, Vector, added_up, distinct, kernel_by_components, kill, merged
+from conslaw.sparse_kernel import Equations, Vector, added_up, distinct, kernel_by_components, kill, merged, sparser
 
 if TYPE_CHECKING:
     import sympy
@@ -53,7 +54,6 @@ logger = logging.getLogger(__name__)
 
 PORTION = 2**15  # nonzeros of the first portion of equations; it doubles up to
 LARGEST_PORTION = 2**22
-PRIME = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class PolynomialLaws:
         """The laws as SymPy expressions in ``IndexedBase`` symbols of the model's own names (``Symbol`` for a scalar)."""
         return [to_sympy(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
 
-    def gradients(self, point: Residues) -> Residues:
-        """The gradients (k, n) in the state coordinates mod :data:`PRIME`, at a point (2 n,): the state, then free logarithms."""
-        return state_gradients(self.polynomials, point)
+    def gradients(self, sample: Sample) -> Residues:
+        """The gradients (k, n) in the state coordinates at a random sample."""
+        return state_gradients(self.polynomials, sample)
 
 
 def polynomial_laws(
@@ -146,29 +146,61 @@ def polynomial_laws(
     ----------
     [MGP23] arXiv 2307.00144, Section 2.3: finding conserved functions as the kernel of a linear map on polynomials.
     """
-    check_seed(seed)
-    groups = _groups(flow, degree, time_degree)
-    unknowns = prod(comb(len(v) * (1 + logs) + d - homogeneous, d) for v, d in groups) - (not homogeneous)
-    if unknowns > max_unknowns:
+    check_flow(flow)
+    seed = check_seed(seed)
+    if not isinstance(homogeneous, bool) or not isinstance(logs, bool) or not is_positive_integer(max_unknowns):
         raise ConslawError(
-            f"degree={degree!r}: the ansatz has {unknowns:,} unknowns, more than max_unknowns={max_unknowns:,}; "
+            f"homogeneous={homogeneous!r}, logs={logs!r}, max_unknowns={max_unknowns!r}: give two booleans and an integer"
+        )
+    named = _groups(flow, degree, time_degree)
+    sizes = [(sum(prod(flow.state[name]) for name in names), d) for names, d in named]
+    unknowns = prod(comb(size * (1 + logs) + d - homogeneous, d) for size, d in sizes) - (not homogeneous)
+    if unknowns > max_unknowns:
+        many = f"{unknowns:,}" if unknowns < 10**15 else f"about 10^{int(unknowns.bit_length() * 0.30103)}"
+        raise ConslawError(
+            f"degree={degree!r}: the ansatz has {many} unknowns, more than max_unknowns={max_unknowns:,}; "
             f"lower the degree or give degrees per group of arrays"
         )
+    check_memory(100.0 * unknowns * sum(d for _, d in named), f"degree={degree!r}: an ansatz of {unknowns:,} unknowns")
     fields, coordinates = exact_fields(flow, logs=logs)
     n = flow.dimension
+    groups = [([i for i, c in enumerate(flow.coordinates, start=1) if c.name in names], d) for names, d in named]
     if logs:
         usable = {i for i, c in enumerate(coordinates[n:], start=1) if c is not None}
         groups = [(sorted([*v, *(n + i for i in v if i in usable)]), d) for v, d in groups]
-    monomials = _monomials(groups, homogeneous)
+    linear = {} if isinstance(degree, Mapping) or degree == 1 or homogeneous else _linear_laws(groups, fields, seed)
+    monomials = _monomials([([i for i in v if i not in linear], d) for v, d in groups], homogeneous)
     for salt in range(seed, seed + 3):
-        laws = _law_array(monomials, _kernel(monomials, fields, salt), len(coordinates))
-        if not any(len(lie_derivative(laws, x)) for x in fields):
+        basis = _kernel(monomials, fields, salt)
+        if not any(len(lie_derivative(_law_array(monomials, basis), x)) for x in fields):
             break
     else:
         raise AssertionError("three sets of random 64-bit keys each had a collision")
-    laws = _generators(laws)
+    found = _law_array(monomials, _generators(monomials, basis, seed))
+    laws = concatenate([*linear.values(), found], list(range(len(linear) + 1)), (len(linear) + found.shape[0],))
+    laws = laws.select(np.argsort(laws.degrees(), kind="stable"))
     names = [c or Coordinate("unused") for c in coordinates]
-    return PolynomialLaws(names, laws, rank(state_gradients(laws, random_state(n, seed)), PRIME), len(monomials))
+    ranks = [rank(state_gradients(laws, sample), sample.prime) for sample in (random_sample(n, seed), random_sample(n, seed + 1))]
+    return PolynomialLaws(names, laws, max(ranks), unknowns)
+
+
+def _linear_laws(groups: list[tuple[list[int], int]], fields: list[PolynomialArray], salt: int) -> dict[int, PolynomialArray]:
+    """Linear laws l with a variable x that occurs in no field: they are put aside, and x is left out of the ansatz.
+
+    In coordinates with l in place of x no field depends on l, so every law is a sum of powers of the l times laws without x.
+    """
+    occurring = {int(v) for x in fields for v in np.unique(x.monomial)}
+    variables = [v for v, d in groups if d > 1 or len(groups) == 1][-1]
+    spectators = [v for v in variables if v not in occurring]
+    if not spectators:
+        return {}
+    ordered = np.array([v for v in variables if v in occurring] + spectators, dtype=np.int32)[:, None]
+    basis = _kernel(ordered, fields, salt)
+    laws = _law_array(ordered, basis)
+    if any(len(lie_derivative(laws, x)) for x in fields):
+        return {}  # a collision of keys: nothing is put aside
+    last = [int(ordered[max(vector), 0]) for vector in basis]
+    return {v: laws.select(np.array([i])) for i, v in enumerate(last) if v in spectators}
 
 
 def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArray], list[Coordinate | None]]:
@@ -222,43 +254,49 @@ def lie_derivative(laws: PolynomialArray, field: PolynomialArray) -> PolynomialA
     return Polynomials().product(derivatives(laws, field.shape[0]), field, "ln", "n", "l")
 
 
-def random_state(n: int, seed: int) -> Residues:
-    """A random point mod :data:`PRIME` for n state coordinates and as many logarithms (algebraically independent of them)."""
-    return np.random.default_rng(seed).integers(1, PRIME, 2 * n, dtype=np.uint64)
+class Sample(NamedTuple):
+    """A random prime and a random point mod it: n state coordinates, and as many logarithms, algebraically independent of them."""
+
+    prime: int
+    values: Residues
 
 
-def state_gradients(laws: PolynomialArray, point: Residues) -> Residues:
-    """The gradients (k, n) with respect to the state, at a point (2 n,): d h(x, log x) = h_x + h_log / x."""
-    n, modulus = len(point) // 2, np.uint64(PRIME)
-    gradients = evaluate_mod(derivatives(laws, 2 * n), point, PRIME)
-    return (gradients[:, :n] + gradients[:, n:] * invert(point[:n], PRIME) % modulus) % modulus
+def random_sample(n: int, seed: int) -> Sample:
+    """The sample of this seed."""
+    rng = np.random.default_rng(seed)
+    p = random_prime(rng)
+    return Sample(p, rng.integers(1, p, 2 * n, dtype=np.uint64))
+
+
+def state_gradients(laws: PolynomialArray, sample: Sample) -> Residues:
+    """The gradients (k, n) with respect to the state at a random sample: d h(x, log x) = h_x + h_log / x."""
+    p, point = sample
+    n, modulus = len(point) // 2, np.uint64(p)
+    gradients = evaluate_mod(derivatives(laws, 2 * n), point, p)
+    return (gradients[:, :n] + gradients[:, n:] * invert(point[:n], p) % modulus) % modulus
 
 
 # the monomials of the ansatz
 
 
-def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[list[int], int]]:
-    """The variables (numbered from 1) and the degree of each group."""
-    numbers: dict[str, list[int]] = {name: [] for name in flow.state}
-    for i, c in enumerate(flow.coordinates, start=1):
-        numbers[c.name].append(i)
-    given = dict(degree) if isinstance(degree, Mapping) else {tuple(n for n in flow.state if n != TIME or not flow.time): degree}
-    groups, seen = [], set[str]()
+def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[tuple[str, ...], int]]:
+    """The state arrays and the degree of each group."""
+    whole = tuple(n for n in flow.state if n != TIME or not flow.time)
+    given = dict(degree) if isinstance(degree, Mapping) else {whole: degree}
+    groups: list[tuple[tuple[str, ...], int]] = []
+    seen = set[str]()
     for key, d in given.items():
-        names = (key,) if isinstance(key, str) else tuple(key)
-        unknown = [name for name in names if name not in numbers]
-        if unknown or seen & set(names):
-            raise ConslawError(
-                f"degree={degree!r}: group {key!r} must name arrays of the state, each once; they are {', '.join(numbers)}"
-            )
-        if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 1:
-            raise ConslawError(
-                f"degree={degree!r}: give a positive integer" + (f" for {key!r}" if isinstance(degree, Mapping) else "")
-            )
+        names = tuple(key) if isinstance(key, tuple | list) else (key,)
+        if not names or seen & set(names) or len(set(names)) < len(names) or not all(name in flow.state for name in names):
+            known = ", ".join(flow.state)
+            raise ConslawError(f"degree={degree!r}: group {key!r} must name arrays of the state, each once; they are {known}")
+        if not is_positive_integer(d):
+            where = f" for {key!r}" if isinstance(degree, Mapping) else ""
+            raise ConslawError(f"degree={degree!r}: give a positive integer{where}")
         seen |= set(names)
-        groups.append((sorted(i for name in names for i in numbers[name]), int(d)))
+        groups.append((names, int(d)))
     if not groups:
-        raise ConslawError(f"degree={degree!r}: name at least one array; they are {', '.join(numbers)}")
+        raise ConslawError(f"degree={degree!r}: name at least one array; they are {', '.join(flow.state)}")
     if time_degree is not None and (isinstance(time_degree, bool) or not isinstance(time_degree, int) or time_degree < 0):
         raise ConslawError(f"time_degree={time_degree!r}: give an integer >= 0")
     if time_degree is not None and (flow.time is None or TIME in seen):
@@ -266,7 +304,7 @@ def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[l
     if flow.time and TIME not in seen:
         quadratic = max(1, max(d for _, d in groups) // 2)
         in_time = flow.time_degree * quadratic if time_degree is None else time_degree
-        groups = [(numbers[TIME], in_time), *groups] if in_time else groups
+        groups = [((TIME,), in_time), *groups] if in_time else groups
     return groups
 
 
@@ -316,7 +354,7 @@ def _kernel(monomials: npt.NDArray[np.int32], fields: list[PolynomialArray], sal
     rng = np.random.default_rng(salt)
     system = merged([_eliminated(_gradient_factors(monomials, salt), x, alive, rng, salt) for x in fields])
     system = kill(system.where(alive[system.column]), alive)
-    return kernel_by_components(distinct(system), np.flatnonzero(alive))
+    return kernel_by_components(distinct(system, salt), np.flatnonzero(alive))
 
 
 def _gradient_factors(monomials: npt.NDArray[np.int32], salt: int) -> Factors:
@@ -370,7 +408,7 @@ def _portion(unknowns: Factors, slopes: Factors, alive: npt.NDArray[np.bool_]) -
 # from vectors to laws
 
 
-def _law_array(monomials: npt.NDArray[np.int32], basis: list[Vector], n: int) -> PolynomialArray:
+def _law_array(monomials: npt.NDArray[np.int32], basis: list[Vector]) -> PolynomialArray:
     entry = np.array([i for i, vector in enumerate(basis) for _ in vector], dtype=np.int64)
     rows = np.array([m for vector in basis for m in vector], dtype=np.intp)
     values = [v for vector in basis for v in vector.values()]
@@ -378,44 +416,70 @@ def _law_array(monomials: npt.NDArray[np.int32], basis: list[Vector], n: int) ->
     return collect((len(basis),), entry, monomials[rows], np.array(values, dtype=np.int64 if small else object))
 
 
-def _generators(laws: PolynomialArray) -> PolynomialArray:
-    """In order of degree, the laws that are not polynomials in those before (products of laws are laws, and say nothing new)."""
-    degrees = laws.degrees()
-    order = np.argsort(degrees, kind="stable")
-    if not len(order) or degrees.max() < 2 * degrees.min():
-        return laws.select(order)
+def _generators(monomials: npt.NDArray[np.int32], basis: list[Vector], seed: int) -> list[Vector]:
+    """Of a basis of all laws, those that are not polynomials in earlier ones (products of laws say nothing new), made sparse.
+
+    Exact, although ranks mod p decide: products that lie in the ansatz are laws, so together with the chosen laws they span at most
+    what the basis spans, and all of it if they have its dimension mod p.
+    """
+    degree = (monomials > 0).sum(axis=1)
+    degrees = [int(degree[list(vector)].max()) for vector in basis]
+    if not basis or max(degrees) < 2 * min(degrees):
+        return sparser(basis)
+    for attempt in range(seed, seed + 3):
+        chosen = _chosen(monomials, basis, degrees, random_prime(np.random.default_rng(attempt)))
+        if chosen is not None:
+            break
+    else:
+        raise AssertionError("three random primes each divided a minor")
+    return [v for d in sorted(set(degrees)) for v in sparser([basis[i] for i in chosen if degrees[i] == d])]
+
+
+def _chosen(monomials: npt.NDArray[np.int32], basis: list[Vector], degrees: list[int], p: int) -> list[int] | None:
+    """The numbers of the generators; None if the ranks mod p do not prove that the others are polynomials in them."""
+    laws, known, least = _law_array(monomials, basis), np.sort(keys(monomials)), min(degrees)
     chosen: list[int] = []
-    for d in sorted(set(degrees.tolist())):
-        candidates = [int(i) for i in order if degrees[i] == d]
-        products = [laws.select(np.array([*chosen, *candidates]))]
-        for count in range(2, d // int(degrees.min()) + 1):
-            products += [
-                _product([laws.select(np.array([i])) for i in factors])
-                for factors in combinations_with_replacement(chosen, count)
-                if sum(int(degrees[i]) for i in factors) <= d
-            ]
-        sizes = [x.shape[0] for x in products]
-        table = _coefficients(concatenate(products, np.cumsum([0, *sizes[:-1]]).tolist(), (sum(sizes),)))
-        space = RowSpace.zero(table.shape[1], PRIME)
-        space = space.extend(np.delete(table, np.arange(len(chosen), sizes[0]), axis=0))
+    for d in sorted(set(degrees)):
+        candidates = [i for i, e in enumerate(degrees) if e == d]
+        factors = [
+            f
+            for count in range(2, d // least + 1)
+            for f in combinations_with_replacement(chosen, count)
+            if sum(degrees[i] for i in f) <= d
+        ]
+        products = _products(laws, factors)
+        inside = np.ones(len(factors), dtype=bool)
+        inside[products.entry[~np.isin(keys(products.monomial), known)]] = False
+        together = [laws.select(np.array(chosen + candidates)), products.select(np.flatnonzero(inside))]
+        sizes = [x.shape[0] for x in together]
+        table = _coefficients(concatenate(together, [0, sizes[0]], (sum(sizes),)), p)
+        space = RowSpace.zero(table.shape[1], p).extend(np.delete(table, np.arange(len(chosen), sizes[0]), axis=0))
         for i, row in zip(candidates, table[len(chosen) : sizes[0]], strict=True):
             larger = space.extend(row[None])
             if larger.rank > space.rank:
                 chosen.append(i)
             space = larger
-    return laws.select(np.array(chosen))
+        if space.rank < sum(e <= d for e in degrees):
+            return None
+    return chosen
 
 
-def _product(factors: list[PolynomialArray]) -> PolynomialArray:
-    result = factors[0]
-    for x in factors[1:]:
-        result = Polynomials().product(result, x, "a", "a", "a")
+def _products(laws: PolynomialArray, factors: list[tuple[int, ...]]) -> PolynomialArray:
+    """The products of some of the laws."""
+    width = max(map(len, factors), default=1)
+    one = PolynomialArray((1,), np.zeros(1, np.int64), np.zeros((1, 0), np.int32), np.ones(1, np.int64))
+    padded = concatenate([laws, one], [0, laws.shape[0]], (laws.shape[0] + 1,))
+    index = np.array([[*f, *[laws.shape[0]] * (width - len(f))] for f in factors], dtype=np.intp).reshape(len(factors), width)
+    result = padded.select(index[:, 0])
+    for column in index.T[1:]:
+        result = Polynomials().product(result, padded.select(column), "a", "a", "a")
     return result
 
 
-def _coefficients(x: PolynomialArray) -> npt.NDArray[np.uint64]:
+def _coefficients(x: PolynomialArray, p: int) -> npt.NDArray[np.uint64]:
     """The matrix of coefficients mod p: a row for each polynomial, a column for each monomial that occurs."""
     column = np.unique(keys(x.monomial), return_inverse=True)[1]
+    check_memory(40.0 * x.shape[0] * (column.max(initial=0) + 1), f"comparing {x.shape[0]:,} products of laws")
     table = np.zeros((x.shape[0], int(column.max(initial=-1)) + 1), dtype=np.uint64)
-    table[x.entry, column] = from_integers(x.coefficient, PRIME)
+    table[x.entry, column] = from_integers(x.coefficient, p)
     return table

@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("conslaw: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except MemoryError:
+        print("conslaw: out of memory: make the model or the degree smaller", file=sys.stderr)
+        return BAD_INPUT
     except BrokenPipeError:  # the reader (head, less) has had enough
         sys.stderr.close()
         return 0
@@ -181,8 +184,10 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
     path = Path(file)
     spec = importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
     if spec is None or spec.loader is None:
-        raise ConslawError(f"model {options.model!r}: there is no Python file {file}")
+        raise ConslawError(f"model {options.model!r}: there is no Python file {file} (its name must end in .py)")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.path.insert(0, str(path.parent))  # as `python file.py` does, for modules beside it
     try:
         spec.loader.exec_module(module)
         made = getattr(module, name, None)
@@ -190,7 +195,7 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
             made = made()
     except ConslawError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConslawError(f"model {options.model!r}: {file} raised {type(error).__name__}: {error}") from error
     if not isinstance(made, Model | Flow):
         others = [n for n, value in vars(module).items() if isinstance(value, Model | Flow)]

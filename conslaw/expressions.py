@@ -12,6 +12,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
 from math import prod
@@ -21,7 +22,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, UnsupportedError
 
 Shape = tuple[int, ...]
 Indices = npt.NDArray[np.intp]
@@ -29,7 +30,7 @@ Constants = npt.NDArray[Any]
 T = TypeVar("T")
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"  # Z is kept for the batch axis of jets
-SUPPORTED = "+ - * / (by a number) ** (by an integer >= 0) @ .T [...] .sum() .reshape(), numpy.einsum"
+SUPPORTED = "+ - * / (by a number) ** (by an integer >= 0) @ .T [...] .sum() .reshape(), numpy.einsum, .concatenate, .stack"
 
 
 class NumberSystem(Protocol[T]):
@@ -87,13 +88,29 @@ class Expression:
         return self.shape[0]
 
     def __repr__(self) -> str:
-        return f"<{self.operation} {self.attribute if self.operation == 'input' else ''}of shape {self.shape}>"
+        return f"<{self.operation} {self.attribute + ' ' if self.operation == 'input' else ''}of shape {self.shape}>"
 
     def __bool__(self) -> bool:
         raise ConslawError("the potential branches on the value of an array: it must be the same polynomial for every value")
 
-    def __float__(self) -> float:
-        raise ConslawError(f"the potential turns an array into a float, so it is not a polynomial. Supported: {SUPPORTED}")
+    def _unsupported(self, *_: object) -> Any:
+        raise UnsupportedError(
+            f"a float, a comparison, abs, //, % or the like of {self!r} is not polynomial. Supported: {SUPPORTED}"
+        )
+
+    __float__ = __int__ = __abs__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __rpow__ = _unsupported
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _unsupported
+    __hash__ = object.__hash__
+
+    def _sympy_(self) -> None:  # a SymPy number on the left then leaves the operation to the array
+        from sympy import SympifyError
+
+        raise SympifyError(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise UnsupportedError(f".{name} of {self!r} is not supported. Supported: {SUPPORTED}")
 
     # arithmetic
 
@@ -184,7 +201,7 @@ class Expression:
 
     def sum(self, axis: int | Shape | None = None) -> Expression:
         """The sum over one axis, several, or all."""
-        axes = tuple(range(self.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+        axes = tuple(range(self.ndim)) if axis is None else (int(axis),) if isinstance(axis, Integral) else tuple(axis)  # type: ignore[arg-type]
         if any(not -self.ndim <= i < self.ndim for i in axes):
             raise ConslawError(f"sum over axis {axis} of {self!r}: no such axis")
         return _sum(self, tuple(sorted({i % self.ndim for i in axes})))
@@ -204,12 +221,16 @@ class Expression:
         name = function.__name__
         if name == "einsum" and set(kwargs) <= {"optimize"}:
             return einsum(*args)
+        if name in ("concatenate", "stack") and set(kwargs) <= {"axis"}:
+            return _joined(
+                [as_expression(x) for x in args[0]], args[1] if len(args) > 1 else kwargs.get("axis", 0), name == "stack"
+            )
         if name in ("sum", "transpose", "reshape"):
             method: Callable[..., Expression] = getattr(as_expression(args[0]), name)
             return method(*args[1:], **kwargs)
         if name == "dot" and not kwargs:
             return as_expression(args[0]) @ as_expression(args[1])
-        raise ConslawError(f"the potential calls numpy.{name}, which is not supported. Supported: {SUPPORTED}")
+        raise ConslawError(f"the potential calls {function.__module__}.{name}, which is not supported. Supported: {SUPPORTED}")
 
 
 _UFUNCS: dict[str, Callable[..., Expression]] = {
@@ -259,14 +280,14 @@ def exact_rational(value: object) -> int | Fraction:
         return int(value)
     if isinstance(value, Rational):
         return Fraction(int(value.numerator), int(value.denominator))
-    if isinstance(value, float) and value == value and abs(value) != float("inf"):
-        exact = Fraction(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return Fraction(value)
+    if isinstance(value, float | np.floating) and np.isfinite(value):
+        exact = Fraction(float(value))
         if exact.denominator <= 2**20:  # 0.5 means 1/2; 0.1 is not what it seems
             return int(exact) if exact.denominator == 1 else exact
-        nearest = exact.limit_denominator(10**6)
-        raise ConslawError(
-            f"the constant {value!r} is not exact: write fractions.Fraction({nearest.numerator}, {nearest.denominator})"
-        )
+        meant = Fraction(str(value))
+        raise ConslawError(f"the constant {value!r} is not exact: write fractions.Fraction({meant.numerator}, {meant.denominator})")
     if type(value).__module__.startswith("sympy") and getattr(value, "is_Rational", False):
         return Fraction(int(value.p), int(value.q))  # type: ignore[attr-defined]
     raise ConslawError(
@@ -335,6 +356,14 @@ def stacked(parts: Sequence[Expression]) -> Expression:
     return reduce(operator.add, pieces)
 
 
+def _joined(parts: Sequence[Expression], axis: int, new_axis: bool) -> Expression:
+    """``numpy.concatenate``, or ``numpy.stack`` if each part gets an axis of its own."""
+    starts = np.cumsum([0, *(x.size for x in parts)])
+    positions = [np.arange(x.size).reshape(x.shape) + s for x, s in zip(parts, starts, strict=False)]
+    join = np.stack if new_axis else np.concatenate
+    return _take(stacked(parts), _numpy(lambda: join(positions, axis=axis), f"joining shapes {[x.shape for x in parts]}"))
+
+
 def scattered(x: Expression, positions: Indices, shape: Shape) -> Expression:
     """An array of zeros to which each entry of ``x`` is added at its flat position."""
     return _put(x, positions, shape)
@@ -375,7 +404,8 @@ def einsum(subscripts: object, *operands: object) -> Expression:
     names = left.split(",")
     sizes: dict[str, int] = {}
     fits = len(names) == len(arrays) and (left + "a").replace(",", "").isalpha()
-    if fits and all(len(a) == x.ndim for a, x in zip(names, arrays, strict=True)):
+    fits = fits and all(len(a) == x.ndim for a, x in zip(names, arrays, strict=True))
+    if fits:
         pairs = [(c, n) for a, x in zip(names, arrays, strict=True) for c, n in zip(a, x.shape, strict=True)]
         sizes = dict(pairs)
         fits = all(sizes[c] == n for c, n in pairs) and set(out) <= set(sizes) and len(set(out)) == len(out)

@@ -87,7 +87,7 @@ def contract(x: Residues, y: Residues, a: str, b: str, out: str, p: int) -> Resi
 def matmul(x: Residues, y: Residues, p: int) -> Residues:
     """``x @ y`` mod p for stacks of matrices, by exact float64 products.
 
-    With x centred (below 2**30 in size) and y cut into a signed high and a low half of 16 bits, each product is below 2**46, so
+    With x centred (at most 2**30 in size) and y cut into a high and a low half of 16 bits, each product is below 2**46, so
     2**7 of them add up exactly in float64 whatever the order of summation.
     """
     modulus, chunk = np.uint64(p), 128
@@ -129,7 +129,7 @@ def from_integers(values: npt.ArrayLike, p: int) -> Residues:
 def _residue(value: object, p: int) -> int:
     numerator, denominator = int(value.numerator), int(value.denominator)  # type: ignore[attr-defined]
     if denominator % p == 0:
-        raise ConslawError(f"{value}: the denominator is divisible by the prime {p}; choose another prime or seed")
+        raise ZeroDivisionError(f"the denominator of {value} is divisible by the prime {p}")
     return numerator * pow(denominator, -1, p) % p
 
 

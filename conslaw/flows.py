@@ -95,6 +95,7 @@ def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_de
     [MGP23] arXiv 2307.00144, Section 2.1; [MGP24] arXiv 2405.12888, Section 2 (metrics); [MGP25] arXiv 2506.06194, Theorem 2.1
     (weight decay).
     """
+    _check_model(model)
     decay = _rational("weight_decay", weight_decay)
     theta = _parameters(model)
     chosen = Metric.of(model, metric)
@@ -154,6 +155,7 @@ def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecificat
     ----------
     [MGP24] Marcotte, Gribonval, Peyre, *Keep the Momentum*, ICML 2024, arXiv 2405.12888, Sections 3 and 4.
     """
+    _check_model(model)
     tau, over_t = _damping(damping)
     decay = _rational("weight_decay", weight_decay)
     theta = _parameters(model)
@@ -188,6 +190,21 @@ def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecificat
         metric=chosen.name,
         metric_entries=chosen.entries(z),
     )
+
+
+def check_flow(flow: Flow) -> Flow:
+    """Return the flow, or raise :class:`ConslawError` (a model is the commonest slip)."""
+    if not isinstance(flow, Flow):
+        fix = (
+            "wrap it in a flow: conslaw.gradient_flow(model)" if isinstance(flow, Model) else "make one with conslaw.gradient_flow"
+        )
+        raise ConslawError(f"{flow!r} is not a flow; {fix}")
+    return flow
+
+
+def _check_model(model: Model) -> None:
+    if not isinstance(model, Model):
+        raise ConslawError(f"{model!r} is not a model; make one with conslaw.model, or a family such as conslaw.linear([3, 2, 4])")
 
 
 def _parameters(model: Model) -> dict[str, Expression]:

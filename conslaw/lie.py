@@ -19,16 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from conslaw.errors import ConslawError, check_seed
-from conslaw.expressions import Constants, Indices, Shape, evaluate
+from conslaw.errors import ConslawError, check_memory, check_seed
+from conslaw.expressions import LETTERS, Constants, Indices, Shape, evaluate
 from conslaw.finite_field import PRIMES_DRAWN_FROM, Residues, RowSpace, check_prime, from_integers, random_prime, rank
-from conslaw.flows import Flow
+from conslaw.flows import Flow, check_flow
 from conslaw.jets import Jet, Jets, lift, part, without
 
 logger = logging.getLogger(__name__)
 
 SURPLUS = 4  # samples that add no rank before a depth counts as exhausted
 MEMORY = 2**28  # bytes of jets per batch of samples
+DEPTH = 14  # brackets of more fields than this are not tried (each depth costs three times the one before)
 DEPTH_AT_POINT = 6  # brackets tried at a point of the user's, where an unchanged rank is no proof that it stays
 
 State = Mapping[str, Jet]
@@ -94,20 +95,29 @@ def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Poi
     ----------
     [MGP23] arXiv 2307.00144, Theorem 3.3 and Section 3.3 (stopping); J. T. Schwartz, J. ACM 27 (1980), R. Zippel, EUROSAM 1979.
     """
-    rng = np.random.default_rng(check_seed(seed))
-    p = random_prime(rng) if prime is None else check_prime(prime)
-    n = flow.dimension
-    state = next((s for s in (random_point(flow, rng, p) for _ in range(3)) if not singular(flow, s, p)), None)
-    if state is None:
-        raise ConslawError(f"metric {flow.metric!r}: singular at every point; it must be invertible")
-    given = None if point is None else point_mod(flow, point, p)
-    if given is not None and (where := singular(flow, given, p)):
-        raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
-    ranks = _ranks(flow, state, rng, p, limit=None, target=n)
-    if given is None:
-        error = error_probability(flow, ranks, p) if prime is None else None
+    n, seed = check_flow(flow).dimension, check_seed(seed)
+    check_memory(24.0 * n * n, f"the Lie rank in {n:,} coordinates")
+    if prime is not None:
+        check_prime(prime)
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        p = int(prime) if prime is not None else random_prime(rng)
+        state = random_point(flow, rng, p)
+        where = singular(flow, state, p)
+        if not where:
+            break
+    else:
+        raise ConslawError(f"the {flow.name} flow (metric {flow.metric}) is singular at every point tried: {where}")
+    ranks = _ranks(flow, state, rng, p, limit=DEPTH, target=n)
+    if point is None:
+        closed = ranks[-1] == n or len(ranks) < DEPTH or ranks[-1] == ranks[-2]
+        error = error_probability(flow, ranks, p) if prime is None and closed else None
         return LieRanks(ranks, n, p, seed, True, error)
-    ranks = _ranks(flow, given, rng, p, limit=DEPTH_AT_POINT, target=ranks[-1])
+    given = point_mod(flow, point, p)
+    where = singular(flow, given, p)
+    if where:
+        raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
+    ranks = _ranks(flow, given, rng, p, limit=DEPTH_AT_POINT, target=ranks[-1], patient=True)
     return LieRanks(ranks, n, p, seed, False, None)
 
 
@@ -117,7 +127,7 @@ def singular(flow: Flow, state: State, p: int) -> str:
         try:
             [value] = evaluate([block], state, Jets(p))
         except ZeroDivisionError:
-            return "the metric divides by zero"
+            return "the metric divides by zero (mod p)"
         entries = value.get(0, np.zeros((1, *block.shape), dtype=np.uint64))[0]
         matrix = name not in flow.state or block.shape != flow.state[name]
         if rank(entries, p) < len(entries) if matrix else not entries.all():
@@ -125,7 +135,7 @@ def singular(flow: Flow, state: State, p: int) -> str:
     try:
         RandomField(flow, 1, np.random.default_rng(0), p)(state)
     except ZeroDivisionError:
-        return "a field divides by zero"
+        return "a field divides by zero (mod p)"
     return ""
 
 
@@ -136,11 +146,15 @@ def random_point(flow: Flow, rng: np.random.Generator, p: int, count: int = 1) -
 
 def point_mod(flow: Flow, point: Point, p: int) -> State:
     """A rational point of the user's, mod p."""
-    if set(point) != set(flow.state):
-        raise ConslawError(f"point has arrays {sorted(point)}; the state has {sorted(flow.state)}: give each of them a value")
+    if not isinstance(point, Mapping) or set(point) != set(flow.state):
+        given = sorted(point) if isinstance(point, Mapping) else repr(point)
+        raise ConslawError(f"point has arrays {given}; the state has {sorted(flow.state)}: give each of them a value")
     result: dict[str, Jet] = {}
     for name, shape in flow.state.items():
-        values = np.asarray(point[name])
+        try:
+            values = np.asarray(point[name])
+        except ValueError:
+            raise ConslawError(f"point: {name}={point[name]!r} is ragged; the state has shape {shape}") from None
         values = values if values.dtype.kind in "iu" else np.asarray(point[name], dtype=object)
         if values.shape != shape:
             raise ConslawError(f"point: {name} has shape {values.shape}; the state has {shape}")
@@ -154,8 +168,10 @@ def _random(shape: Shape, rng: np.random.Generator, p: int) -> Residues:
     return rng.integers(0, p, shape, dtype=np.uint64)
 
 
-def _ranks(flow: Flow, state: State, rng: np.random.Generator, p: int, *, limit: int | None, target: int) -> tuple[int, ...]:
-    """Ranks depth by depth, until one adds nothing (or up to ``limit`` depths) or the rank reaches ``target``."""
+def _ranks(
+    flow: Flow, state: State, rng: np.random.Generator, p: int, *, limit: int, target: int, patient: bool = False
+) -> tuple[int, ...]:
+    """Ranks depth by depth, up to ``limit`` depths, until the rank reaches ``target`` or, unless ``patient``, one adds nothing."""
     space, ranks = RowSpace.zero(flow.dimension, p), list[int]()
     while True:
         depth = len(ranks) + 1
@@ -168,7 +184,7 @@ def _ranks(flow: Flow, state: State, rng: np.random.Generator, p: int, *, limit:
             batch *= 2
             logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
         ranks.append(space.rank)
-        if space.rank >= target or depth == limit or (limit is None and space.rank == before):
+        if space.rank >= target or depth == limit or (space.rank == before and not patient):
             return tuple(ranks)
 
 
@@ -201,7 +217,7 @@ class RandomField:
         for number, field in enumerate(self.flow.fields):
             values = evaluate(list(field.values()), {**self.data, **state}, self.jets)
             for name, value in zip(field, values, strict=True):
-                letters = "abcdefgh"[: len(self.flow.state[name])]
+                letters = LETTERS[: len(self.flow.state[name])]
                 scaled = self.jets.product(self.mixture[number], value, "", letters, letters) if self.mixture else value
                 result[name] = self.jets.add(result[name], scaled)
         return result
@@ -242,7 +258,7 @@ class BoundsNumbers:
     def constant(self, values: Constants) -> Bounds:
         flat = values.ravel().tolist()
         common = lcm(*(v.denominator for v in flat))
-        return Bounds(values.shape, 0, log2(max(1, common, *(abs(int(v * common)) for v in flat))))
+        return Bounds(values.shape, 0, log2(max(1, *(abs(int(v * common)) for v in flat))), (0, log2(common)))
 
     def add(self, x: Bounds, y: Bounds) -> Bounds:
         (b, k), (c, m) = x.below, y.below
@@ -256,13 +272,13 @@ class BoundsNumbers:
 
     def sum(self, x: Bounds, axes: tuple[int, ...]) -> Bounds:
         kept = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-        return Bounds(kept, x.degree, x.height + log2(prod(x.shape) / prod(kept)), x.below)
+        return Bounds(kept, x.degree, x.height + log2(prod(x.shape) // prod(kept)), x.below)
 
     def take(self, x: Bounds, indices: Indices) -> Bounds:
         return Bounds(indices.shape, x.degree, x.height, x.below)
 
     def put(self, x: Bounds, indices: Indices, shape: Shape) -> Bounds:
-        most = int(np.bincount(indices.reshape(-1)).max(initial=1))
+        most = max(1, int(np.bincount(indices.reshape(-1)).max(initial=1)))
         return Bounds(shape, x.degree, x.height + log2(most), x.below)
 
     def reshape(self, x: Bounds, shape: Shape) -> Bounds:
@@ -276,26 +292,29 @@ class BoundsNumbers:
 def error_probability(flow: Flow, ranks: tuple[int, ...], p: int) -> float:
     """Bound on the probability that the generic rank over Q is larger than the last rank found by a generic run.
 
-    Let r be the generic rank at the last depth K (at most n).  A run can fail in three ways.  (1) The prime divides every r-minor:
-    a nonzero coefficient of one is at most r! H^r, H bounding the coefficient sums of a bracket, and fewer than log2 of that / 30
-    of the primes between 2**30 and 2**31 divide it.  (2) The minor vanishes at the random point and samples: at most r deg / p, by
-    the lemma of Schwartz and Zippel.  (3) A depth was left too early: some ``SURPLUS`` samples fell into a proper subspace.
-    Rational fields are multiplied by their denominators first, which are not zero at the point.
+    The run stops wrongly at some depth k only if one of three things happens there; all depths are added up.  (1) The prime divides
+    every r-minor of the trace at depth k, r <= n being its generic rank: a nonzero coefficient of one is at most r! H^r, H bounding
+    the coefficient sums of a bracket, and fewer than log2 of that / 30 of the primes between 2**30 and 2**31 divide it.  (2) The
+    minor vanishes at the random point and samples: at most r deg / p, by the lemma of Schwartz and Zippel.  (3) ``SURPLUS`` of
+    the samples (fewer than 3 n + 32) fell into a proper subspace.  Rational fields are first multiplied by their denominators,
+    which are not zero at the point.
     """
     inputs = {name: Bounds(shape, 1, 0.0) for name, shape in {**flow.state, **flow.data}.items()}
     fields = [_common(evaluate(list(field.values()), inputs, BoundsNumbers())) for field in flow.fields]
     degree, below = (max(f[i] for f in fields) + (len(fields) > 1) for i in (0, 2))
     height, under = (max(f[i] for f in fields) + log2(len(fields)) for i in (1, 3))
-    depth, n = len(ranks), flow.dimension
+    n, total = flow.dimension, 0.0
     d, h, b, u = degree, height, below, under
-    for _ in range(depth - 1):  # of dG.F - dF.G: the coefficient sum of a derivative is at most the degree times that of G
-        h += height + u + under + log2(d + degree + b + below) + 1
+    for _ in ranks:
+        unlucky_prime = n * (log2(n + 1) + h) / 30 / PRIMES_DRAWN_FROM
+        unlucky_point = n * (d + b) / p
+        left_early = comb(3 * n + 32, SURPLUS) * ((d + b) / p) ** SURPLUS
+        total += unlucky_prime + unlucky_point + left_early
+        # of dG.F - dF.G: the coefficient sum of a derivative is at most the degree times that of G
+        h += height + u + under + log2(d + degree + b + below + 1) + 1
         d += degree + b + below
         b, u = 2 * (b + below), 2 * (u + under)
-    unlucky_prime = n * (log2(n + 1) + h) / 30 / PRIMES_DRAWN_FROM
-    unlucky_point = n * (d + b) / p
-    left_early = depth * comb(n + SURPLUS, SURPLUS) * ((d + b) / p) ** SURPLUS
-    return min(1.0, unlucky_prime + unlucky_point + left_early)
+    return min(1.0, total)
 
 
 def _common(components: list[Bounds]) -> tuple[int, float, int, float]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from conslaw.errors import ConslawError
 from conslaw.expressions import Expression, Shape, as_expression, exact_rational, stacked
-from conslaw.models import Arrays, Model
+from conslaw.models import Arrays, Model, run_array_code
 
 MetricSpecification: TypeAlias = str | Mapping[str, Any] | Callable[[Any], Any] | None
 Named: TypeAlias = Mapping[str, Expression]
@@ -50,13 +50,13 @@ class Metric:
         unknown = [name for name in blocks if name not in model.parameters]
         if unknown:
             raise ConslawError(f"metric={given!r}: no parameter {unknown[0]!r}; the parameters are {', '.join(model.parameters)}")
-        functions = {name: _block(f"metric={given!r}", block) for name, block in blocks.items()}
+        functions = {n: f for n, b in blocks.items() if (f := _block(f"metric={given!r}", b)) is not None}
         name = given if isinstance(given, str) else ", ".join(f"{n}: {b}" for n, b in blocks.items())
         return Metric(name, model, lambda z: {n: f(z[n]) for n, f in functions.items()})
 
     def entries(self, z: Named) -> Named:
         """The blocks of M(z): a diagonal of the shape of the array, or a matrix; under the name ``""`` a matrix for all."""
-        blocks = self.code(Arrays("metric array", z))
+        blocks = run_array_code("metric", self.code, Arrays("metric array", z))
         if not isinstance(blocks, Mapping):
             blocks = {WHOLE: blocks}
         result = {}
@@ -102,11 +102,11 @@ def _times(block: Expression, x: Expression) -> Expression:
     return (block @ x.reshape(-1)).reshape(x.shape)
 
 
-def _block(given: str, block: object) -> Callable[[Expression], object]:
-    """The diagonal that one word or number stands for."""
+def _block(given: str, block: object) -> Callable[[Expression], object] | None:
+    """The diagonal that one word or number stands for; None for the identity."""
     power = re.fullmatch(r"z(?:\*\*(-?\d+))?", block.replace(" ", "")) if isinstance(block, str) else None
     if block == "euclidean":
-        return lambda z: 1
+        return None
     if block == "mirror" or power:
         exponent = int(power[1] or 1) if power else 1
         return lambda z: z**exponent

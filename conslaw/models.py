@@ -8,37 +8,46 @@ from numbers import Integral
 from typing import Any
 
 from conslaw.coordinates import size
-from conslaw.errors import ConslawError
-from conslaw.expressions import Expression, Shape, as_expression, input_array, topological_order
+from conslaw.errors import ConslawError, UnsupportedError
+from conslaw.expressions import SUPPORTED, Expression, Shape, as_expression, input_array, topological_order
+
+MOST_AXES = 8
 
 
-class Arrays(Mapping[str, Any]):
+class Arrays:
     """The named arrays that a potential receives: ``p.U`` or ``p["U"]``."""
 
     def __init__(self, kind: str, arrays: Mapping[str, Any]) -> None:
-        self.__dict__.update(_kind=kind, _arrays=arrays)
+        self._kind, self._arrays = kind, arrays
 
     def __getitem__(self, name: str) -> Any:
-        try:
-            return self.__dict__["_arrays"][name]
-        except KeyError:
-            raise ConslawError(
-                f"the potential asks for {self._kind} {name!r}, which is not declared; declared: {', '.join(self) or 'none'}"
-            ) from None
+        if name not in self._arrays:
+            known = ", ".join(self._arrays) or "none"
+            raise UnsupportedError(f"the array code asks for {self._kind} {name!r}, which is not declared; declared: {known}")
+        return self._arrays[name]
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         return self[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.__dict__["_arrays"]
+        return name in self._arrays
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.__dict__["_arrays"])
+        return iter(self._arrays)
 
-    def __len__(self) -> int:
-        return len(self.__dict__["_arrays"])
+
+def run_array_code(what: str, code: Callable[..., object], *arguments: Arrays) -> Any:
+    """Call the user's array code; whatever it raises becomes one error that says so."""
+    if not callable(code):
+        raise ConslawError(f"{what}={code!r}: give a function of {len(arguments)} argument{'s' * (len(arguments) > 1)}")
+    try:
+        return code(*arguments)
+    except ConslawError:
+        raise
+    except Exception as error:
+        raise ConslawError(f"the {what} raised {type(error).__name__}: {error}. Supported: {SUPPORTED}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,16 +137,23 @@ def model(
         raise ConslawError(f"the name {both[0]!r} stands in parameters and in data: give each array a name of its own")
     if not shapes["parameter"]:
         raise ConslawError("parameters={}: a model needs at least one parameter array")
+    if not isinstance(arguments or {}, Mapping) or not isinstance(name or "", str):
+        raise ConslawError(f"name={name!r}, arguments={arguments!r}: give a string and a mapping")
     arrays = {kind: {n: input_array(n, shape) for n, shape in named.items()} for kind, named in shapes.items()}
-    value = as_expression(potential(Arrays("parameter", arrays["parameter"]), Arrays("data", arrays["data"])))
+    result = run_array_code("potential", potential, Arrays("parameter", arrays["parameter"]), Arrays("data", arrays["data"]))
+    if result is None:
+        raise ConslawError("the potential returned None: it must return the scalar")
+    value = as_expression(result)
     if value.shape != ():
         raise ConslawError(
             f"the potential has shape {value.shape}; it must be a scalar: multiply by a free data vector, such as c.v @ (...)"
         )
-    nodes = topological_order([value])
+    nodes, own = topological_order([value]), {id(x) for named in arrays.values() for x in named.values()}
     for node in nodes:
         if node.operation == "reciprocal":
             raise ConslawError(f"division by {node.args[0]!r}: a potential is polynomial, it can be divided by numbers only")
+        if node.operation == "input" and id(node) not in own:
+            raise ConslawError(f"the potential uses {node!r} of another model: use the arrays that it is given")
     if not any(node.operation == "input" and node.attribute in shapes["parameter"] for node in nodes):
         raise ConslawError("the potential uses none of the parameters: " + ", ".join(shapes["parameter"]))
     called = name if name is not None else getattr(potential, "__name__", "model").replace("<lambda>", "model")
@@ -145,11 +161,13 @@ def model(
 
 
 def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
+    if not isinstance(declared, Mapping):
+        raise ConslawError(f'{kind}={declared!r}: give a mapping from names to shapes, such as {{"U": (3, 2)}}')
     result: dict[str, Shape] = {}
     for name, shape in declared.items():
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
             raise ConslawError(f"{kind}: {name!r} is not a usable array name; use an identifier, such as 'W1'")
-        if not isinstance(shape, tuple | list) or not all(is_positive_integer(n) for n in shape):
+        if not isinstance(shape, tuple | list) or not all(is_positive_integer(n) for n in shape) or len(shape) > MOST_AXES:
             raise ConslawError(
                 f"{kind}: {name}={shape!r} is not a shape; use a tuple of positive integers, such as (3, 2), or () for a scalar"
             )

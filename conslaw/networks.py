@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from operator import mul
 from typing import Any
+
+import numpy as np
 
 from conslaw.errors import ConslawError
 from conslaw.models import Model, is_positive_integer, model
@@ -44,7 +46,7 @@ def linear(widths: Sequence[int], *, bias: bool = False) -> Model:
         return c.v @ h
 
     data = {"x": (sizes[0],), "v": (sizes[-1],)}
-    return model(potential, parameters=shapes, data=data, name="linear", arguments={"widths": sizes, "bias": bias})
+    return model(potential, parameters=shapes, data=data, name="linear", arguments={"widths": sizes, "bias": bool(bias)})
 
 
 def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
@@ -86,7 +88,7 @@ def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
     data = {"x": (sizes[0],), "v": (sizes[-1],)} | {f"g{i}": (sizes[i],) for i in range(1, last)}
     if bias:
         data |= {f"gamma{i}": (sizes[i],) for i in range(1, last)}
-    return model(potential, parameters=shapes, data=data, name="relu", arguments={"widths": sizes, "bias": bias})
+    return model(potential, parameters=shapes, data=data, name="relu", arguments={"widths": sizes, "bias": bool(bias)})
 
 
 def nmf(n1: int, n2: int, n3: int) -> Model:
@@ -154,7 +156,7 @@ def icnn(n1: int, n2: int, n3: int, *, bias: bool = False) -> Model:
         h = p.V @ c.x
         return c.v @ (p.U @ (c.g * (h + c.gamma * p.b if bias else h)))
 
-    arguments = {"widths": [n1, n2, n3], "bias": bias}
+    arguments = {"widths": [n1, n2, n3], "bias": bool(bias)}
     return model(potential, parameters=parameters, data=data, name="icnn", arguments=arguments, metric={"U": "mirror"})
 
 
@@ -210,17 +212,23 @@ def monomial(exponents: Sequence[int]) -> Model:
     return model(potential, parameters={"x": (len(sizes),)}, name="monomial", arguments={"widths": sizes})
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+
+
 def _sizes(family: str, sizes: Sequence[int]) -> list[int]:
     """Positive integers, as a list."""
-    if not isinstance(sizes, Iterable) or not all(is_positive_integer(n) for n in sizes) or not len(sizes):
+    if not _is_list(sizes) or not all(is_positive_integer(n) for n in sizes) or not len(sizes):
         raise ConslawError(f"{family} {sizes!r}: give positive integers, such as {family} 3-2-4")
     return [int(n) for n in sizes]
 
 
 def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...]], list[int]]:
     """The parameter shapes of a fully connected network, and its widths as a list."""
-    if not isinstance(widths, Iterable) or not all(is_positive_integer(n) for n in widths):
+    if not _is_list(widths) or not all(is_positive_integer(n) for n in widths):
         raise ConslawError(f"widths {widths!r}: give positive integers from the input to the output, such as [3, 2, 4]")
+    if not isinstance(bias, bool | np.bool_):
+        raise ConslawError(f"bias={bias!r}: give True or False")
     sizes = [int(n) for n in widths]
     if len(sizes) < 2:
         raise ConslawError(f"widths {widths!r}: a network needs at least two widths, input and output, such as [3, 2, 4]")
@@ -248,7 +256,7 @@ class Family:
 
     def __call__(self, sizes: Sequence[int], bias: bool) -> Model:
         """The model of these sizes."""
-        name, options = self.build.__name__, {"bias": bias} if self.bias else {}
+        name, options = self.build.__name__, {"bias": bool(bias)} if self.bias else {}
         if bias and not self.bias:
             raise ConslawError(f"--bias: {name} has none; leave it out")
         if self.count is None:

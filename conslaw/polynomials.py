@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import lcm, prod
+from math import gcd, lcm, prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from conslaw.errors import check_memory
 from conslaw.expressions import Constants, Indices, Shape
 from conslaw.finite_field import Residues, from_integers
 
@@ -69,6 +70,7 @@ def join(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt.NDArray[n
     ranked = right[order]
     start = np.searchsorted(ranked, left, side="left")
     count = np.searchsorted(ranked, left, side="right") - start
+    check_memory(100.0 * float(count.sum()), f"an expansion into {int(count.sum()):,} terms")
     i = np.repeat(np.arange(len(left)), count)
     within = np.arange(len(i)) - np.repeat(np.cumsum(count) - count, count)
     return i, order[np.repeat(start, count) + within]
@@ -104,7 +106,7 @@ def collect(shape: Shape, entry: Integers, monomial: npt.NDArray[np.int32], coef
     entry, monomial, coefficient = entry[order], monomial[order], coefficient[order]
     if same.any():
         start = np.flatnonzero(np.concatenate([[True], ~same]))
-        coefficient = np.add.reduceat(_room(coefficient, len(coefficient)), start)
+        coefficient = np.add.reduceat(room(coefficient, len(coefficient)), start)
         entry, monomial = entry[start], monomial[start]
     kept = np.asarray(coefficient != 0, dtype=bool)
     entry, monomial, coefficient = entry[kept], monomial[kept], coefficient[kept]
@@ -120,7 +122,7 @@ def _size(coefficient: npt.NDArray[Any]) -> int:
     return int(max(coefficient.max(initial=0), -coefficient.min(initial=0))) + 1
 
 
-def _room(coefficient: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
+def room(coefficient: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
     """The coefficients in a form that can grow by this factor: exact Python numbers if int64 would not hold it."""
     safe = coefficient.dtype != object and _size(coefficient) * factor < 2**62
     return coefficient if safe else coefficient.astype(object)
@@ -134,13 +136,16 @@ def multiply(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def integral(x: PolynomialArray) -> PolynomialArray:
-    """A positive multiple of the array with integer coefficients, in ``int64`` if they fit."""
+    """The positive multiple of the array with coprime integer coefficients, in ``int64`` if they fit."""
     values = x.coefficient
     if values.dtype == object:
         scale = lcm(*(int(v.denominator) for v in values))
         whole = [int(v * scale) for v in values]
-        fits = all(abs(v) < 2**62 for v in whole)
-        values = np.array(whole, dtype=np.int64 if fits else object)
+        content = gcd(*whole) or 1
+        fits = all(abs(v) < 2**62 * content for v in whole)
+        values = np.array([v // content for v in whole], dtype=np.int64 if fits else object)
+    elif len(values):
+        values = values // np.gcd.reduce(values)
     return PolynomialArray(x.shape, x.entry, x.monomial, values)
 
 

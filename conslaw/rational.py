@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.ansatz import PRIME, exact_fields, lie_derivative, random_state, state_gradients
+from conslaw.ansatz import Sample, exact_fields, lie_derivative, random_sample, state_gradients
 from conslaw.coordinates import Coordinate, to_sympy, write
 from conslaw.errors import ConslawError, check_seed
 from conslaw.finite_field import Residues, RowSpace
-from conslaw.flows import Flow
+from conslaw.flows import Flow, check_flow
 from conslaw.jets import Jet, Jets, lift
 from conslaw.lie import RandomField, random_point
 from conslaw.models import is_positive_integer
@@ -33,6 +33,7 @@ from conslaw.polynomials import PolynomialArray, Polynomials, concatenate, evalu
 if TYPE_CHECKING:
     import sympy
 
+PRIME = 2**31 - 1  # what is found mod p is lifted and checked, so any prime will do
 LARGEST = 120  # monomials up to which the search is a matter of seconds
 WORD = 6  # iterated derivatives of up to so many fields
 CANDIDATES = 300  # echelon entries that are interpolated at most
@@ -70,11 +71,11 @@ class RationalLaws:
         pairs = zip(terms(self.numerators), terms(self.denominators), strict=True)
         return [to_sympy(p, self.coordinates) / to_sympy(q, self.coordinates) for p, q in pairs]
 
-    def gradients(self, point: Residues) -> Residues:
-        """The gradients (k, n) mod :data:`conslaw.ansatz.PRIME` times a common factor, at a point (2 n,)."""
-        p, q = (evaluate_mod(x, point, PRIME)[:, None] for x in (self.numerators, self.denominators))
-        modulus = np.uint64(PRIME)
-        dp, dq = (state_gradients(x, point) for x in (self.numerators, self.denominators))
+    def gradients(self, sample: Sample) -> Residues:
+        """The gradients (k, n) at a random sample, each times the square of its denominator."""
+        p, q = (evaluate_mod(x, sample.values, sample.prime)[:, None] for x in (self.numerators, self.denominators))
+        modulus = np.uint64(sample.prime)
+        dp, dq = (state_gradients(x, sample) for x in (self.numerators, self.denominators))
         return (dp * q % modulus + modulus - p * dq % modulus) % modulus
 
 
@@ -89,7 +90,7 @@ def rational_laws(
         With at most 120 monomials up to that degree in its state.
     degree : int >= 1
     known : residues (k, n), optional
-        Gradients of known laws at ``random_state(n, seed)``: only laws independent of them are returned.
+        Gradients of known laws at ``random_sample(n, seed)``: only laws independent of them are returned.
     most : int, optional
         Stop at so many independent laws, the known ones included (the state dimension by default).
     seed : int
@@ -111,7 +112,7 @@ def rational_laws(
     >>> conslaw.rational_laws(conslaw.gradient_flow(radial)).expressions()
     [y/x]
     """
-    n = flow.dimension
+    n = check_flow(flow).dimension
     if not is_positive_integer(degree):
         raise ConslawError(f"degree={degree!r}: give a positive integer")
     if not is_small(flow, degree):
@@ -125,7 +126,8 @@ def rational_laws(
     points, entries = _leaf_invariants(flow, index, rng)
     values = _monomials_at({0: points}, index)[0]
     degrees = (index < n).sum(axis=1)
-    space, point = RowSpace.zero(n, PRIME), random_state(n, seed)
+    sample = random_sample(n, seed)
+    space = RowSpace.zero(n, sample.prime)
     space = space if known is None else space.extend(known)
     found: list[tuple[PolynomialArray, PolynomialArray]] = []
     for entry in entries[:CANDIDATES]:
@@ -134,7 +136,7 @@ def rational_laws(
         pair = _interpolated(values, entry, degrees, index, n)
         if pair is None or not all(_conserved(*pair, x) for x in fields):
             continue
-        larger = space.extend(RationalLaws((), *pair).gradients(point))
+        larger = space.extend(RationalLaws((), *pair).gradients(sample))
         if larger.rank > space.rank:
             found.append(pair)
             space = larger
@@ -193,9 +195,12 @@ def _flat(state: Mapping[str, Jet], count: int) -> Jet:
     """A state as one jet of vectors (count, n)."""
     masks = sorted({mask for x in state.values() for mask in x})
     zero = {name: np.zeros_like(x[0]) for name, x in state.items()}
-    return {
-        mask: np.concatenate([x.get(mask, zero[name]).reshape(count, -1) for name, x in state.items()], axis=1) for mask in masks
-    }
+
+    def whole(name: str, mask: int) -> Residues:
+        coefficient = state[name].get(mask, zero[name])
+        return np.broadcast_to(coefficient, (count, *coefficient.shape[1:])).reshape(count, -1)
+
+    return {mask: np.concatenate([whole(name, mask) for name in state], axis=1) for mask in masks}
 
 
 def _interpolated(

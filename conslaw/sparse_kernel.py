@@ -6,6 +6,7 @@ elimination over FLINT rationals, equal ones once.  Each step only drops equatio
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +16,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from conslaw.polynomials import room
+
 Vector: TypeAlias = dict[int, int]
+
+MOST_COMPARED = 150
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ def added_up(system: Equations) -> Equations:
     new = np.concatenate([[True], (x.row[1:] != x.row[:-1]) | (x.column[1:] != x.column[:-1])])[: len(order)]
     if new.all():
         return x
-    total = np.add.reduceat(x.value, np.flatnonzero(new))
+    total = np.add.reduceat(room(x.value, len(x.value)), np.flatnonzero(new))
     return Equations(x.row[new], x.column[new], total).where(np.asarray(total != 0, dtype=bool))
 
 
@@ -62,18 +67,21 @@ def kill(system: Equations, alive: npt.NDArray[np.bool_]) -> Equations:
         system = system.where(alive[system.column])
 
 
-def distinct(system: Equations) -> Equations:
-    """One of each set of equations that are multiples of one another (told apart by random 64-bit sums)."""
+def distinct(system: Equations, salt: int) -> Equations:
+    """One of each set of equations that are multiples of one another, told apart by random sums.
+
+    Should two different ones be taken for equal, the kernel only becomes too large, which the check of the laws finds out.
+    """
     if not len(system.row):
         return system
+    rng = np.random.default_rng([salt, 20240512888])
     start = np.flatnonzero(np.diff(system.row, prepend=-1))
-    value = system.value
-    divisor = np.gcd.reduceat(value, start)
-    leading = np.where(value[start] < 0, -divisor, divisor)
-    value = value // leading[system.row]
-    weight = np.random.default_rng(20240512888).integers(0, 2**63, int(system.column.max()) + 1, dtype=np.uint64)
-    wrapped = value.astype(np.int64) if value.dtype != object else np.array([int(v) % 2**63 for v in value], dtype=np.int64)
-    total = np.add.reduceat(weight[system.column] * wrapped.view(np.uint64), start)
+    divisor = np.gcd.reduceat(system.value, start)
+    leading = np.where(system.value[start] < 0, -divisor, divisor)
+    value = system.value // leading[system.row]
+    weight = rng.integers(0, 2**63, int(system.column.max()) + 1, dtype=np.uint64)
+    small = np.asarray(value % int(rng.integers(2**30, 2**31)), dtype=np.uint64)
+    total = np.add.reduceat(weight[system.column] * small, start)
     chosen = np.zeros(len(start), dtype=bool)
     chosen[np.unique(total, return_index=True)[1]] = True
     kept = Equations(system.row, system.column, value).where(chosen[system.row])
@@ -100,7 +108,7 @@ def kernel_by_components(system: Equations, alive: npt.NDArray[np.intp]) -> list
         if known not in solved:
             solved[known] = _block_kernel(block, len(member))
         basis.extend({int(alive[member[i]]): v for i, v in vector.items()} for vector in solved[known])
-    return sorted(basis, key=lambda vector: sorted(vector))
+    return sorted(basis, key=sorted)
 
 
 def _blocks(label: npt.NDArray[Any], count: int) -> Iterator[npt.NDArray[np.intp]]:
@@ -136,7 +144,7 @@ def _block_kernel(block: Equations, size: int) -> list[Vector]:
         violated = _violated(block, basis, size)
         chosen = rest[np.isin(rest, violated)][: 2 * size]
         if not len(chosen):
-            return _sparser(basis)
+            return basis
 
 
 def _violated(block: Equations, basis: list[Vector], size: int) -> npt.NDArray[np.intp]:
@@ -160,23 +168,38 @@ def _primitive(vector: Mapping[int, Any]) -> Vector:
     return {i: v // divisor for i, v in whole.items()}
 
 
-def _sparser(basis: list[Vector]) -> list[Vector]:
+def sparser(basis: list[Vector]) -> list[Vector]:
     """The same space with shorter vectors: while a multiple of one shortens another, subtract it.
 
-    On a deep network this turns the reduced echelon basis into one law for each hidden unit.
+    On a deep network this turns the reduced echelon basis into one law for each hidden unit.  Vectors are compared within sets that
+    are linked by common unknowns, of up to :data:`MOST_COMPARED`.
     """
-    basis = list(basis)
+    owner: dict[int, int] = {}  # unknown -> a vector that has it
+    parent = list(range(len(basis)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, vector in enumerate(basis):
+        for unknown in vector:
+            parent[root(i)] = root(owner.setdefault(unknown, i))
+    linked: dict[int, list[Vector]] = {}
+    for i, vector in enumerate(basis):
+        linked.setdefault(root(i), []).append(vector)
+    shorter = [v for group in linked.values() for v in (_shortened(group) if len(group) <= MOST_COMPARED else group)]
+    return sorted(shorter, key=sorted)
+
+
+def _shortened(basis: list[Vector]) -> list[Vector]:
     changed = len(basis) > 1
     while changed:
         changed = False
         for i, x in enumerate(basis):
             for k, y in enumerate(basis):
-                if i == k:
-                    continue
-                ratios: dict[Fraction, int] = {}
-                for s in y.keys() & x.keys():
-                    ratio = Fraction(x[s], y[s])
-                    ratios[ratio] = ratios.get(ratio, 0) + 1
+                ratios = Counter(Fraction(x[s], y[s]) for s in y.keys() & x.keys()) if i != k else {}
                 if not ratios:
                     continue
                 ratio, cancelled = max(ratios.items(), key=lambda item: (item[1], -abs(item[0]), item[0]))

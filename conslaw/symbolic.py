@@ -145,10 +145,12 @@ def _polynomials(what: str, entries: list[Any], variables: Sequence[Any]) -> lis
         try:
             expression = sympy.sympify(entry)
             polynomial = sympy.Poly(expression, *variables)
-        except (sympy.SympifyError, sympy.PolynomialError, TypeError):
+        except sympy.SympifyError:
+            raise ConslawError(f"{what}, entry {i}: {entry!r} is not a SymPy expression") from None
+        except (sympy.PolynomialError, TypeError):
             polynomial = None
         if polynomial is None or not all(c.is_Rational for c in polynomial.coeffs()):
-            culprit = _culprit(sympy.sympify(entry, strict=False), set(variables)) if polynomial is None else next(
+            culprit = _culprit(expression, set(variables)) if polynomial is None else next(
                 c for c in polynomial.coeffs() if not c.is_Rational)  # fmt: skip
             raise ConslawError(f"{what}, entry {i}: {entry} is not a polynomial in {list(variables)} over Q, because of {culprit}")
         result.append(polynomial)

@@ -57,6 +57,43 @@ def test_a_long_list_of_laws_is_cut_in_the_repr_only():
     assert "... and 8 more" in analysis._repr_html_()
 
 
+def test_gaps_are_put_in_the_words_of_the_ansatz():
+    flow = conslaw.gradient_flow(conslaw.linear([3, 2, 4]))
+    exactly = conslaw.analyze(flow, degree=3, homogeneous=True)
+    assert "no polynomial form of exactly degree 3" in repr(exactly)
+    assert exactly.to_json()["homogeneous"] is True
+    assert "up to degree {'W1': 2}" in repr(conslaw.analyze(flow, degree={"W1": 2}))
+
+
+def test_numpy_integers_are_integers():
+    import numpy as np
+
+    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.linear(np.array([3, 2, 4]))), degree=np.int64(2), seed=np.int64(3))
+    assert json.loads(json.dumps(analysis.to_json()))["degree"] == 2
+
+
+def test_a_model_is_not_a_flow():
+    model = conslaw.linear([3, 2, 4])
+    for question in (conslaw.count, conslaw.analyze, conslaw.polynomial_laws, conslaw.rational_laws, conslaw.lie_ranks):
+        with pytest.raises(conslaw.ConslawError, match=r"wrap it in a flow: conslaw.gradient_flow\(model\)"):
+            question(model)
+    for flow in (conslaw.gradient_flow, conslaw.momentum_flow):
+        with pytest.raises(conslaw.ConslawError, match="is not a model"):
+            flow([3, 2, 4])
+
+
+def test_what_does_not_fit_the_memory_is_refused():
+    huge = conslaw.gradient_flow(conslaw.linear([100_000, 100_000]))
+    for question in (conslaw.count, conslaw.analyze):
+        with pytest.raises(conslaw.ConslawError, match=r"memory|unknowns"):
+            question(huge)
+    power = conslaw.model(lambda p, c: (c.v @ p.x) ** 40, parameters={"x": (20,)}, data={"v": (20,)})
+    with pytest.raises(conslaw.ConslawError, match="terms: would need about"):
+        conslaw.analyze(conslaw.gradient_flow(power))
+    with pytest.raises(conslaw.ConslawError, match=r"about 10\^"):
+        conslaw.analyze(conslaw.gradient_flow(conslaw.linear([30, 30, 30])), degree=10**6)
+
+
 def test_latex_of_names():
     model = conslaw.model(
         lambda p, c: p.W12[0, 1] * p.scale_1 + 0 * p.W12.sum(), parameters={"W12": (1, 2), "scale_1": ()}, name="<script>"
@@ -130,6 +167,15 @@ def test_a_model_from_a_file(capsys, tmp_path):
     for name in ("model", "flow", "made"):
         status, out, _ = run(capsys, "analyze", f"{file}:{name}", "--json")
         assert (status, json.loads(out)["laws_found"], json.loads(out)["widths"]) == (0, 3, None)
+    (tmp_path / "beside.py").write_text("sizes = [2, 2]\n")
+    other = tmp_path / "other.py"
+    other.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nimport conslaw, beside\n"
+        "@dataclass\nclass Setting:\n    rate: int\nmodel = conslaw.linear(beside.sizes)\n"
+    )
+    assert run(capsys, "count", f"{other}:model")[0] == 0
+    (tmp_path / "leaves.py").write_text("import sys; sys.exit(7)\n")
+    assert run(capsys, "count", f"{tmp_path / 'leaves.py'}:model")[0] == 2
     for name in ("number", "missing"):
         status, _, err = run(capsys, "analyze", f"{file}:{name}")
         assert status == 2
@@ -174,7 +220,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_interrupting_ends_cleanly():
-    command = [sys.executable, "-m", "conslaw", "count", "linear", "120-120-120"]
+    command = [sys.executable, "-m", "conslaw", "count", "linear", "80-80-80"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
         time.sleep(2)
         process.send_signal(signal.SIGINT)

@@ -1,5 +1,6 @@
 """The polynomial solver against SymPy's own linear algebra, and laws against integrated flows."""
 
+from fractions import Fraction
 from itertools import combinations_with_replacement
 from math import comb
 
@@ -191,6 +192,48 @@ def test_rational_and_large_coefficients():
     assert conslaw.polynomial_laws(conslaw.gradient_flow(model)).strings() == [f"x - {big}*y"]
 
 
+def test_sums_beyond_64_bits_are_exact():
+    """Five entries of 2**61 add up in one equation; with a smaller factor the answer is the same."""
+    names = "abghe"
+    found = []
+    for factor in (1, 2**61 - 2):
+        model = conslaw.model(
+            lambda p, c, k=factor: c.d * sum(k * Fraction(1, 2) * (p[n][0] - p[n][1]) ** 2 for n in names) + c.f * p.a[0] * k,
+            parameters=dict.fromkeys(names, (2,)),
+            data={"d": (), "f": ()},
+        )
+        found.append(conslaw.polynomial_laws(conslaw.gradient_flow(model), degree=2).strings())
+    assert found[0]
+    assert found[0] == found[1]
+
+
+def test_coefficients_that_agree_modulo_powers_of_two():
+    model = conslaw.model(
+        lambda p, c: c.a * (p.x + p.z + 2**63 * p.y) + c.b * (p.x + p.z),
+        parameters={"x": (), "y": (), "z": ()},
+        data={"a": (), "b": ()},
+    )
+    assert conslaw.polynomial_laws(conslaw.gradient_flow(model)).strings() == ["x - z"]
+
+
+def test_an_unlucky_prime_loses_no_law(monkeypatch):
+    unlucky, true_prime = 2**31 - 1, ansatz.random_prime
+    model = conslaw.model(
+        lambda p, c: c.d * (unlucky * p.x + p.y + p.z) ** 2, parameters={"x": (), "y": (), "z": ()}, data={"d": ()}
+    )
+    drawn = []
+    monkeypatch.setattr(ansatz, "random_prime", lambda rng: drawn.append(0) or (unlucky if len(drawn) < 2 else true_prime(rng)))
+    laws = conslaw.polynomial_laws(conslaw.gradient_flow(model), degree=2)
+    assert (len(laws), laws.independent) == (2, 2)
+
+
+def test_many_linear_laws():
+    """A sum conserves all differences; their products are not even looked at."""
+    model = conslaw.model(lambda p, c: c.d * p.x.sum(), parameters={"x": (100,), "idle": (50,)}, data={"d": ()})
+    analysis = conslaw.analyze(conslaw.gradient_flow(model), degree=2)
+    assert (len(analysis.laws), analysis.laws_found, analysis.complete) == (149, 149, True)
+
+
 def test_degrees_by_group():
     flow = conslaw.gradient_flow(conslaw.linear([2, 2, 2]))
     by_group = conslaw.polynomial_laws(flow, degree={("W1", "W2"): 2})
@@ -202,7 +245,9 @@ def test_degrees_by_group():
     assert conslaw.polynomial_laws(flow, degree={"W1": 1, "W2": 1}, homogeneous=True).unknowns == 16
 
 
-@pytest.mark.parametrize("degree", [0, -1, 1.5, "2", True, {"W1": 0}, {"W3": 2}, {"W1": 1, ("W1", "W2"): 1}, {}])
+@pytest.mark.parametrize(
+    "degree", [0, -1, 1.5, "2", True, {"W1": 0}, {"W3": 2}, {"W1": 1, ("W1", "W2"): 1}, {}, {("W1", "W1"): 2}, {(): 2}, {5: 2}]
+)
 def test_bad_degrees(degree):
     with pytest.raises(conslaw.ConslawError, match="degree="):
         conslaw.polynomial_laws(conslaw.gradient_flow(conslaw.linear([2, 2, 2])), degree=degree)

@@ -51,6 +51,8 @@ CASES = {
     "numpy functions": lambda a: (
         np.sum(np.transpose(a["A"]), axis=0) + np.square(a["y"]) + np.reshape(a["one"], (3,)) + np.dot(a["A"], a["x"])
     ),
+    "concatenate": lambda a: np.concatenate([a["A"], a["C"], a["x"][None, :]], axis=0) @ np.stack([a["x"], a["x"] ** 2], axis=1),
+    "numpy axis": lambda a: a["A"].sum(axis=np.int64(1)),
     "ufuncs": lambda a: np.add(a["A"], 1) * np.negative(a["C"]) - np.power(a["A"], 2),
 }
 
@@ -101,7 +103,7 @@ def test_reverse_mode_agrees_with_sympy(case, integers):
 BAD = {
     "not scalar": (lambda p, c: p.U @ c.x, "shape (3,); it must be a scalar"),
     "not polynomial": (lambda p, c: np.exp(p.U).sum(), "numpy.exp"),
-    "other function": (lambda p, c: np.linalg.det(p.U), "numpy.det"),
+    "other function": (lambda p, c: np.linalg.det(p.U), "numpy.linalg.det"),
     "reduction": (lambda p, c: np.add.reduce(p.U).sum(), "numpy.add.reduce"),
     "division": (lambda p, c: (c.x / (p.U @ c.x).sum()).sum(), "division by"),
     "reciprocal": (lambda p, c: 1 / p.s, "division by"),
@@ -121,6 +123,19 @@ BAD = {
     "axis": (lambda p, c: p.U.sum(axis=2), "axis 2"),
     "einsum": (lambda p, c: np.einsum("ij,jk->", p.U, p.U), "einsum"),
     "no parameter": (lambda p, c: c.x.sum(), "uses none of the parameters"),
+    "mean": (lambda p, c: p.U.mean(), ".mean of"),
+    "abs": (lambda p, c: abs(p.s), "abs"),
+    "comparison": (lambda p, c: p.s * (p.s == 1), "comparison"),
+    "maximum": (lambda p, c: max(p.s, 0), "comparison"),
+    "exponential": (lambda p, c: 2**p.s, "not polynomial"),
+    "keyword": (lambda p, c: p.U.sum(keepdims=True), "keepdims"),
+    "einsum dimensions": (lambda p, c: np.einsum("ij,j->", c.x, c.x), "does not match operands"),
+    "nothing": (lambda p, c: None, "returned None"),
+    "a list": (lambda p, c: [p.s, p.s], "potential"),
+    "arguments": (lambda p: p.s, "raised TypeError"),
+    "own mistake": (lambda p, c: undefined_name, "raised NameError"),  # noqa: F821
+    "tiny constant": (lambda p, c: 1e-10 * p.s, "Fraction(1, 10000000000)"),
+    "not a function": (3, "give a function of 2 arguments"),
     "a string": (lambda p, c: "hello", "hello"),
 }
 
@@ -137,6 +152,21 @@ def test_a_bad_potential_gets_one_error_that_names_it(case):
 def test_bad_shapes(shape):
     with pytest.raises(conslaw.ConslawError, match="not a shape"):
         conslaw.model(lambda p, c: p.U.sum(), parameters={"U": shape})
+
+
+def test_an_array_of_another_model_is_noticed():
+    leaked = []
+    conslaw.model(lambda p, c: leaked.append(p.x) or p.x, parameters={"x": ()})
+    with pytest.raises(conslaw.ConslawError, match="of another model"):
+        conslaw.model(lambda p, c: p.x * leaked[0], parameters={"x": ()})
+
+
+def test_arrays_may_have_any_name_and_sympy_numbers_any_side():
+    shapes = {"items": (2,), "keys": (2,), "values": (2,), "get": ()}
+    model = conslaw.model(
+        lambda p, c: (p.items * p.keys * p.values).sum() * sympy.Rational(1, 3) + sympy.Integer(2) * p.get, parameters=shapes
+    )
+    assert conslaw.analyze(conslaw.gradient_flow(model)).laws_found == 4
 
 
 def test_names_must_differ_and_be_identifiers():

@@ -121,7 +121,7 @@ def test_monomials(exponents):
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3))
 def test_attention_head(d, dim, inputs):
-    """Entries of Q Q^T - K K^T and V V^T - O O^T, Q, K, V, O of shape (d, dim): each pair is a matrix factorisation."""
+    """Entries of Q Q^T - K K^T and V V^T - O O^T, Q, K, V, O of shape (d, dim): each pair is a factorisation."""
     dim = max(dim, 2) if d == 1 else dim
     model = conslaw.model(
         lambda p, c: c.x @ p.Q.T @ p.K @ c.y + c.z @ p.V.T @ p.O @ c.w,
@@ -231,6 +231,39 @@ def test_two_primes_and_a_stated_probability():
     assert 0 < result.error_probability < 1e-9
 
 
+def test_the_stated_probability_covers_rational_coefficients():
+    """A sum of 40 fractions with different prime denominators has a numerator of 40 * 31 bits, and so many primes may divide it."""
+    primes = [sympy.prevprime(2**31 - 1000 * i) for i in range(40)]
+    model = conslaw.model(
+        lambda p, c: c.d * sum(Fraction(1, int(q)) * p.x[i] for i, q in enumerate(primes)).sum(),
+        parameters={"x": (40,)},
+        data={"d": ()},
+    )
+    whole = conslaw.model(lambda p, c: c.d * p.x.sum(), parameters={"x": (40,)}, data={"d": ()})
+    fractions, integers = (conslaw.lie_ranks(conslaw.gradient_flow(m)).error_probability for m in (model, whole))
+    assert fractions > integers + 40 * 30 / 30 / 50_697_537
+
+
+def test_a_random_prime_that_divides_a_denominator_is_drawn_again():
+    first = conslaw.lie_ranks(conslaw.gradient_flow(conslaw.linear([1, 1])), seed=3).prime
+    model = conslaw.model(lambda p, c: c.d * Fraction(1, first) * p.x, parameters={"x": ()}, data={"d": ()})
+    again = conslaw.lie_ranks(conslaw.gradient_flow(model), seed=3)
+    assert again.prime != first
+    assert again.ranks == (1,)
+    with pytest.raises(conslaw.ConslawError, match="divides by zero"):
+        conslaw.count(conslaw.gradient_flow(model), prime=first)
+
+
+def test_brackets_without_end_are_cut_off_honestly():
+    """a x_0 + b sum x_i x_{i+1} gains one rank with each bracket; after 14 the bound is true, and nothing is said of equality."""
+    chain = conslaw.model(
+        lambda p, c: c.a * p.x[0] + c.b * (p.x[:-1] * p.x[1:]).sum(), parameters={"x": (18,)}, data={"a": (), "b": ()}
+    )
+    result = conslaw.lie_ranks(conslaw.gradient_flow(chain))
+    assert result.laws_at_most == 18 - result.ranks[-1]
+    assert (len(result.ranks), result.error_probability) == (14, None)
+
+
 def test_a_seed_reproduces_a_run_and_others_agree():
     flow = conslaw.gradient_flow(conslaw.relu([3, 4, 2], bias=True))
     runs = [conslaw.lie_ranks(flow, seed=s) for s in (0, 0, 1, 2)]
@@ -254,6 +287,8 @@ def test_bad_primes_seeds_and_points_survive():
         conslaw.count(flow, seed=-1)
     for point, message in [
         ({}, "the state has"),
+        (5, "the state has"),
+        ({"W1": [[1, 2], [3]]}, "ragged"),
         ({"W1": [1]}, "shape"),
         ({"W1": [[0.5, 1], [1, 1]]}, "not exact"),
         ({"W1": [["a", 1], [1, 1]]}, "not exact"),
