@@ -53,11 +53,31 @@ def published_laws() -> str:
     return f"{sum(complete)} of {len(complete)} complete: proved"
 
 
-def count(family: str, sizes: list[int]) -> str:
+def keep_the_momentum() -> str:
+    """120 architectures as in [MGP24], arXiv 2405.12888: five dampings, with and without bias."""
     import conslaw
 
-    result = conslaw.count(conslaw.gradient_flow(getattr(conslaw, family)(sizes)))
-    return f"n = {result.parameters}, {result.laws_at_most} laws"
+    rng = np.random.default_rng(0)
+    dampings = [0, "1/2", 1, 2, "nesterov"]
+    flows: list[conslaw.Flow] = []
+    for i in range(20):
+        deep, damping, bias = [rng.integers(1, 4, rng.integers(3, 6)).tolist() for _ in range(2)], dampings[i % 5], bool(i % 2)
+        flows.append(conslaw.momentum_flow(conslaw.linear(deep[0]), damping=damping))
+        flows.append(conslaw.momentum_flow(conslaw.relu(deep[1], bias=bias), damping=damping))
+        for model in (conslaw.nmf(*rng.integers(1, 8, 3)), conslaw.icnn(*rng.integers(1, 6, 3), bias=bias)):
+            flows += [conslaw.gradient_flow(model), conslaw.momentum_flow(model, damping=damping)]
+    answers = [conslaw.analyze(flow) for flow in flows]
+    slowest = max(answer.seconds["total"] for answer in answers)
+    return f"{sum(a.complete for a in answers)} of {len(answers)} complete: proved; slowest {slowest:.2f} s"
+
+
+def count(family: str, sizes: list[int], momentum: bool = False) -> str:
+    import conslaw
+
+    flow = conslaw.momentum_flow if momentum else conslaw.gradient_flow
+    model = getattr(conslaw, family)(sizes) if family in ("linear", "relu") else getattr(conslaw, family)(*sizes)
+    result = conslaw.count(flow(model))
+    return f"n = {result.state_dimension}, {result.laws_at_most} laws"
 
 
 def ansatz(family: str, sizes: list[int]) -> str:
@@ -98,6 +118,10 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("50 linear networks, widths 2-5 (count)", "2063 s", published_count, ("linear", (2, 6), False), 0),
     ("50 ReLU networks, widths 2-9 (count)", "6791 s", published_count, ("relu", (2, 10), True), 0),
     ("polynomial laws of 10 + 10 networks", "135 s", published_laws, (), 0),
+    ("120 analyses, momentum and mirror flows", "37 min, tau = 0 only", keep_the_momentum, (), 0),
+    ("count linear 10-10-10, momentum", "", count, ("linear", [10] * 3, True), 401),
+    ("count icnn 10-10-10", "", count, ("icnn", [10] * 3), 200),
+    ("count nmf 10-10-10", "", count, ("nmf", [10] * 3), 200),
     *[(f"count linear {w}-{w}-{w}", "", count, ("linear", [w] * 3), 2 * w * w) for w in (10, 15, 20, 25, 30, 40)],
     *[(f"count relu {w}-{w}-{w}", "", count, ("relu", [w] * 3), 2 * w * w) for w in (10, 20, 30)],
     ("ansatz linear 15-15-15, degree 2", "", ansatz, ("linear", [15] * 3), 0),

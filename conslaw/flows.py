@@ -23,7 +23,7 @@ class Flow:
 
     Attributes
     ----------
-    name : ``"gradient"``, ``"momentum"`` or ``"fields"``
+    name : ``"gradient"``, ``"momentum"`` or ``"given"``
     model : the model that is trained (None for fields of the user's own)
     state, data : mapping from array name to shape
     fields : vector fields on the state, each a mapping from state array to its component (those not named are 0), polynomial or

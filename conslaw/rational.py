@@ -59,7 +59,7 @@ class RationalLaws:
     def strings(self) -> list[str]:
         """The laws as text that SymPy parses back."""
         pairs = zip(terms(self.numerators), terms(self.denominators), strict=True)
-        return [f"({write(p, self.coordinates)})/({write(q, self.coordinates)})" for p, q in pairs]
+        return [f"{_bracketed(write(p, self.coordinates))}/{_bracketed(write(q, self.coordinates))}" for p, q in pairs]
 
     def latex(self) -> list[str]:
         """The laws as LaTeX."""
@@ -150,6 +150,10 @@ def is_small(flow: Flow, degree: int) -> bool:
     return comb(flow.dimension + degree, degree) <= LARGEST
 
 
+def _bracketed(text: str) -> str:
+    return text if text.replace("_", "").isalnum() else f"({text})"
+
+
 def _conserved(p: PolynomialArray, q: PolynomialArray, x: PolynomialArray) -> bool:
     """Whether X(P) Q = P X(Q), exactly."""
     numbers = Polynomials()
@@ -228,7 +232,8 @@ def _lifted(solution: Residues, index: npt.NDArray[np.intp], n: int) -> tuple[Po
         return None
     scale = lcm(*(r[1] for r in ratios if r))
     whole = np.array([r[0] * (scale // r[1]) for r in ratios if r], dtype=object)
-    whole = whole // gcd(*whole.tolist())
+    first = next((v for v in whole[len(index) :][::-1] if v), 1)  # the denominator starts with a positive coefficient
+    whole = whole // (gcd(*whole.tolist()) * (1 if first > 0 else -1))
     sides = []
     for half in np.split(whole, 2):
         used = np.flatnonzero(half)

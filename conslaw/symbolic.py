@@ -60,7 +60,7 @@ def from_sympy(phi: Any, parameters: Sequence[sympy.Symbol], *, name: str = "phi
     return model(potential, parameters=dict.fromkeys(names, ()), data={"c": (len(polynomials),)}, name=name, metric=metric)
 
 
-def flow_from_fields(fields: Iterable[Any], variables: Sequence[sympy.Symbol], *, drift: Any = None, name: str = "fields") -> Flow:
+def flow_from_fields(fields: Iterable[Any], variables: Sequence[sympy.Symbol], *, drift: Any = None) -> Flow:
     """A flow from raw vector fields: its laws are the functions constant along each of them.
 
     Parameters
@@ -71,7 +71,6 @@ def flow_from_fields(fields: Iterable[Any], variables: Sequence[sympy.Symbol], *
         The coordinates of the state space.
     drift : vector field, optional
         One more field (what an uncontrolled system follows); a law is constant along it too.
-    name : str, optional
 
     Returns
     -------
@@ -106,7 +105,7 @@ def flow_from_fields(fields: Iterable[Any], variables: Sequence[sympy.Symbol], *
     if "c" in names and listed:
         raise ConslawError("variables: the name 'c' is kept for the coefficients of the fields; rename the variable")
     state: dict[str, Shape] = dict.fromkeys(names, ())
-    return Flow(name, None, state, {"c": (len(listed),)} if listed else {}, tuple(result))
+    return Flow("given", None, state, {"c": (len(listed),)} if listed else {}, tuple(result))
 
 
 def _field(what: str, field: list[Any], variables: Sequence[Any], columns: Mapping[str, Expression]) -> dict[str, Expression]:

@@ -186,7 +186,41 @@ def test_a_model_from_a_file(capsys, tmp_path):
     assert "raised SyntaxError" in run(capsys, "count", f"{tmp_path / 'syntax.py'}:model")[2]
 
 
+FLOWS = [
+    ("count nmf 7-7-7", "gradient", None, "mirror", 7),
+    ("analyze icnn 3-4-2 --bias --flow momentum --damping 1/2", "momentum", "1/2", "U: mirror", 0),
+    ("analyze linear 3-2-4 --flow nesterov", "momentum", "3/t", "euclidean", 1),
+    ("analyze linear 2-2-2 --flow momentum --damping 5/t --time-degree 5", "momentum", "5/t", "euclidean", 1),
+    ("analyze linear 3-2-4 --metric W1=1/10,W2=z", "gradient", None, "W1: 1/10, W2: z", None),
+    ("analyze linear 3-2-4 --weight-decay 1/3", "gradient", None, "euclidean", 3),
+    ("analyze pca 2-3", "gradient", None, "euclidean", 2),
+    ("analyze monomial 1-2-3", "gradient", None, "euclidean", 2),
+    ("analyze linear 3-2-4 --bias", "gradient", None, "euclidean", 3),
+]
+
+
+@pytest.mark.parametrize(("arguments", "flow", "damping", "metric", "laws"), FLOWS)
+def test_every_flow_from_the_command_line(capsys, arguments, flow, damping, metric, laws):
+    status, out, err = run(capsys, *arguments.split(), "--json")
+    assert (status, err) == (0, "")
+    data = json.loads(out)
+    assert (data["flow"], data["damping"], data["metric"]) == (flow, damping, metric)
+    if laws is not None:
+        assert data["laws_at_most"] == data.get("laws_found", laws) == laws
+    assert run(capsys, *arguments.split())[0] == 0
+
+
 BAD = {
+    ("count", "nmf", "3-4"): "needs 3 sizes",
+    ("count", "nmf", "3-4-5", "--bias"): "--bias",
+    ("count", "linear", "3-4", "--damping", "1"): "--flow momentum",
+    ("count", "linear", "3-4", "--flow", "nesterov", "--damping", "1"): "3/t",
+    ("count", "linear", "3-4", "--flow", "momentum", "--damping", "-1"): "damping",
+    ("count", "linear", "3-4", "--metric", "W1="): "--metric",
+    ("count", "linear", "3-4", "--metric", "W7=mirror"): "W7",
+    ("count", "linear", "3-4", "--weight-decay", "x"): "weight_decay='x'",
+    ("analyze", "linear", "3-4", "--time-degree", "2"): "no time",
+    ("count", "linear", "3-4", "--flow", "backwards"): "backwards",
     ("analyze", "linear", "3-0-4"): "widths [3, 0, 4]",
     ("analyze", "linear", "3-x"): "'3-x'",
     ("analyze", "linear", "3"): "[3]",
