@@ -22,6 +22,7 @@ Residues: TypeAlias = npt.NDArray[np.uint64]
 
 SMALLEST_PRIME = 2**20  # below this the error probabilities would mean nothing
 LARGEST_PRIME = 2**31  # products of two residues must fit 64 bits with room for a sum
+TINY = 64  # the same for each of a stack of products
 SMALL = 2**14  # multiplications below which a product is summed up directly
 PRIMES_DRAWN_FROM = 50_697_537  # number of primes between 2**30 and 2**31: pi(2**31) - pi(2**30)
 
@@ -94,7 +95,8 @@ def matmul(x: Residues, y: Residues, p: int) -> Residues:
     inner = x.shape[-1]
     if inner == 0:
         return np.zeros((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1]), dtype=np.uint64)
-    if inner * prod(x.shape[:-1]) * y.shape[-1] <= SMALL:  # six calls to BLAS and back would cost more than the sums
+    one = inner * x.shape[-2] * y.shape[-1]
+    if one * prod(x.shape[:-2]) <= SMALL or one <= TINY:  # six calls to BLAS and back would cost more than the sums
         return np.asarray(((x[..., :, :, None] * y[..., None, :, :]) % modulus).sum(axis=-2) % modulus)
     left = x.astype(np.float64)
     left -= (left > p // 2) * float(p)

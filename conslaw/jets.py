@@ -7,16 +7,22 @@ all samples share.  Absent masks are zero: data and a fixed point have the mask 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from conslaw.expressions import Constants, Indices, Shape
 from conslaw.finite_field import Residues, contract, from_integers, invert
 
 Jet: TypeAlias = Mapping[int, Residues]
+Masks: TypeAlias = npt.NDArray[np.intp]
+
+FEW = 12  # pairs of coefficients up to which a product is taken pair by pair
+PORTION = 2**20  # residues of stacked coefficients at a time
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,36 @@ class Jets:
         return self.add(x, {mask: (np.uint64(self.prime) - c) % np.uint64(self.prime) for mask, c in y.items()})
 
     def product(self, x: Jet, y: Jet, a: str, b: str, out: str) -> Jet:
+        left, right, product = _meeting(tuple(x), tuple(y))
+        if len(left) > FEW:
+            return self._product_of_many(x, y, (left, right, product), (a, b, out))
         result: dict[int, Residues] = {}
-        for mask, left, right in _meeting(x, y):
-            piece = self._batched_product(left, right, a, b, out)
+        for i, j, mask in zip(left.tolist(), right.tolist(), product.tolist(), strict=True):
+            piece = self._batched_product(x[i], y[j], a, b, out)
             known = result.get(mask)
             result[mask] = piece if known is None else (known + piece) % np.uint64(self.prime)
+        return result
+
+    def _product_of_many(self, x: Jet, y: Jet, pairs: tuple[Masks, Masks, Masks], letters: tuple[str, str, str]) -> Jet:
+        """The same, the pairs of coefficients stacked along the batch axis: thousands of small products in a few calls."""
+        batch = max(len(c) for c in (*x.values(), *y.values()))
+        stacks = [np.stack([np.broadcast_to(c, (batch, *c.shape[1:])) for c in z.values()]) for z in (x, y)]
+        places = [np.searchsorted(np.sort(list(z)), side) for z, side in ((x, pairs[0]), (y, pairs[1]))]
+        orders = [np.argsort(list(z)) for z in (x, y)]
+        portion = max(1, PORTION // (batch * max(z[0, 0].size for z in stacks)))
+        result: dict[int, Residues] = {}
+        for start in range(0, len(pairs[0]), portion):
+            part = slice(start, start + portion)
+            left, right = (z[order[place[part]]] for z, order, place in zip(stacks, orders, places, strict=True))
+            count = len(left)
+            flat_left, flat_right = (z.reshape(count * batch, *z.shape[2:]) for z in (left, right))
+            value = self._batched_product(flat_left, flat_right, *letters)
+            value = np.broadcast_to(value, (count * batch, *value.shape[1:])).reshape(count, batch, *value.shape[1:])
+            masks = pairs[2][part]
+            first = np.flatnonzero(np.diff(masks, prepend=-1))
+            sums = np.add.reduceat(value, first, axis=0) % np.uint64(self.prime)
+            for mask, total in zip(masks[first].tolist(), sums, strict=True):
+                result[mask] = (result[mask] + total) % np.uint64(self.prime) if mask in result else total
         return result
 
     def _batched_product(self, x: Residues, y: Residues, a: str, b: str, out: str) -> Residues:
@@ -92,12 +123,14 @@ class Jets:
         return result
 
 
-def _meeting(x: Jet, y: Jet) -> Iterator[tuple[int, Residues, Residues]]:
-    """The pairs of coefficients whose product does not vanish, with the mask of their product."""
-    for i, left in x.items():
-        for j, right in y.items():
-            if i & j == 0:
-                yield i | j, left, right
+@lru_cache(maxsize=4096)
+def _meeting(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[Masks, Masks, Masks]:
+    """The pairs of masks whose product does not vanish, and their products, in order of the product."""
+    left, right = (grid.ravel() for grid in np.meshgrid(x, y, indexing="ij"))
+    disjoint = left & right == 0
+    left, right = left[disjoint], right[disjoint]
+    order = np.argsort(left | right, kind="stable")
+    return left[order], right[order], (left | right)[order]
 
 
 def lift(x: Jet, direction: Jet, bit: int) -> Jet:
