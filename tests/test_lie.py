@@ -147,18 +147,64 @@ def test_softmax_layer_conserves_column_sums():
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers(2, 3))
 def test_polynomial_units(inputs, units, outputs, power):
-    """z**r between two layers: ||w_in||^2 - r ||w_out||^2 for each unit, and it is all where inputs allow."""
+    """z**r between two layers: ||w_in||^2 - r ||w_out||^2 is conserved for each hidden unit."""
     model = conslaw.model(
         lambda p, c: c.v @ (p.V @ (p.U @ c.x) ** power),
         parameters={"U": (units, inputs), "V": (outputs, units)},
         data={"x": (inputs,), "v": (outputs,)},
     )
     analysis = conslaw.analyze(conslaw.gradient_flow(model))
-    for k in range(units):
-        u = sum(sympy.IndexedBase("U")[k, i] ** 2 for i in range(inputs))
-        v = sum(sympy.IndexedBase("V")[j, k] ** 2 for j in range(outputs))
-        assert not set(sympy.Poly(u - power * v).coeffs()) - {1, -power}
+    u, v = sympy.IndexedBase("U"), sympy.IndexedBase("V")
+    known = [sum(u[k, i] ** 2 for i in range(inputs)) - power * sum(v[j, k] ** 2 for j in range(outputs)) for k in range(units)]
+    quadratic = analysis.polynomial_laws.expressions()
+    symbols = [u[k, i] for k in range(units) for i in range(inputs)] + [v[j, k] for j in range(outputs) for k in range(units)]
+    monomials = [sympy.Poly(e, *symbols).as_dict() for e in (*quadratic, *known)]
+    keys = sorted({m for p in monomials for m in p})
+    rows = sympy.Matrix([[p.get(m, 0) for m in keys] for p in monomials])
+    assert rows.rank() == rows[: len(quadratic), :].rank()  # the known laws lie in the span of those found
     assert units <= analysis.laws_found <= analysis.laws_at_most
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2))
+def test_relu_convolution_block(c0, c1, c2, width):
+    """Two 1-D convolutions with a ReLU between: one law for each hidden channel, a difference of Frobenius norms [MGP25]."""
+    long = 2 * width + 1
+    inner = long - width + 1
+
+    def convolve(kernel, x, length):
+        return sum(kernel[:, :, k] @ x[:, k : k + length] for k in range(width))
+
+    model = conslaw.model(
+        lambda p, c: (c.v * convolve(p.K2, c.g * convolve(p.K1, c.x, inner), inner - width + 1)).sum(),
+        parameters={"K1": (c1, c0, width), "K2": (c2, c1, width)},
+        data={"x": (c0, long), "g": (c1, inner), "v": (c2, inner - width + 1)},
+    )
+    analysis = conslaw.analyze(conslaw.gradient_flow(model))
+    first, second = sympy.IndexedBase("K1"), sympy.IndexedBase("K2")
+    known = {
+        sum(first[c, i, k] ** 2 for i in range(c0) for k in range(width))
+        - sum(second[o, c, k] ** 2 for o in range(c2) for k in range(width))
+        for c in range(c1)
+    }
+    assert (analysis.laws_at_most, analysis.laws_found, set(analysis.laws)) == (c1, c1, known)
+
+
+@given(widths(1, 4, (2, 3), 40), st.booleans())
+def test_a_residual_connection_changes_nothing(sizes, relu):
+    """x + g(x) has the laws of g."""
+    model = (conslaw.relu if relu else conslaw.linear)([*sizes[:-1], sizes[0]])
+
+    def potential(p, c):
+        h = c.x
+        for layer in range(1, len(sizes)):
+            h = p[f"W{layer}"] @ h
+            if relu and layer < len(sizes) - 1:
+                h = c[f"g{layer}"] * h
+        return c.v @ (c.x + h)
+
+    residual = conslaw.model(potential, parameters=model.parameters, data=model.data)
+    ours, plain = (conslaw.analyze(conslaw.gradient_flow(m)) for m in (residual, model))
+    assert (ours.laws_at_most, ours.laws) == (plain.laws_at_most, plain.laws)
 
 
 # counts that must not change
