@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from conslaw import display
 from conslaw.ansatz import Degree, PolynomialLaws, has_logarithms, polynomial_laws, random_sample
 from conslaw.errors import check_seed
+from conslaw.families import LawFamily, law_families
 from conslaw.flows import Flow
 from conslaw.lie import LieRanks, Point, lie_ranks
 from conslaw.rational import RationalLaws, is_small, rational_laws
@@ -103,6 +104,7 @@ class Analysis(Count):
     laws : the laws as SymPy expressions in the model's own names
     polynomial_laws : those that are polynomials (in the state, and where needed the logarithms of its entries)
     rational_laws : those that are quotients, independent of the polynomial ones
+    analyzed : the flow
     """
 
     degree: Degree
@@ -111,11 +113,23 @@ class Analysis(Count):
     complete: bool
     polynomial_laws: PolynomialLaws
     rational_laws: RationalLaws | None
+    analyzed: Flow
 
     @cached_property
     def laws(self) -> tuple[sympy.Expr, ...]:
         """The laws as SymPy expressions, in order of degree."""
         return tuple(law for found in self._found for law in found.expressions())
+
+    @cached_property
+    def _families(self) -> tuple[list[LawFamily], list[int]]:
+        if any(c.kind == "log" for c in self.polynomial_laws.coordinates) or not len(self.polynomial_laws):
+            return [], list(range(len(self.polynomial_laws)))
+        return law_families(self.analyzed, self.polynomial_laws.polynomials)
+
+    @property
+    def law_families(self) -> tuple[LawFamily, ...]:
+        """The laws in matrix notation: combinations of the model's own arrays, each entry of which is a law."""
+        return tuple(self._families[0])
 
     @property
     def _found(self) -> list[PolynomialLaws | RationalLaws]:
@@ -147,8 +161,24 @@ class Analysis(Count):
                 f"Proved: {found} to {most} independent laws.  Probable: exactly {most}{chance};\n"
                 f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form {up_to}{self._tried()}."
             )
-        heading = "laws" if any(map(len, self._found)) else f"no polynomial laws {up_to}"
-        return display.Summary(counted.title, rows, remarks, heading, self._written, self._latex)
+        return display.Summary(counted.title, rows, remarks, self._sections(up_to))
+
+    def _sections(self, up_to: str) -> list[display.Section]:
+        """The laws in matrix notation, and as polynomials those left over, or all if they are few."""
+        written, latex = self._written(), self._latex()
+        if not written:
+            return [display.Section(f"no polynomial laws {up_to}")]
+        families = [rf"{f.latex}\quad\text{{({str(f).partition('   ')[2]})}}" for f in self.law_families]
+        sections = [display.Section("laws in matrix notation", [str(f) for f in self.law_families], families)] if families else []
+        if len(written) <= display.SHOWN or not families:
+            return [*sections, display.Section("laws", written, latex)]
+        left = [*self._families[1], *range(len(self.polynomial_laws), len(written))]
+        others = display.Section("and as polynomials", [written[i] for i in left], [latex[i] for i in left])
+        return (
+            [*sections, others]
+            if left
+            else [*sections, display.Section(f"as {len(written)} polynomials: analysis.laws, or --json")]
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes; the laws are strings that SymPy parses back."""
@@ -159,6 +189,7 @@ class Analysis(Count):
             "laws_found": self.laws_found,
             "complete": self.complete,
             "laws": self._written(),
+            "law_families": [asdict(family) for family in self.law_families],
         }
         known = super().to_json()
         seconds = known.pop("seconds")
@@ -288,6 +319,7 @@ def analyze(
         complete=found == most,
         polynomial_laws=laws,
         rational_laws=quotients,
+        analyzed=flow,
         seconds={"lie": lie, "ansatz": total - lie, "total": total},
     )
 

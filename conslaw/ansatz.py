@@ -454,14 +454,9 @@ def _chosen(monomials: npt.NDArray[np.int32], basis: list[Vector], degrees: list
         sizes = [x.shape[0] for x in together]
         table = _coefficients(concatenate(together, [0, sizes[0]], (sum(sizes),)), p)
         space = RowSpace.zero(table.shape[1], p).extend(np.delete(table, np.arange(len(chosen), sizes[0]), axis=0))
-        reduced = space.reduce(table[len(chosen) : sizes[0]])
-        new = RowSpace.zero(reduced.shape[1], p)
-        for position in np.flatnonzero(reduced.any(axis=1)).tolist():
-            larger = new.extend(reduced[position : position + 1])
-            if larger.rank > new.rank:
-                chosen.append(candidates[position])
-            new = larger
-        if space.rank + new.rank < sum(e <= d for e in degrees):
+        new = space.independent(table[len(chosen) : sizes[0]])
+        chosen += [candidates[position] for position in new]
+        if space.rank + len(new) < sum(e <= d for e in degrees):
             return None
     return chosen
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import normalize
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Coordinate:
         exponent = f"^{{{power * self.rate}}}" if power * self.rate != 1 else ""
         if self.kind == "power":
             return f"t{exponent}"
-        entry = _latex_name(self.name) + (f"_{{{','.join(map(str, self.index))}}}" if self.index else "")
+        entry = latex_name(self.name) + (f"_{{{','.join(map(str, self.index))}}}" if self.index else "")
         return rf"\log{exponent}({entry})" if self.kind == "log" else entry + exponent
 
     def symbol(self) -> Any:
@@ -72,11 +73,17 @@ def _powered(base: str, exponent: Fraction) -> str:
     return f"{base}**{exponent}" if exponent.denominator == 1 else f"{base}**({exponent})"
 
 
-def _latex_name(name: str) -> str:
+def latex_name(name: str) -> str:
     """W1 becomes W_1, and the velocity U_dot a dotted U."""
     base = name.removesuffix("_dot")
     tex = re.sub("^([a-zA-Z])([0-9]+)$", r"{\1_{\2}}", base.replace("_", r"\_"))
     return tex if base == name else rf"\dot{{{tex}}}"
+
+
+def text_name(name: str) -> str:
+    """The velocity U_dot becomes a dotted U."""
+    base = name.removesuffix("_dot")
+    return name if base == name else normalize("NFC", f"{base[0]}\u0307") + base[1:]
 
 
 def entries(arrays: Mapping[str, Shape]) -> list[Coordinate]:

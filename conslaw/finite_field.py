@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
+from math import gcd, isqrt, prod
 from typing import TypeAlias
 
 import numpy as np
@@ -153,6 +153,18 @@ def invert(x: Residues, p: int) -> Residues:
     return result
 
 
+def fraction(value: int, p: int) -> tuple[int, int] | None:
+    """The fraction (a, b) = value mod p with |a|, b <= sqrt(p/2), if there is one (Wang's rational reconstruction)."""
+    bound = isqrt(p // 2)
+    r, s, a, b = p, value % p, 0, 1
+    while s > bound:
+        quotient = r // s
+        r, s, a, b = s, r - quotient * s, b, a - quotient * b
+    if abs(b) > bound or gcd(s, b) != 1:
+        return None
+    return (s, b) if b > 0 else (-s, -b)
+
+
 @dataclass(frozen=True)
 class RowSpace:
     """A subspace of GF(p)^n in reduced echelon form: its basis is the identity on ``pivots`` and ``rest`` on ``free``.
@@ -181,6 +193,17 @@ class RowSpace:
         if self.rank == 0:
             return rows[:, self.free]
         return (rows[:, self.free] + (p - matmul(rows[:, self.pivots], self.rest, self.prime))) % p
+
+    def independent(self, rows: Residues) -> list[int]:
+        """The numbers of the rows, taken in order, that each raise the rank of this space and the rows before it."""
+        reduced, chosen = self.reduce(rows), list[int]()
+        new = RowSpace.zero(reduced.shape[1], self.prime)
+        for i in np.flatnonzero(reduced.any(axis=1)).tolist():
+            larger = new.extend(reduced[i : i + 1])
+            if larger.rank > new.rank:
+                chosen.append(i)
+            new = larger
+        return chosen
 
     def extend(self, rows: Residues) -> RowSpace:
         """The sum of this space and the span of ``rows`` (m, n)."""

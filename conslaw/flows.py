@@ -159,8 +159,8 @@ def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecificat
     tau, over_t = _damping(damping)
     decay = _rational("weight_decay", weight_decay)
     theta = _parameters(model)
-    v = {name: input_array(_velocity(name), shape) for name, shape in model.parameters.items()}
-    added = _new_arrays(model, {TIME: (), **{_velocity(name): shape for name, shape in model.parameters.items()}})
+    v = {name: input_array(velocity(name), shape) for name, shape in model.parameters.items()}
+    added = _new_arrays(model, {TIME: (), **{velocity(name): shape for name, shape in model.parameters.items()}})
     s = _time()
     if over_t:  # with t = s**q and tau = p / (q t), the drift is multiplied by q t, which does not change its span
         p, q = tau.numerator, tau.denominator
@@ -174,9 +174,9 @@ def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecificat
     for name, x in theta.items():
         drift[name] = speed * v[name]
         force = drag * v[name] + decay * speed * x
-        drift[_velocity(name)] = -force
+        drift[velocity(name)] = -force
     chosen = Metric.of(model, metric)
-    control = {_velocity(name): x for name, x in chosen.apply(z, _gradient(model, theta)).items()}
+    control = {velocity(name): x for name, x in chosen.apply(z, _gradient(model, theta)).items()}
     return Flow(
         "momentum",
         model,
@@ -215,7 +215,8 @@ def _time() -> Expression:
     return input_array(TIME, ())
 
 
-def _velocity(name: str) -> str:
+def velocity(name: str) -> str:
+    """The name of the state array that holds the velocity of a parameter array."""
     return f"{name}_dot"
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
-from math import comb, gcd, isqrt, lcm
+from math import comb, gcd, lcm
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from conslaw.ansatz import Sample, exact_fields, lie_derivative, random_sample, state_gradients
 from conslaw.coordinates import Coordinate, to_sympy, write
 from conslaw.errors import ConslawError, check_seed
-from conslaw.finite_field import Residues, RowSpace
+from conslaw.finite_field import Residues, RowSpace, fraction
 from conslaw.flows import Flow, check_flow
 from conslaw.jets import Jet, Jets, lift
 from conslaw.lie import RandomField, random_point
@@ -227,7 +227,7 @@ def _interpolated(
 
 def _lifted(solution: Residues, index: npt.NDArray[np.intp], n: int) -> tuple[PolynomialArray, PolynomialArray] | None:
     """The two halves of a solution mod p as polynomials with small integer coefficients, if it has such."""
-    ratios = [_fraction(int(v)) for v in solution]
+    ratios = [fraction(int(v), PRIME) for v in solution]
     if any(r is None for r in ratios):
         return None
     scale = lcm(*(r[1] for r in ratios if r))
@@ -243,15 +243,3 @@ def _lifted(solution: Residues, index: npt.NDArray[np.intp], n: int) -> tuple[Po
     if not all(len(side) for side in sides):
         return None
     return sides[0], sides[1]
-
-
-def _fraction(value: int) -> tuple[int, int] | None:
-    """The fraction a/b = value mod p with |a|, b <= sqrt(p/2), if there is one (Wang's rational reconstruction)."""
-    bound = isqrt(PRIME // 2)
-    r, s, a, b = PRIME, value, 0, 1
-    while s > bound:
-        quotient = r // s
-        r, s, a, b = s, r - quotient * s, b, a - quotient * b
-    if abs(b) > bound or gcd(s, b) != 1:
-        return None
-    return (s, b) if b > 0 else (-s, -b)

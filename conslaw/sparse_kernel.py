@@ -138,9 +138,7 @@ def _block_kernel(block: Equations, size: int) -> list[Vector]:
         reduced, pivots, _ = sdm_irref(dict(enumerate(rows.values())))
         rows = {-1 - i: row for i, row in reduced.items()}  # the old equations, reduced, stand for themselves
         free = sorted(set(range(size)) - set(pivots))
-        basis = [
-            _primitive({f: flint.fmpq(1)} | {q: -reduced[i][f] for i, q in enumerate(pivots) if f in reduced[i]}) for f in free
-        ]
+        basis = [primitive({f: flint.fmpq(1)} | {q: -reduced[i][f] for i, q in enumerate(pivots) if f in reduced[i]}) for f in free]
         violated = _violated(block, basis, size)
         chosen = rest[np.isin(rest, violated)][: 2 * size]
         if not len(chosen):
@@ -160,7 +158,7 @@ def _violated(block: Equations, basis: list[Vector], size: int) -> npt.NDArray[n
     return np.flatnonzero(bad)
 
 
-def _primitive(vector: Mapping[int, Any]) -> Vector:
+def primitive(vector: Mapping[int, Any]) -> Vector:
     """The multiple with coprime integer entries and a positive first one."""
     scale = lcm(*(int(v.denominator) for v in vector.values()))
     whole = {i: int(v.numerator) * (scale // int(v.denominator)) for i, v in sorted(vector.items())}
@@ -205,6 +203,6 @@ def _shortened(basis: list[Vector]) -> list[Vector]:
                 ratio, cancelled = max(ratios.items(), key=lambda item: (item[1], -abs(item[0]), item[0]))
                 if cancelled > len(y.keys() - x.keys()):
                     difference = {s: x.get(s, 0) - ratio * y.get(s, 0) for s in x.keys() | y.keys()}
-                    x = basis[i] = _primitive({s: Fraction(v) for s, v in difference.items() if v})
+                    x = basis[i] = primitive({s: Fraction(v) for s, v in difference.items() if v})
                     changed = True
     return basis

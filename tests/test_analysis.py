@@ -41,7 +41,9 @@ def test_results_are_frozen_and_carry_the_names_of_the_json():
     data = json.loads(json.dumps(analysis.to_json()))
     for name, value in data.items():
         ours = getattr(analysis, name)
-        if name == "laws":
+        if name == "law_families":
+            assert [family["text"] for family in value] == [family.text for family in ours]
+        elif name == "laws":
             assert [str(e) for e in ours] == [
                 str(parse_expr(s, {w: sympy.IndexedBase(w) for w in ("W1", "W2", "b1")})) for s in value
             ]
@@ -53,8 +55,11 @@ def test_results_are_frozen_and_carry_the_names_of_the_json():
 def test_a_long_list_of_laws_is_cut_in_the_repr_only():
     analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([7, 7, 7])))
     assert len(analysis.laws) == 28
-    assert "... and 8 more" in repr(analysis)
-    assert "... and 8 more" in analysis._repr_html_()
+    assert "W1 W1ᵀ − W2ᵀ W2   symmetric 7×7, 28 laws" in repr(analysis)
+    assert "as 28 polynomials" in analysis._repr_html_()
+    many = conslaw.analyze(conslaw.gradient_flow(conslaw.monomial([1] * 29)))  # squares of scalars form no family
+    assert "... and 8 more" in repr(many)
+    assert "... and 8 more" in many._repr_html_()
 
 
 def test_gaps_are_put_in_the_words_of_the_ansatz():
