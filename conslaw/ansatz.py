@@ -452,7 +452,7 @@ def _chosen(monomials: npt.NDArray[np.int32], basis: list[Vector], degrees: list
         inside[products.entry[~np.isin(keys(products.monomial), known)]] = False
         together = [laws.select(np.array(chosen + candidates)), products.select(np.flatnonzero(inside))]
         sizes = [x.shape[0] for x in together]
-        table = _coefficients(concatenate(together, [0, sizes[0]], (sum(sizes),)), p)
+        table = coefficients(concatenate(together, [0, sizes[0]], (sum(sizes),)), p)
         space = RowSpace.zero(table.shape[1], p).extend(np.delete(table, np.arange(len(chosen), sizes[0]), axis=0))
         new = space.independent(table[len(chosen) : sizes[0]])
         chosen += [candidates[position] for position in new]
@@ -473,7 +473,7 @@ def _products(laws: PolynomialArray, factors: list[tuple[int, ...]]) -> Polynomi
     return result
 
 
-def _coefficients(x: PolynomialArray, p: int) -> npt.NDArray[np.uint64]:
+def coefficients(x: PolynomialArray, p: int) -> npt.NDArray[np.uint64]:
     """The matrix of coefficients mod p: a row for each polynomial, a column for each monomial that occurs."""
     column = np.unique(keys(x.monomial), return_inverse=True)[1]
     check_memory(40.0 * x.shape[0] * (column.max(initial=0) + 1), f"comparing {x.shape[0]:,} products of laws")

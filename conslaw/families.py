@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
-from conslaw.ansatz import exact_fields, lie_derivative
+from conslaw.ansatz import coefficients, exact_fields, lie_derivative
 from conslaw.coordinates import latex_name, text_name
 from conslaw.expressions import Expression, evaluate, input_array
-from conslaw.finite_field import Residues, RowSpace, fraction, from_integers
+from conslaw.finite_field import RowSpace, fraction
 from conslaw.flows import TIME, Flow, velocity
 from conslaw.jets import Jets, lift, part
 from conslaw.lie import RandomField, random_point
-from conslaw.polynomials import PolynomialArray, Polynomials, concatenate, keys, multiply, number
+from conslaw.polynomials import PolynomialArray, Polynomials, concatenate, multiply, number
 from conslaw.sparse_kernel import Vector, primitive, sparser
 
 PRIME = 2**31 - 1
@@ -92,21 +91,21 @@ def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[LawFamily], li
         for power in range(_time_degree(flow, laws) + 1):
             groups.setdefault((ORDER.index(candidate.kind), -candidate.size, power), []).append(candidate)
     for (_, _, power), candidates in sorted(groups.items()):
-        arrays = [time**power * c.entries if power else c.entries for c in candidates]
-        for vector in _combinations(flow, arrays):
+        written = [time**power * c.entries if power else c.entries for c in candidates]
+        for vector in _combinations(flow, written):
             terms = [(v, candidates[i]) for i, v in vector.items()]
-            parts = evaluate([arrays[i] for i in vector], inputs, Polynomials())
+            parts = evaluate([written[i] for i in vector], inputs, Polynomials())
             scaled = [_times(x, v) for x, v in zip(parts, vector.values(), strict=True)]
             total = concatenate(scaled, [0] * len(scaled), parts[0].shape)
             if len(total) and not any(len(lie_derivative(total, x)) for x in fields):
                 found.append((terms, power, total))
-    table = _coefficients([laws, *(total for _, _, total in found)])
-    count = laws.shape[0]
+    arrays = [laws, *(total for _, _, total in found)]
+    starts = np.cumsum([0, *(x.shape[0] for x in arrays)]).tolist()
+    table, count = coefficients(concatenate(arrays, starts[:-1], (starts[-1],)), PRIME), laws.shape[0]
     whole, space = RowSpace.zero(table.shape[1], PRIME).extend(table[:count]), RowSpace.zero(table.shape[1], PRIME)
-    families, start = list[LawFamily](), count
-    for terms, power, total in found:
+    families = list[LawFamily]()
+    for (terms, power, total), start in zip(found, starts[1:], strict=False):
         rows = table[start : start + total.shape[0]]
-        start += total.shape[0]
         larger = space.extend(rows)
         if larger.rank > space.rank and not whole.reduce(rows).any():
             text, latex = (_written(flow, terms, power, latex=which) for which in (False, True))
@@ -201,16 +200,6 @@ def _combinations(flow: Flow, arrays: list[Expression]) -> list[Vector]:
 def _times(x: PolynomialArray, factor: int) -> PolynomialArray:
     factors = np.full(len(x), factor, dtype=np.int64 if abs(factor) < 2**31 else object)
     return PolynomialArray(x.shape, x.entry, x.monomial, multiply(x.coefficient, factors))
-
-
-def _coefficients(arrays: list[PolynomialArray]) -> Residues:
-    """The coefficients mod p: a row for each polynomial of each array, a column for each monomial."""
-    starts = np.cumsum([0, *(x.shape[0] for x in arrays)])
-    together = concatenate(arrays, starts[:-1].tolist(), (int(starts[-1]),))
-    column: npt.NDArray[np.intp] = np.unique(keys(together.monomial), return_inverse=True)[1]
-    table = np.zeros((together.shape[0], int(column.max(initial=-1)) + 1), dtype=np.uint64)
-    table[together.entry, column] = from_integers(together.coefficient, PRIME)
-    return table
 
 
 def _written(flow: Flow, terms: list[tuple[int, Candidate]], power: int, *, latex: bool) -> str:
