@@ -3,6 +3,7 @@
 from conslaw.analysis import Analysis, Count, analyze, count
 from conslaw.ansatz import PolynomialLaws, polynomial_laws
 from conslaw.errors import ConslawError
+from conslaw.families import LawFamily
 from conslaw.flows import Flow, gradient_flow, momentum_flow
 from conslaw.lie import LieRanks, lie_ranks
 from conslaw.models import Model, model
@@ -17,6 +18,7 @@ __all__ = [
     "ConslawError",
     "Count",
     "Flow",
+    "LawFamily",
     "LieRanks",
     "Model",
     "PolynomialLaws",
