@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from math import prod
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from conslaw import display
 from conslaw.ansatz import Degree, PolynomialLaws, has_logarithms, polynomial_laws, random_sample
-from conslaw.errors import check_seed
+from conslaw.errors import ConslawError, check_seed
 from conslaw.families import LawFamily, law_families
+from conslaw.finite_field import RowSpace
 from conslaw.flows import Flow
 from conslaw.lie import LieRanks, Point, lie_ranks
-from conslaw.rational import RationalLaws, is_small, rational_laws
+from conslaw.models import is_positive_integer
+from conslaw.rational import RationalLaws, is_small, search_quotients
 
 if TYPE_CHECKING:
     import sympy
@@ -139,7 +142,7 @@ class Analysis(Count):
         """What else was looked for, for the remark on laws that were not found."""
         logs = any(c.kind == "log" for c in self.polynomial_laws.coordinates)
         tried = [*(["with logarithms"] if logs else []), *(["as a quotient"] if self.rational_laws is not None else [])]
-        return f", also {' or '.join(tried)}" if tried else ""
+        return f", and none was found {' or '.join(tried)}" if tried else ""
 
     def _written(self) -> list[str]:
         return [law for found in self._found for law in found.strings()]
@@ -294,6 +297,7 @@ def analyze(
     [MGP23] arXiv 2307.00144, Sections 2.3 and 3.3; [MGP24] arXiv 2405.12888 for the other flows.
     """
     seed = check_seed(seed)
+    degree = degree if isinstance(degree, Mapping) or not is_positive_integer(degree) else int(degree)
     start = time.perf_counter()
     options: dict[str, Any] = {"degree": degree, "time_degree": time_degree, "homogeneous": homogeneous, "seed": seed}
     laws = polynomial_laws(flow, **options, max_unknowns=max_unknowns)
@@ -303,11 +307,11 @@ def analyze(
         runs.append(lie_ranks(flow, seed=seed + SECOND_RUN))
     counted = _counted(flow, runs, seed)
     most, lie = counted["laws_at_most"], time.perf_counter() - start - ansatz
-    quotients = _quotients(flow, laws, degree, most, seed)
-    if laws.independent + _number(quotients) < most and has_logarithms(flow):
-        laws = polynomial_laws(flow, **options, logs=True, max_unknowns=max_unknowns)
-        quotients = _quotients(flow, laws, degree, most, seed)
-    found = laws.independent + _number(quotients)
+    found, quotients = _with_quotients(flow, laws, degree, homogeneous, most, seed)
+    if found < most and has_logarithms(flow):
+        with suppress(ConslawError):  # too large: the polynomial answer stands
+            laws = polynomial_laws(flow, **options, logs=True, max_unknowns=max_unknowns)
+            found, quotients = _with_quotients(flow, laws, degree, homogeneous, most, seed)
     total = time.perf_counter() - start
     if found == most:
         counted["error_probability"] = 0.0
@@ -324,16 +328,16 @@ def analyze(
     )
 
 
-def _quotients(flow: Flow, laws: PolynomialLaws, degree: Degree, most: int, seed: int) -> RationalLaws | None:
-    """Rational laws independent of those found; None if there is no need or the flow is too large to look."""
-    if laws.independent == most or not isinstance(degree, int) or not is_small(flow, degree):
-        return None
-    known = laws.gradients(random_sample(flow.dimension, seed))
-    return rational_laws(flow, degree=degree, known=known, most=most, seed=seed)
-
-
-def _number(laws: RationalLaws | None) -> int:
-    return 0 if laws is None else len(laws)
+def _with_quotients(
+    flow: Flow, laws: PolynomialLaws, degree: Degree, homogeneous: bool, most: int, seed: int
+) -> tuple[int, RationalLaws | None]:
+    """How many laws are independent, with the quotients that add to the polynomials; None if they were not looked for."""
+    if laws.independent == most or homogeneous or not isinstance(degree, int) or not is_small(flow, degree):
+        return laws.independent, None
+    sample = random_sample(flow.dimension, seed)
+    known = RowSpace.zero(flow.dimension, sample.prime).extend(laws.gradients(sample))
+    quotients = search_quotients(flow, degree, known, most, seed)
+    return max(laws.independent, known.rank + len(quotients)), quotients
 
 
 def _counted(flow: Flow, runs: Sequence[LieRanks], seed: int) -> dict[str, Any]:

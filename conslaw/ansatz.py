@@ -171,7 +171,7 @@ def polynomial_laws(
     linear = {} if isinstance(degree, Mapping) or degree == 1 or homogeneous else _linear_laws(groups, fields, seed)
     monomials = _monomials([([i for i in v if i not in linear], d) for v, d in groups], homogeneous)
     for salt in range(seed, seed + 3):
-        basis = _kernel(monomials, fields, salt)
+        basis = _kernel(monomials, fields, salt) if len(monomials) else []
         if not any(len(lie_derivative(_law_array(monomials, basis), x)) for x in fields):
             break
     else:
@@ -217,12 +217,18 @@ def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArra
     fields = []
     for components in flow.fields:
         numbers = Polynomials(first_data + size(flow.data))
-        values = evaluate(list(components.values()), inputs, numbers)
+        try:
+            values = evaluate(list(components.values()), inputs, numbers)
+        except ZeroDivisionError:
+            raise ConslawError(f"the {flow.name} flow (metric {flow.metric}) divides by zero everywhere") from None
         field, _ = numbers.cleared(concatenate(values, [first[name] for name in components], (n,)))
         fields.append(integral(field))
     coordinates: list[Coordinate | None] = list(flow.coordinates)
     if logs:
-        divisible = [all(_divisible(x, i) for x in fields) and any((x.entry == i).any() for x in fields) for i in range(n)]
+        divisible = [
+            all(_divisible(x, i) for x in fields) and any((x.entry == i).any() for x in fields) and c.name != TIME
+            for i, c in enumerate(flow.coordinates)
+        ]
         fields = [_with_logs(x, np.array(divisible)) for x in fields]
         for c, whether in zip(flow.coordinates, divisible, strict=True):
             coordinates.append(Coordinate(c.name, c.index, "log") if whether else None)
@@ -297,13 +303,13 @@ def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[t
         groups.append((names, int(d)))
     if not groups:
         raise ConslawError(f"degree={degree!r}: name at least one array; they are {', '.join(flow.state)}")
-    if time_degree is not None and (isinstance(time_degree, bool) or not isinstance(time_degree, int) or time_degree < 0):
+    if time_degree is not None and time_degree != 0 and not is_positive_integer(time_degree):
         raise ConslawError(f"time_degree={time_degree!r}: give an integer >= 0")
     if time_degree is not None and (flow.time is None or TIME in seen):
         raise ConslawError(f"time_degree={time_degree}: " + ("time is in degree already" if flow.time else "this flow has no time"))
     if flow.time and TIME not in seen:
-        quadratic = max(1, max(d for _, d in groups) // 2)
-        in_time = flow.time_degree * quadratic if time_degree is None else time_degree
+        total = sum(d for _, d in groups)
+        in_time = max(flow.time_degree, -(-flow.time_degree * total // 2)) if time_degree is None else int(time_degree)
         groups = [((TIME,), in_time), *groups] if in_time else groups
     return groups
 

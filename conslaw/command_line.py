@@ -26,6 +26,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0, 2 for bad input, 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets a question mark, not a traceback
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         options = _parser().parse_args(arguments)
         _show_progress(options)
@@ -42,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has had enough
         sys.stderr.close()
         return 0
+    except OSError as error:
+        print(f"conslaw: {error}", file=sys.stderr)
+        return BAD_INPUT
     return 0
 
 
@@ -150,7 +156,10 @@ def _metric(text: str | None) -> str | dict[str, str] | None:
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(equals and name and value for name, equals, value in pairs):
         raise ConslawError(f"--metric {text!r}: give ARRAY=METRIC,..., such as U=mirror,V=1/10")
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    metrics = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(metrics) < len(pairs):
+        raise ConslawError(f"--metric {text!r}: names an array twice")
+    return metrics
 
 
 def _from_family(options: argparse.Namespace) -> Model:
@@ -182,7 +191,7 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
     if options.sizes is not None or options.bias:
         raise ConslawError(f"model {options.model!r}: sizes and --bias are for the families; put them into the file")
     path = Path(file)
-    spec = importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
+    spec = importlib.util.spec_from_file_location(f"_conslaw_model_{path.stem}", path) if path.is_file() else None
     if spec is None or spec.loader is None:
         raise ConslawError(f"model {options.model!r}: there is no Python file {file} (its name must end in .py)")
     module = importlib.util.module_from_spec(spec)

@@ -83,7 +83,7 @@ def latex_name(name: str) -> str:
 def text_name(name: str) -> str:
     """The velocity U_dot becomes a dotted U."""
     base = name.removesuffix("_dot")
-    return name if base == name else normalize("NFC", f"{base[0]}\u0307") + base[1:]
+    return name if base in (name, "") else normalize("NFC", f"{base[0]}\u0307") + base[1:]
 
 
 def entries(arrays: Mapping[str, Shape]) -> list[Coordinate]:

@@ -263,6 +263,8 @@ def as_expression(value: object) -> Expression:
     array = value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
     if array.dtype.kind in "iu":
         return _constant(array.astype(object))
+    if any(isinstance(v, Expression) for v in array.ravel().tolist()):
+        return stacked([as_expression(v).reshape(1) for v in array.ravel().tolist()]).reshape(array.shape)
     flat = [exact_rational(v) for v in array.ravel().tolist()]
     exact = np.empty(array.shape, dtype=object)
     exact.reshape(-1)[:] = flat
@@ -273,9 +275,10 @@ def exact_rational(value: object) -> int | Fraction:
     """An exact number from an integer, a fraction, text such as ``"1/2"``, a SymPy rational, or a float that is what it seems."""
     if isinstance(value, str):
         try:
-            return Fraction(value)
+            short = len(value) <= 200 and abs(int(value.lower().partition("e")[2] or 0)) <= 200
+            return Fraction(value if short else "long")
         except (ValueError, ZeroDivisionError):
-            raise ConslawError(f"{value!r} is not a rational number, such as 1/2") from None
+            raise ConslawError(f"{value[:60]!r} is not a rational number, such as 1/2 (of up to 200 digits)") from None
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Rational):

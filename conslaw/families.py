@@ -68,6 +68,7 @@ class Candidate:
     text: tuple[str, ...]
     latex: tuple[str, ...]
     signs: tuple[int, ...] = (1,)
+    shape: tuple[int, ...] = ()  # of an "array", which combines only with its like
 
 
 def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[LawFamily], list[int]]:
@@ -86,11 +87,11 @@ def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[LawFamily], li
     fields, _ = exact_fields(flow)
     found: list[tuple[list[tuple[int, Candidate]], int, PolynomialArray]] = []
     inputs, time = number(flow.state), input_array(TIME, ())
-    groups: dict[tuple[int, int, int], list[Candidate]] = {}
+    groups: dict[tuple[int, int, int, tuple[int, ...]], list[Candidate]] = {}
     for candidate in _candidates(flow):
         for power in range(_time_degree(flow, laws) + 1):
-            groups.setdefault((ORDER.index(candidate.kind), -candidate.size, power), []).append(candidate)
-    for (_, _, power), candidates in sorted(groups.items()):
+            groups.setdefault((ORDER.index(candidate.kind), -candidate.size, power, candidate.shape), []).append(candidate)
+    for (_, _, power, _), candidates in sorted(groups.items()):
         written = [time**power * c.entries if power else c.entries for c in candidates]
         for vector in _combinations(flow, written):
             terms = [(v, candidates[i]) for i, v in vector.items()]
@@ -128,7 +129,7 @@ def _candidates(flow: Flow) -> Iterator[Candidate]:
             continue
         array, text, latex = input_array(name, shape), text_name(name), latex_name(name)
         moving = input_array(velocity(name), shape) if velocity(name) in flow.state else None
-        yield Candidate("array" if shape else "scalar", array.size, array.reshape(-1), (text,), (latex,))
+        yield Candidate("array" if shape else "scalar", array.size, array.reshape(-1), (text,), (latex,), shape=shape)
         yield Candidate("scalar", 1, (array * array).sum().reshape(1), (_norm(text, shape),), (_norm(latex, shape, latex=True),))
         for axis, n in enumerate(shape):
             rows = _unfolded(array, axis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -229,8 +230,8 @@ def _gradient(model: Model, theta: Mapping[str, Expression]) -> dict[str, Expres
 
 def _new_arrays(model: Model, added: Mapping[str, Shape]) -> dict[str, Shape]:
     """State arrays that the flow adds, if their names are free."""
-    for name in added:
-        if name in model.parameters or name in model.data:
+    for name in (*added, "t", "exp", "log"):  # the last three are written in laws
+        if name in model.parameters or (name in added and name in model.data):
             raise ConslawError(f"model {model.name!r}: the flow needs the name {name!r} for itself; rename the array of the model")
     return dict(added)
 
@@ -247,12 +248,14 @@ def _rational(what: str, value: object) -> Fraction:
 
 def _damping(value: object) -> tuple[Fraction, bool]:
     """(c, True) for tau = c/t, (tau, False) for a constant."""
-    if value == "nesterov":
+    if isinstance(value, str) and value == "nesterov":
         return Fraction(3), True
-    over_t = isinstance(value, str) and value.replace(" ", "").endswith("/t")
-    number = str(value).replace(" ", "")[:-2] if over_t else value
+    over = re.fullmatch(r"\s*(\S+)\s*/\s*t\s*", value) if isinstance(value, str) else None
+    over_t, number = over is not None, over[1] if over else value
     try:
         tau = _rational("damping", number)
+        if max(tau.numerator, tau.denominator) > 1000:
+            raise ConslawError("numerator and denominator of a damping go up to 1000")
     except ConslawError:
         raise ConslawError(
             f"damping={value!r}: give a rational number >= 0 such as 1/2, 'nesterov' (3/t), or 'c/t' such as '5/t'"

@@ -22,7 +22,7 @@ import numpy as np
 from conslaw.errors import ConslawError, check_memory, check_seed
 from conslaw.expressions import LETTERS, Constants, Indices, Shape, evaluate
 from conslaw.finite_field import PRIMES_DRAWN_FROM, Residues, RowSpace, check_prime, from_integers, random_prime, rank
-from conslaw.flows import Flow, check_flow
+from conslaw.flows import TIME, Flow, check_flow
 from conslaw.jets import Jet, Jets, lift, part, without
 
 logger = logging.getLogger(__name__)
@@ -74,8 +74,9 @@ def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Poi
     prime : int, optional
         A prime between 2**20 and 2**31; random between 2**30 and 2**31 by default.
     point : mapping from state array to values (integers or fractions), optional
-        Where to take the rank.  There it may be smaller than generically, and may grow after standing still, so brackets of up
-        to 6 fields are tried; the bound is for laws whose gradients are independent at this point.
+        Where to take the rank (``"time"`` is the value of what that array stands for, such as exp(tau t)).  There it may be smaller
+        than generically, and may grow after standing still, so brackets of up to 6 fields are tried; the bound is for laws whose
+        gradients are independent at this point.
 
     Returns
     -------
@@ -162,6 +163,9 @@ def point_mod(flow: Flow, point: Point, p: int) -> State:
         if values.dtype == object and not all(hasattr(v, "numerator") for v in values.ravel()):
             raise ConslawError(f"point: {name}={point[name]!r} is not exact: give integers or fractions.Fraction values")
         result[name] = {0: from_integers(values, p)[None]}
+    reduced = flow.time is not None and (flow.time.kind == "exp" or (flow.damping or "").endswith("/t"))
+    if reduced and not point[TIME] > 0:
+        raise ConslawError(f"point: time={point[TIME]!r} stands for {flow.time.text(1)}, which is positive")  # type: ignore[union-attr]
     return result
 
 
@@ -309,7 +313,7 @@ def error_probability(flow: Flow, ranks: tuple[int, ...], p: int) -> float:
     for _ in ranks:
         unlucky_prime = n * (log2(n + 1) + h) / 30 / PRIMES_DRAWN_FROM
         unlucky_point = n * (d + b) / p
-        left_early = comb(3 * n + 32, SURPLUS) * ((d + b) / p) ** SURPLUS
+        left_early = comb(3 * n + 32, SURPLUS) * min(1.0, (d + b) / p) ** SURPLUS
         total += unlucky_prime + unlucky_point + left_early
         # of dG.F - dF.G: the coefficient sum of a derivative is at most the degree times that of G
         h += height + u + under + log2(d + degree + b + below + 1) + 1

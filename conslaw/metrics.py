@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from conslaw.errors import ConslawError
-from conslaw.expressions import Expression, Shape, as_expression, exact_rational, stacked
+from conslaw.expressions import Expression, Shape, as_expression, exact_rational, stacked, topological_order
 from conslaw.models import Arrays, Model, run_array_code
 
 MetricSpecification: TypeAlias = str | Mapping[str, Any] | Callable[[Any], Any] | None
@@ -59,12 +59,18 @@ class Metric:
         blocks = run_array_code("metric", self.code, Arrays("metric array", z))
         if not isinstance(blocks, Mapping):
             blocks = {WHOLE: blocks}
+        if WHOLE in blocks and len(blocks) > 1:
+            raise ConslawError("metric: a matrix for all parameters leaves no room for blocks of single ones")
         result = {}
         for name, block in blocks.items():
             shape = (self.model.size,) if name == WHOLE else self.model.parameters.get(name)
             if shape is None:
                 raise ConslawError(f"metric: no parameter {name!r}; the parameters are {', '.join(self.model.parameters)}")
             block, k = as_expression(block), prod(shape)
+            inputs = {n.attribute for n in topological_order(z.values()) if n.operation == "input"}
+            stranger = [n for n in topological_order([block]) if n.operation == "input" and n.attribute not in inputs]
+            if stranger:
+                raise ConslawError(f"metric: it uses {stranger[0]!r}; it may depend on z only")
             if block.shape == (k, k):
                 result[name] = block
             elif name != WHOLE and _broadcasts(block.shape, shape):
@@ -104,14 +110,16 @@ def _times(block: Expression, x: Expression) -> Expression:
 
 def _block(given: str, block: object) -> Callable[[Expression], object] | None:
     """The diagonal that one word or number stands for; None for the identity."""
-    power = re.fullmatch(r"z(?:\*\*(-?\d+))?", block.replace(" ", "")) if isinstance(block, str) else None
+    power = re.fullmatch(r"z(?:\*\*(-?[0-9]+))?", block.replace(" ", "")[:99]) if isinstance(block, str) else None
     if block == "euclidean":
         return None
     if block == "mirror" or power:
         exponent = int(power[1] or 1) if power else 1
+        if abs(exponent) > 100:
+            raise ConslawError(f"{given}: exponents of a metric go up to 100")
         return lambda z: z**exponent
     try:
-        scale = Fraction(exact_rational(block))
+        scale = Fraction(exact_rational("no" if isinstance(block, bool) else block))
     except ConslawError:
         raise ConslawError(f"{given}: {block!r} is not a metric; give {EXAMPLES}") from None
     if scale <= 0:

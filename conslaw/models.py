@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from numbers import Integral
 from typing import Any
 
@@ -165,7 +166,7 @@ def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
         raise ConslawError(f'{kind}={declared!r}: give a mapping from names to shapes, such as {{"U": (3, 2)}}')
     result: dict[str, Shape] = {}
     for name, shape in declared.items():
-        if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+        if not isinstance(name, str) or not name.isidentifier() or name.startswith("_") or iskeyword(name):
             raise ConslawError(f"{kind}: {name!r} is not a usable array name; use an identifier, such as 'W1'")
         if not isinstance(shape, tuple | list) or not all(is_positive_integer(n) for n in shape) or len(shape) > MOST_AXES:
             raise ConslawError(

@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.errors import check_memory
+from conslaw.errors import ConslawError, check_memory
 from conslaw.expressions import Constants, Indices, Shape
 from conslaw.finite_field import Residues, from_integers
 
 Integers = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
+
+MOST_DENOMINATOR_TERMS = 2**13
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +221,12 @@ class Polynomials:
 
     def cleared(self, x: PolynomialArray) -> tuple[PolynomialArray, PolynomialArray]:
         """The array times a common denominator, free of reciprocals, and that denominator (a scalar)."""
+        sums = [len(q) for n, q in enumerate(self.denominators, self.first_denominator) if len(q) > 1 and (x.monomial == n).any()]
+        if prod(sums) > MOST_DENOMINATOR_TERMS:
+            raise ConslawError(
+                f"the common denominator of {len(sums)} sums would have up to {prod(sums):,} terms: "
+                "conslaw.count does without it; for laws, take a smaller model or a polynomial metric"
+            )
         multiplier = self.constant(np.array(1, dtype=object))
         for number, q in enumerate(self.denominators, start=self.first_denominator):
             exponent = (x.monomial == number).sum(axis=1)
@@ -231,6 +239,7 @@ class Polynomials:
                 factors = (missing[:, :, None] * q.monomial[0]).reshape(len(x), -1).astype(np.int32)
                 x = PolynomialArray(x.shape, x.entry, np.concatenate([stripped, factors], axis=1), x.coefficient)
             else:
+                check_memory(100.0 * len(x) * float(len(q)) ** top, f"a common denominator with {len(q)} terms to the power {top}")
                 letters = "abcdefgh"[: len(x.shape)]
                 parts = []
                 for e in range(top + 1):

@@ -79,9 +79,7 @@ class RationalLaws:
         return (dp * q % modulus + modulus - p * dq % modulus) % modulus
 
 
-def rational_laws(
-    flow: Flow, *, degree: int = 2, known: Residues | None = None, most: int | None = None, seed: int = 0
-) -> RationalLaws:
+def rational_laws(flow: Flow, *, degree: int = 2, seed: int = 0) -> RationalLaws:
     """Search for rational laws P/Q with P and Q up to a degree.
 
     Parameters
@@ -89,10 +87,6 @@ def rational_laws(
     flow : Flow
         With at most 120 monomials up to that degree in its state.
     degree : int >= 1
-    known : residues (k, n), optional
-        Gradients of known laws at ``random_sample(n, seed)``: only laws independent of them are returned.
-    most : int, optional
-        Stop at so many independent laws, the known ones included (the state dimension by default).
     seed : int
 
     Returns
@@ -119,19 +113,23 @@ def rational_laws(
         raise ConslawError(
             f"degree={degree}: {comb(n + degree, degree):,} monomials in {n} coordinates, more than {LARGEST}; lower the degree"
         )
-    rng = np.random.default_rng(check_seed(seed))
+    seed = check_seed(seed)
+    return search_quotients(flow, int(degree), RowSpace.zero(n, random_sample(n, seed).prime), n, seed)
+
+
+def search_quotients(flow: Flow, degree: int, known: RowSpace, most: int, seed: int) -> RationalLaws:
+    """Quotients whose gradients at ``random_sample(n, seed)`` enlarge the space of known gradients, up to ``most`` in all."""
+    n, sample, space = flow.dimension, random_sample(flow.dimension, seed), known
+    rng = np.random.default_rng(seed)
     rows = [row for d in range(degree, -1, -1) for row in combinations_with_replacement(range(n), d)]
     index = np.array([[*row, *[n] * (degree - len(row))] for row in rows], dtype=np.intp)
     fields, _ = exact_fields(flow)
     points, entries = _leaf_invariants(flow, index, rng)
     values = _monomials_at({0: points}, index)[0]
     degrees = (index < n).sum(axis=1)
-    sample = random_sample(n, seed)
-    space = RowSpace.zero(n, sample.prime)
-    space = space if known is None else space.extend(known)
     found: list[tuple[PolynomialArray, PolynomialArray]] = []
     for entry in entries[:CANDIDATES]:
-        if space.rank == (n if most is None else most):
+        if space.rank == most:
             break
         pair = _interpolated(values, entry, degrees, index, n)
         if pair is None or not all(_conserved(*pair, x) for x in fields):

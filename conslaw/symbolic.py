@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
+from keyword import iskeyword
 from operator import mul
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def from_sympy(phi: Any, parameters: Sequence[sympy.Symbol], *, name: str = "phi
     phi : SymPy expression, or list, tuple or matrix of d of them
         Polynomials in the parameters with rational coefficients.
     parameters : symbols
-        Each becomes a scalar parameter of its own name.
+        Each becomes a scalar parameter of its own name.  Laws come back in plain symbols of these names, without assumptions.
     name : str, optional
     metric : optional
         The customary metric, see :func:`gradient_flow`.
@@ -54,10 +55,12 @@ def from_sympy(phi: Any, parameters: Sequence[sympy.Symbol], *, name: str = "phi
     if not polynomials:
         raise ConslawError("phi is empty: give at least one polynomial")
 
-    def potential(p: Any, c: Any) -> Any:
-        return c.c @ _values(polynomials, [p[n] for n in names])
+    free = _free_name(names)
 
-    return model(potential, parameters=dict.fromkeys(names, ()), data={"c": (len(polynomials),)}, name=name, metric=metric)
+    def potential(p: Any, c: Any) -> Any:
+        return c[free] @ _values(polynomials, [p[n] for n in names])
+
+    return model(potential, parameters=dict.fromkeys(names, ()), data={free: (len(polynomials),)}, name=name, metric=metric)
 
 
 def flow_from_fields(fields: Iterable[Any], variables: Sequence[sympy.Symbol], *, drift: Any = None) -> Flow:
@@ -90,7 +93,11 @@ def flow_from_fields(fields: Iterable[Any], variables: Sequence[sympy.Symbol], *
     (x**2 + y**2 + z**2,)
     """
     names = _names(variables)
-    listed = [_listed(f) for f in fields]
+    free = _free_name(names)
+    rows = fields.tolist() if hasattr(fields, "tolist") else fields  # of a matrix, each row is a field
+    if not isinstance(rows, Iterable):
+        raise ConslawError(f"fields={fields!r}: give a list of vector fields")
+    listed = [_listed(f) for f in rows]
     if not listed and drift is None:
         raise ConslawError("fields=[]: give at least one vector field")
     columns = {n: input_array(n, ()) for n in names}
@@ -100,12 +107,18 @@ def flow_from_fields(fields: Iterable[Any], variables: Sequence[sympy.Symbol], *
     if listed:
         components = [p for i, f in enumerate(listed) for p in _components(f"fields[{i}]", f, variables)]
         control = _values(components, list(columns.values())).reshape(len(listed), len(names))
-        mixture = input_array("c", (len(listed),)) @ control
+        mixture = input_array(free, (len(listed),)) @ control
         result.append({n: mixture[j] for j, n in enumerate(names)})
-    if "c" in names and listed:
-        raise ConslawError("variables: the name 'c' is kept for the coefficients of the fields; rename the variable")
     state: dict[str, Shape] = dict.fromkeys(names, ())
-    return Flow("given", None, state, {"c": (len(listed),)} if listed else {}, tuple(result))
+    return Flow("given", None, state, {free: (len(listed),)} if listed else {}, tuple(result))
+
+
+def _free_name(names: list[str]) -> str:
+    """A name for the coefficients that no variable has."""
+    name = "c"
+    while name in names:
+        name += "_"
+    return name
 
 
 def _field(what: str, field: list[Any], variables: Sequence[Any], columns: Mapping[str, Expression]) -> dict[str, Expression]:
@@ -121,6 +134,8 @@ def _components(what: str, field: list[Any], variables: Sequence[Any]) -> list[A
 
 def _listed(value: Any) -> list[Any]:
     """The entries of a list, a matrix or an array, or the one expression."""
+    if isinstance(value, str | Mapping) or value is None:
+        raise ConslawError(f"{value!r}: give SymPy expressions, or a list or matrix of them")
     if hasattr(value, "tolist"):
         return list(np.ravel(np.array(value.tolist(), dtype=object)))
     return list(value) if isinstance(value, Iterable) else [value]
@@ -129,10 +144,13 @@ def _listed(value: Any) -> list[Any]:
 def _names(symbols: Sequence[Any]) -> list[str]:
     import sympy
 
-    wrong = [s for s in symbols if not isinstance(s, sympy.Symbol)]
-    if wrong or len(set(symbols)) < len(symbols) or not len(symbols):
-        raise ConslawError(f"{list(symbols)}: give distinct SymPy symbols" + (f", not {wrong[0]!r}" if wrong else ""))
-    return [s.name for s in symbols]
+    given = list(symbols) if isinstance(symbols, Iterable) else [symbols]
+    wrong = [s for s in given if not isinstance(s, sympy.Symbol) or not s.name.isidentifier() or iskeyword(s.name)]
+    names = [str(s) for s in given]
+    if wrong or len(set(names)) < len(names) or not names:
+        detail = f", not {wrong[0]!r}" if wrong else ""
+        raise ConslawError(f"{given}: give distinct SymPy symbols whose names are identifiers{detail}")
+    return names
 
 
 def _polynomials(what: str, entries: list[Any], variables: Sequence[Any]) -> list[Any]:
@@ -143,14 +161,20 @@ def _polynomials(what: str, entries: list[Any], variables: Sequence[Any]) -> lis
     for i, entry in enumerate(entries):
         try:
             expression = sympy.sympify(entry)
+            if isinstance(expression, sympy.Poly):
+                expression = (
+                    expression.as_expr() if expression.domain.is_Numerical and not expression.domain.is_FiniteField else None
+                )
+            if not isinstance(expression, sympy.Expr) or isinstance(expression, sympy.MatrixExpr):
+                raise sympy.SympifyError(entry)
+        except (sympy.SympifyError, TypeError, AttributeError):
+            raise ConslawError(f"{what}, entry {i}: {entry!r} is not a scalar SymPy expression") from None
+        try:
             polynomial = sympy.Poly(expression, *variables)
-        except sympy.SympifyError:
-            raise ConslawError(f"{what}, entry {i}: {entry!r} is not a SymPy expression") from None
-        except (sympy.PolynomialError, TypeError):
-            polynomial = None
-        if polynomial is None or not all(c.is_Rational for c in polynomial.coeffs()):
-            culprit = _culprit(expression, set(variables)) if polynomial is None else next(
-                c for c in polynomial.coeffs() if not c.is_Rational)  # fmt: skip
+            culprit = next((c for c in polynomial.coeffs() if not c.is_Rational), None)
+        except sympy.PolynomialError:
+            culprit = _culprit(expression, set(variables))
+        if culprit is not None:
             raise ConslawError(f"{what}, entry {i}: {entry} is not a polynomial in {list(variables)} over Q, because of {culprit}")
         result.append(polynomial)
     return result
@@ -166,19 +190,23 @@ def _culprit(expression: Any, variables: set[Any]) -> Any:
 
 def _values(polynomials: list[Any], columns: list[Expression]) -> Expression:
     """The vector of these polynomials at the point whose coordinates are the columns."""
-    n, owner, rows, coefficients = len(columns), [], [], []
+    n, owner, coefficients = len(columns), list[int](), list[Fraction]()
+    rows: list[list[tuple[int, int]]] = []
     for i, polynomial in enumerate(polynomials):
-        for exponents, c in polynomial.terms():
+        for powers, c in polynomial.terms():
             if c:
                 owner.append(i)
-                rows.append([v for v, e in enumerate(exponents) for _ in range(e)])
+                rows.append([(v, e) for v, e in enumerate(powers) if e])
                 coefficients.append(Fraction(int(c.p), int(c.q)))
     if not rows:
         return as_expression(np.zeros(len(polynomials), dtype=np.int64))
-    width = max(map(len, rows))
-    index = np.array([row + [n] * (width - len(row)) for row in rows], dtype=np.intp).reshape(len(rows), width)
+    width, exponents = max(map(len, rows)), sorted({e for row in rows for _, e in row} | {1})
+    place = {e: i * (n + 1) for i, e in enumerate(exponents)}  # x**e stands in the table once for each exponent
+    index = np.array([[place[e] + v for v, e in row] + [n] * (width - len(row)) for row in rows], dtype=np.intp)
+    index = index.reshape(len(rows), width)
     point = stacked([*columns, as_expression(1)])
+    table = stacked([point**e for e in exponents])
     weights = np.empty(len(rows), dtype=object)
     weights[:] = coefficients
-    terms = reduce(mul, [point[index[:, place]] for place in range(width)], as_expression(weights))
+    terms = reduce(mul, [table[index[:, i]] for i in range(width)], as_expression(weights))
     return scattered(terms, np.array(owner), (len(polynomials),))

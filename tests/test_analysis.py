@@ -30,7 +30,7 @@ def test_bounds_that_do_not_meet_are_both_reported_and_confirmed():
     assert (analysis.laws_at_most, analysis.laws_found, analysis.complete, analysis.laws) == (1, 0, False, ())
     assert len(set(analysis.primes)) == 2
     assert "Proved: 0 to 1 independent laws" in repr(analysis)
-    assert "1 of them has no polynomial form up to degree 3, also with logarithms or as a quotient" in repr(analysis)
+    assert "1 of them has no polynomial form up to degree 3, and none was found with logarithms or as a quotient" in repr(analysis)
     assert "no polynomial laws up to degree 3" in analysis._repr_html_()
 
 
@@ -181,6 +181,8 @@ def test_a_model_from_a_file(capsys, tmp_path):
     assert run(capsys, "count", f"{other}:model")[0] == 0
     (tmp_path / "leaves.py").write_text("import sys; sys.exit(7)\n")
     assert run(capsys, "count", f"{tmp_path / 'leaves.py'}:model")[0] == 2
+    (tmp_path / "json.py").write_text(MODEL)  # named like a module of the library
+    assert run(capsys, "count", f"{tmp_path / 'json.py'}:model", "--json")[0] == 0
     for name in ("number", "missing"):
         status, _, err = run(capsys, "analyze", f"{file}:{name}")
         assert status == 2
@@ -249,6 +251,13 @@ def test_bad_input_gets_one_line_and_status_2(capsys, arguments):
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert BAD[arguments] in err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_that_cannot_show_a_sign(encoding):
+    command = [sys.executable, "-m", "conslaw", "analyze", "linear", "2-2-1"]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}, check=True)
+    assert b"W1[0,0]**2" in done.stdout
 
 
 def test_help_imports_nothing_heavy():

@@ -29,6 +29,14 @@ FORMS = {
     "momentum": (M(anonymous(conslaw.linear([2, 3, 2]))), {"W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2": 3}),
     "damped": (M(conslaw.linear([2, 3, 2]), damping="1/2"), {"exp(t/2) (W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2)": 3}),
     "nesterov": (M(conslaw.linear([2, 2, 2]), damping="nesterov"), {"t**3 (W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2)": 1}),
+    "unlike shapes": (
+        G(
+            conslaw.model(
+                lambda p, c: c.x @ (p.A.reshape(-1) + p.B.reshape(-1)), parameters={"A": (1, 2), "B": (2, 1)}, data={"x": (2,)}
+            )
+        ),
+        {"ΣA[:,k] − ΣB[k,:]": 2},  # and not "A − B"
+    ),
     "idle": (
         G(conslaw.model(lambda p, c: p.a * p.b, parameters={"a": (), "b": (), "idle": (3,)})),
         {"idle": 3, "a² − b²": 1},

@@ -406,3 +406,100 @@ def test_bad_sympy_input():
     with pytest.raises(conslaw.ConslawError, match="at least one"):
         conslaw.flow_from_fields([], [x, y])
     assert conslaw.count(conslaw.flow_from_fields([], [x, y], drift=[y, -x])).laws_at_most == 1
+
+
+# found by review
+
+
+def test_time_has_no_logarithm_of_its_own():
+    x, y = sympy.symbols("x y")
+    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.from_sympy(x + 2 * y, [x, y], metric="mirror"), weight_decay=1))
+    for law in analysis.laws:  # x' = -x + x g, y' = -y + 2 y g, whatever g
+        g = sympy.Symbol("g")
+        change = sympy.diff(law, T) + sympy.diff(law, x) * (g - 1) * x + sympy.diff(law, y) * (2 * g - 1) * y
+        assert sympy.simplify(change) == 0
+    assert "time" not in repr(analysis)
+
+
+def test_points_must_lie_where_time_does():
+    model = conslaw.from_sympy(sympy.Symbol("x") * sympy.Symbol("y"), sympy.symbols("x y"))
+    point = {"x": 1, "y": 2, "x_dot": 1, "y_dot": 1}
+    for damping in ("nesterov", 1):
+        with pytest.raises(conslaw.ConslawError, match="time=0 stands for"):
+            conslaw.count(conslaw.momentum_flow(model, damping=damping), point={"time": 0, **point})
+    assert conslaw.count(conslaw.momentum_flow(model), point={"time": 0, **point}).laws_at_most >= 0
+
+
+def test_a_law_of_odd_degree_under_weight_decay():
+    x, y = sympy.symbols("x y")
+    flow = conslaw.gradient_flow(conslaw.from_sympy(x * y, [x, y], metric="z**-1"), weight_decay=1)
+    assert conslaw.analyze(flow, degree=3).polynomial_laws.strings() == ["exp(3*t)*x**3 - exp(3*t)*y**3"]
+
+
+def test_names_of_symbols_and_of_what_laws_are_written_with():
+    x = sympy.Symbol("x")
+    with pytest.raises(conslaw.ConslawError, match="distinct"):
+        conslaw.from_sympy(x * sympy.Symbol("x", positive=True), [x, sympy.Symbol("x", positive=True)])
+    for name in ("lambda", "x y", "_dot"):
+        with pytest.raises(conslaw.ConslawError, match=r"identifiers|not a usable"):
+            conslaw.from_sympy(sympy.Symbol(name) * x, [x, sympy.Symbol(name)])
+    t = sympy.Symbol("t")
+    with pytest.raises(conslaw.ConslawError, match="needs the name 't'"):
+        conslaw.gradient_flow(conslaw.from_sympy(t * x, [t, x]), weight_decay=1)
+    c = sympy.Symbol("c")
+    assert conslaw.analyze(conslaw.gradient_flow(conslaw.from_sympy(c * x, [c, x]))).laws == (c**2 - x**2,)
+    assert conslaw.analyze(conslaw.flow_from_fields([[x, -c]], [c, x])).laws == (c**2 + x**2,)
+
+
+def test_fields_that_vanish_conserve_everything():
+    x, y = sympy.symbols("x y")
+    for flow in (conslaw.flow_from_fields([[0, 0]], [x, y]), conslaw.flow_from_fields([], [x, y], drift=[0, 0])):
+        analysis = conslaw.analyze(flow)
+        assert (analysis.laws_at_most, analysis.laws, analysis.complete) == (2, (x, y), True)
+    rows = conslaw.flow_from_fields(sympy.Matrix([[y, -x]]), [x, y])
+    assert conslaw.analyze(rows).laws == (x**2 + y**2,)
+
+
+@pytest.mark.parametrize(
+    "phi", [sympy.Eq(sympy.Symbol("x"), 1), "xy", None, [None], [[1, 2]], {1: 2}, sympy.MatrixSymbol("A", 2, 2)]
+)
+def test_what_is_no_expression(phi):
+    with pytest.raises(conslaw.ConslawError):
+        conslaw.from_sympy(phi, sympy.symbols("x y"))
+
+
+def test_powers_of_a_symbol_cost_no_more_than_their_squarings():
+    x, y = sympy.symbols("x y")
+    assert conslaw.count(conslaw.gradient_flow(conslaw.from_sympy(x**100_000 * y, [x, y]))).laws_at_most == 1
+
+
+def test_sizes_that_are_refused():
+    with pytest.raises(conslaw.ConslawError, match=r"common denominator .* conslaw.count does without"):
+        conslaw.analyze(conslaw.momentum_flow(conslaw.linear([3, 3, 3]), metric="z**-1", damping="1/2"))
+    for bad in ("1e-9/t", "1e999999999", "1 1/t", np.array([1, 2])):
+        with pytest.raises(conslaw.ConslawError, match="damping="):
+            conslaw.momentum_flow(conslaw.linear([1, 1]), damping=bad)
+    for metric in (
+        "z**10000000000",
+        {"W1": True},
+        {"": np.eye(1), "W1": 1},
+        lambda z: {"W1": conslaw.expressions.input_array("q", ())},
+    ):
+        with pytest.raises(conslaw.ConslawError, match="metric"):
+            conslaw.gradient_flow(conslaw.linear([1, 1]), metric=metric)
+    with pytest.raises(conslaw.ConslawError, match="weight_decay="):
+        conslaw.gradient_flow(conslaw.linear([1, 1]), weight_decay="1e5000")
+    nowhere = conslaw.gradient_flow(conslaw.linear([1, 1]), metric=lambda z: {"W1": 1 / (z.W1 - z.W1)})
+    with pytest.raises(conslaw.ConslawError, match="divides by zero everywhere"):
+        conslaw.analyze(nowhere)
+
+
+def test_the_polynomial_answer_stands_where_logarithms_are_too_many():
+    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.nmf(1, 2, 1)), max_unknowns=20)
+    assert (analysis.laws_found, analysis.laws_at_most) == (2, 3)
+
+
+def test_an_array_of_expressions_is_an_array():
+    model = conslaw.linear([1, 1, 1])
+    matrix = conslaw.gradient_flow(model, metric=lambda z: np.array([[z.W1[0, 0], 0], [0, z.W2[0, 0]]]))
+    assert conslaw.analyze(matrix).laws == conslaw.analyze(conslaw.gradient_flow(model, metric="mirror")).laws
