@@ -317,7 +317,7 @@ def analyze(
         counted["error_probability"] = 0.0
     return Analysis(
         **counted,
-        degree=degree if isinstance(degree, Mapping) else int(degree),
+        degree=degree,
         homogeneous=homogeneous,
         laws_found=found,
         complete=found == most,

@@ -180,8 +180,17 @@ def polynomial_laws(
     laws = concatenate([*linear.values(), found], list(range(len(linear) + 1)), (len(linear) + found.shape[0],))
     laws = laws.select(np.argsort(laws.degrees(), kind="stable"))
     names = [c or Coordinate("unused") for c in coordinates]
-    ranks = [rank(state_gradients(laws, sample), sample.prime) for sample in (random_sample(n, seed), random_sample(n, seed + 1))]
-    return PolynomialLaws(names, laws, max(ranks), unknowns)
+    return PolynomialLaws(names, laws, _independent(laws, n, seed), unknowns)
+
+
+def _independent(laws: PolynomialArray, n: int, seed: int) -> int:
+    """The rank of the gradients at a random sample, or at a second one if that leaves it open whether all are independent."""
+    best = 0
+    for sample in (random_sample(n, seed), random_sample(n, seed + 1)):
+        best = max(best, rank(state_gradients(laws, sample), sample.prime))
+        if best == min(n, laws.shape[0]):
+            break
+    return best
 
 
 def _linear_laws(groups: list[tuple[list[int], int]], fields: list[PolynomialArray], salt: int) -> dict[int, PolynomialArray]:

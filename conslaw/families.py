@@ -18,6 +18,7 @@ import numpy as np
 from conslaw.ansatz import coefficients, exact_fields, lie_derivative
 from conslaw.coordinates import latex_name, text_name
 from conslaw.expressions import Expression, evaluate, input_array
+from conslaw.finite_field import LIFTING_PRIME as PRIME
 from conslaw.finite_field import RowSpace, fraction
 from conslaw.flows import TIME, Flow, velocity
 from conslaw.jets import Jets, lift, part
@@ -25,7 +26,6 @@ from conslaw.lie import RandomField, random_point
 from conslaw.polynomials import PolynomialArray, Polynomials, concatenate, multiply, number
 from conslaw.sparse_kernel import Vector, primitive, sparser
 
-PRIME = 2**31 - 1
 ORDER = ("symmetric", "skew", "array", "vector", "scalar")  # the larger a family, the earlier it is tried
 
 

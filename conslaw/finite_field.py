@@ -22,6 +22,7 @@ Residues: TypeAlias = npt.NDArray[np.uint64]
 
 SMALLEST_PRIME = 2**20  # below this the error probabilities would mean nothing
 LARGEST_PRIME = 2**31  # products of two residues must fit 64 bits with room for a sum
+LIFTING_PRIME = 2**31 - 1  # for what is found mod p, lifted to Q and then checked exactly: any prime will do
 TINY = 64  # the same for each of a stack of products
 SMALL = 2**14  # multiplications below which a product is summed up directly
 PRIMES_DRAWN_FROM = 50_697_537  # number of primes between 2**30 and 2**31: pi(2**31) - pi(2**30)

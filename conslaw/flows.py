@@ -100,7 +100,8 @@ def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_de
     decay = _rational("weight_decay", weight_decay)
     theta = _parameters(model)
     chosen = Metric.of(model, metric)
-    control = chosen.apply(theta, _gradient(model, theta))
+    blocks = chosen.entries(theta)
+    control = chosen.apply(blocks, _gradient(model, theta))
     state: dict[str, Shape] = dict(model.parameters)
     fields: tuple[VectorField, ...] = (control,)
     time = None
@@ -118,7 +119,7 @@ def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_de
         time_degree=2 if decay else 0,
         weight_decay=str(decay),
         metric=chosen.name,
-        metric_entries=chosen.entries(theta),
+        metric_entries=blocks,
     )
 
 
@@ -177,7 +178,8 @@ def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecificat
         force = drag * v[name] + decay * speed * x
         drift[velocity(name)] = -force
     chosen = Metric.of(model, metric)
-    control = {velocity(name): x for name, x in chosen.apply(z, _gradient(model, theta)).items()}
+    blocks = chosen.entries(z)
+    control = {velocity(name): x for name, x in chosen.apply(blocks, _gradient(model, theta)).items()}
     return Flow(
         "momentum",
         model,
@@ -189,7 +191,7 @@ def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecificat
         damping=f"{tau}/t" if over_t else str(tau),
         weight_decay=str(decay),
         metric=chosen.name,
-        metric_entries=chosen.entries(z),
+        metric_entries=blocks,
     )
 
 

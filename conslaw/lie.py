@@ -201,11 +201,18 @@ def trace_samples(flow: Flow, state: State, depth: int, count: int, rng: np.rand
 
 def as_rows(flow: Flow, value: State, count: int) -> Residues:
     """The values of a batch of vector fields at a point as a matrix (count, n)."""
-    rows = []
-    for name, shape in flow.state.items():
-        component = value[name].get(0, np.zeros((1, *shape), dtype=np.uint64))
-        rows.append(np.broadcast_to(component, (count, *shape)).reshape(count, -1))
-    return np.concatenate(rows, axis=1)
+    return flattened(flow, value, count)[0]
+
+
+def flattened(flow: Flow, value: State, count: int) -> Jet:
+    """State arrays of jets, side by side: one jet of matrices (count, n)."""
+    masks = sorted({0}.union(*value.values()))
+
+    def whole(name: str, shape: Shape, mask: int) -> Residues:
+        coefficient = value[name].get(mask, np.zeros((1, *shape), dtype=np.uint64))
+        return np.broadcast_to(coefficient, (count, *shape)).reshape(count, -1)
+
+    return {mask: np.concatenate([whole(n, s, mask) for n, s in flow.state.items()], axis=1) for mask in masks}
 
 
 class RandomField:

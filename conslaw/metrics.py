@@ -61,13 +61,13 @@ class Metric:
             blocks = {WHOLE: blocks}
         if WHOLE in blocks and len(blocks) > 1:
             raise ConslawError("metric: a matrix for all parameters leaves no room for blocks of single ones")
+        inputs = {n.attribute for n in topological_order(z.values()) if n.operation == "input"}
         result = {}
         for name, block in blocks.items():
             shape = (self.model.size,) if name == WHOLE else self.model.parameters.get(name)
             if shape is None:
                 raise ConslawError(f"metric: no parameter {name!r}; the parameters are {', '.join(self.model.parameters)}")
             block, k = as_expression(block), prod(shape)
-            inputs = {n.attribute for n in topological_order(z.values()) if n.operation == "input"}
             stranger = [n for n in topological_order([block]) if n.operation == "input" and n.attribute not in inputs]
             if stranger:
                 raise ConslawError(f"metric: it uses {stranger[0]!r}; it may depend on z only")
@@ -80,9 +80,8 @@ class Metric:
                 raise ConslawError(f"metric: a block of shape {block.shape}; give {whose} a matrix of shape {(k, k)}")
         return result
 
-    def apply(self, z: Named, gradient: Named) -> Named:
-        """M(z) times a gradient."""
-        blocks = self.entries(z)
+    def apply(self, blocks: Named, gradient: Named) -> Named:
+        """M(z), given by its :meth:`entries`, times a gradient."""
         if WHOLE in blocks:
             parameters = self.model.parameters
             zero = {n: as_expression(np.zeros(s, dtype=np.int64)) for n, s in parameters.items()}

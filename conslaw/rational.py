@@ -11,7 +11,7 @@ returned is proved, but nothing is claimed about what is not found.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import comb, gcd, lcm
@@ -23,17 +23,17 @@ import numpy.typing as npt
 from conslaw.ansatz import Sample, exact_fields, lie_derivative, random_sample, state_gradients
 from conslaw.coordinates import Coordinate, to_sympy, write
 from conslaw.errors import ConslawError, check_seed
+from conslaw.finite_field import LIFTING_PRIME as PRIME
 from conslaw.finite_field import Residues, RowSpace, fraction
 from conslaw.flows import Flow, check_flow
 from conslaw.jets import Jet, Jets, lift
-from conslaw.lie import RandomField, random_point
+from conslaw.lie import RandomField, flattened, random_point
 from conslaw.models import is_positive_integer
 from conslaw.polynomials import PolynomialArray, Polynomials, concatenate, evaluate_mod, terms
 
 if TYPE_CHECKING:
     import sympy
 
-PRIME = 2**31 - 1  # what is found mod p is lifted and checked, so any prime will do
 LARGEST = 120  # monomials up to which the search is a matter of seconds
 WORD = 6  # iterated derivatives of up to so many fields
 CANDIDATES = 300  # echelon entries that are interpolated at most
@@ -181,28 +181,16 @@ def _leaf_invariants(flow: Flow, index: npt.NDArray[np.intp], rng: np.random.Gen
         for k in range(WORD):  # theta <- theta + e_k X_k(theta): the coefficient of e_S is a word in the fields of S
             velocity = RandomField(flow, count, rng, PRIME)(moved)
             moved = {name: lift(x, velocity[name], 1 << k) for name, x in moved.items()}
-        flat = _flat(moved, count)
+        flat = flattened(flow, moved, count)
         words = _monomials_at(flat, index)
         blocks.append(np.stack([words[mask] for mask in words if mask], axis=1))
-    matrices = np.concatenate([_monomials_at(_flat(state, count), index)[0][:, None], *blocks], axis=1)
+    matrices = np.concatenate([_monomials_at(flattened(flow, state, count), index)[0][:, None], *blocks], axis=1)
     spaces = [RowSpace.zero(size, PRIME).extend(matrix) for matrix in matrices]
     usual = max((tuple(s.pivots) for s in spaces), key=[tuple(s.pivots) for s in spaces].count)
     kept = [t for t, s in enumerate(spaces) if tuple(s.pivots) == usual]
     table = np.array([spaces[t].rest.ravel() for t in kept], dtype=np.uint64).reshape(len(kept), -1).T
     varying = table[(table != table[:, :1]).any(axis=1)] if len(table) else table
-    return _flat(state, count)[0][kept], np.unique(varying, axis=0)
-
-
-def _flat(state: Mapping[str, Jet], count: int) -> Jet:
-    """A state as one jet of vectors (count, n)."""
-    masks = sorted({mask for x in state.values() for mask in x})
-    zero = {name: np.zeros_like(x[0]) for name, x in state.items()}
-
-    def whole(name: str, mask: int) -> Residues:
-        coefficient = state[name].get(mask, zero[name])
-        return np.broadcast_to(coefficient, (count, *coefficient.shape[1:])).reshape(count, -1)
-
-    return {mask: np.concatenate([whole(name, mask) for name in state], axis=1) for mask in masks}
+    return flattened(flow, state, count)[0][kept], np.unique(varying, axis=0)
 
 
 def _interpolated(
