@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from conslaw import display
-from conslaw.ansatz import Degree, PolynomialLaws, has_logarithms, polynomial_laws, random_sample
+from conslaw.ansatz import Degree, PolynomialLaws, ansatz_size, has_logarithms, polynomial_laws, random_sample
 from conslaw.errors import ConslawError, check_seed
-from conslaw.families import LawFamily, law_families
+from conslaw.families import MOST_TERMS, LawFamily, MatrixLaws, directly, family, law_families, matrix_combinations
 from conslaw.finite_field import RowSpace
-from conslaw.flows import Flow
+from conslaw.flows import Flow, check_flow
+from conslaw.index_classes import IndexClasses
 from conslaw.lie import LieRanks, Point, lie_ranks
 from conslaw.models import is_positive_integer
 from conslaw.rational import RationalLaws, is_small, search_quotients
+from conslaw.splitting import Split, best_split, splits
 
 if TYPE_CHECKING:
     import sympy
 
 SECOND_RUN = 2**32  # added to the seed for the independent second run
+SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
+SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
+MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the matrix ansatz is tried first
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +47,8 @@ class Count:
     error_probability : bound on the *probability* that there are fewer laws than ``laws_at_most``: 0 where that is excluded, None
         where nothing is known (at a given point, with a given prime, or if the brackets were not exhausted)
     primes, seed : what reproduces the run
+    split : how the network was split into subnetworks for the ranks (then they are proved lower bounds of the generic ranks, as
+        always, but taken at a special point); None for the plain route
     seconds : wall-clock seconds, ``lie``, ``ansatz`` and ``total``
     """
 
@@ -60,12 +67,14 @@ class Count:
     error_probability: float | None
     primes: tuple[int, ...]
     seed: int
+    split: Split | None
     seconds: Mapping[str, float] = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes."""
-        names = Count.__dataclass_fields__
-        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+        values = {name: getattr(self, name) for name in Count.__dataclass_fields__}
+        values["split"] = self.split.to_json() if self.split else None
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def _summary(self) -> display.Summary:
         widths = " " + "-".join(map(str, self.widths)) if self.widths else ""
@@ -74,6 +83,7 @@ class Count:
             ("parameters", f"{self.parameters}"),
             ("state dimension", f"{self.state_dimension}"),
             ("Lie ranks", ", ".join(map(str, self.lie_ranks))),
+            *([("split into", str(self.split))] if self.split else []),
             ("laws at most", f"{self.laws_at_most}   proved{where}"),
         ]
         if not self.laws_at_most and self.generic:
@@ -104,6 +114,8 @@ class Analysis(Count):
     degree, homogeneous : the degree of the ansatz, and whether only monomials of exactly that degree were looked at
     laws_found : rank of the gradients of ``laws``; **proved** lower bound on the number of independent laws
     complete : True iff ``laws_found == laws_at_most``: both bounds meet, so the number of laws is **proved**
+    ansatz : how the laws were found: ``"monomials"`` (all polynomials up to the degree) or ``"matrix"`` (combinations of the
+        model's own arrays)
     laws : the laws as SymPy expressions in the model's own names
     polynomial_laws : those that are polynomials (in the state, and where needed the logarithms of its entries)
     rational_laws : those that are quotients, independent of the polynomial ones
@@ -114,17 +126,26 @@ class Analysis(Count):
     homogeneous: bool
     laws_found: int
     complete: bool
-    polynomial_laws: PolynomialLaws
+    ansatz: str
+    polynomial_laws: PolynomialLaws | MatrixLaws
     rational_laws: RationalLaws | None
     analyzed: Flow
 
     @cached_property
     def laws(self) -> tuple[sympy.Expr, ...]:
-        """The laws as SymPy expressions, in order of degree."""
+        """The laws as SymPy expressions, in order of degree.
+
+        Raises
+        ------
+        ConslawError
+            If the matrix ansatz found more than can be written out; :attr:`law_families` has them.
+        """
         return tuple(law for found in self._found for law in found.expressions())
 
     @cached_property
     def _families(self) -> tuple[list[LawFamily], list[int]]:
+        if isinstance(self.polynomial_laws, MatrixLaws):
+            return list(self.polynomial_laws.families), []
         if any(c.kind == "log" for c in self.polynomial_laws.coordinates) or not len(self.polynomial_laws):
             return [], list(range(len(self.polynomial_laws)))
         return law_families(self.analyzed, self.polynomial_laws.polynomials)
@@ -135,7 +156,7 @@ class Analysis(Count):
         return tuple(self._families[0])
 
     @property
-    def _found(self) -> list[PolynomialLaws | RationalLaws]:
+    def _found(self) -> list[PolynomialLaws | MatrixLaws | RationalLaws]:
         return [self.polynomial_laws, *([self.rational_laws] if self.rational_laws else [])]
 
     def _tried(self) -> str:
@@ -143,6 +164,11 @@ class Analysis(Count):
         logs = any(c.kind == "log" for c in self.polynomial_laws.coordinates)
         tried = [*(["with logarithms"] if logs else []), *(["as a quotient"] if self.rational_laws is not None else [])]
         return f", and none was found {' or '.join(tried)}" if tried else ""
+
+    @property
+    def _many(self) -> bool:
+        """Whether there are too many laws to write them out."""
+        return isinstance(self.polynomial_laws, MatrixLaws) and self.polynomial_laws.terms > MOST_TERMS
 
     def _written(self) -> list[str]:
         return [law for found in self._found for law in found.strings()]
@@ -153,7 +179,11 @@ class Analysis(Count):
     def _summary(self) -> display.Summary:
         counted = super()._summary()
         found, most = self.laws_found, self.laws_at_most
-        up_to = f"{'of exactly' if self.homogeneous else 'up to'} degree {self.degree}"
+        up_to = (
+            f"{'of exactly' if self.homogeneous else 'up to'} degree {self.degree}"
+            if self.ansatz == "monomials"
+            else "of these kinds"
+        )
         rows = [row for row in counted.rows if row[0] != "laws exactly"]
         rows.append(("laws found", f"{found}   proved independent"))
         rows.append(("complete", "proved" if self.complete else "no: the bounds do not meet"))
@@ -168,11 +198,16 @@ class Analysis(Count):
 
     def _sections(self, up_to: str) -> list[display.Section]:
         """The laws in matrix notation, and as polynomials those left over, or all if they are few."""
-        written, latex = self._written(), self._latex()
-        if not written:
+        if not self.laws_found:
             return [display.Section(f"no polynomial laws {up_to}")]
         families = [rf"{f.latex}\quad\text{{({str(f).partition('   ')[2]})}}" for f in self.law_families]
         sections = [display.Section("laws in matrix notation", [str(f) for f in self.law_families], families)] if families else []
+        if self._many:
+            return [
+                *sections,
+                display.Section(f"{self.laws_found:,} polynomials; one at a time: analysis.law_families[0].law(...)"),
+            ]
+        written, latex = self._written(), self._latex()
         if len(written) <= display.SHOWN or not families:
             return [*sections, display.Section("laws", written, latex)]
         left = [*self._families[1], *range(len(self.polynomial_laws), len(written))]
@@ -184,22 +219,23 @@ class Analysis(Count):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dictionary of the attributes; the laws are strings that SymPy parses back."""
+        """A JSON-ready dictionary of the attributes; the laws are strings that SymPy parses back, None if they are too many."""
         degree = self.degree if isinstance(self.degree, int) else {str(k): int(v) for k, v in self.degree.items()}
         found = {
             "degree": degree,
             "homogeneous": self.homogeneous,
             "laws_found": self.laws_found,
             "complete": self.complete,
-            "laws": self._written(),
-            "law_families": [asdict(family) for family in self.law_families],
+            "ansatz": self.ansatz,
+            "laws": None if self._many else self._written(),
+            "law_families": [family.to_json() for family in self.law_families],
         }
         known = super().to_json()
         seconds = known.pop("seconds")
         return {**known, **found, "seconds": seconds}
 
 
-def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point | None = None) -> Count:
+def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point | None = None, split: bool | None = None) -> Count:
     """Count the independent conservation laws of a flow, without finding them.
 
     The bound ``laws_at_most`` is proved.  That it is attained is probable: of two runs with different primes and points the one
@@ -215,6 +251,9 @@ def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point |
         A prime between 2**20 and 2**31 to compute with; random ones by default.
     point : mapping from state array to integers or fractions, optional
         Count at this point instead of a generic one; the answer holds there only.
+    split : bool, optional
+        Whether to split the network into subnetworks.  By default from 2,000 state coordinates on, where that is possible.
+        The bound is proved either way; how probable it is that it is attained is not known then, but :func:`analyze` can show it.
 
     Returns
     -------
@@ -223,7 +262,7 @@ def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point |
     Raises
     ------
     ConslawError
-        For an unusable prime, seed or point.
+        For an unusable prime, seed or point, or if a network is to be split that cannot be.
 
     Examples
     --------
@@ -237,11 +276,27 @@ def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point |
     """
     seed = check_seed(seed)
     start = time.perf_counter()
-    runs = [lie_ranks(flow, seed=seed, prime=prime, point=point)]
-    if prime is None and point is None:
-        runs.append(lie_ranks(flow, seed=seed + SECOND_RUN))
+    classes = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else None
+    bounds = best_split(classes, seed=seed) if classes else None
+    if split and not bounds:
+        raise ConslawError(f"split={split!r}: this network does not fall apart into small subnetworks; leave split out")
+    if bounds:
+        counted = _counted(flow, [bounds[0]], seed)
+    else:
+        runs: list[LieRanks | Split] = [lie_ranks(flow, seed=seed, prime=prime, point=point)]
+        if prime is None and point is None:
+            runs.append(lie_ranks(flow, seed=seed + SECOND_RUN))
+        counted = _counted(flow, runs, seed)
     spent = time.perf_counter() - start
-    return Count(**_counted(flow, runs, seed), seconds={"lie": spent, "ansatz": 0.0, "total": spent})
+    return Count(**counted, seconds={"lie": spent, "ansatz": 0.0, "total": spent})
+
+
+def _classes_to_split(flow: Flow, split: bool | None, smallest: int) -> IndexClasses | None:
+    """The classes along which to split a flow: if that is wanted, or by default if it is large."""
+    if split is not None and not isinstance(split, bool):
+        raise ConslawError(f"split={split!r}: give True, False or None")
+    wanted = check_flow(flow).dimension >= smallest if split is None else split
+    return splits(flow) if wanted else None
 
 
 def analyze(
@@ -252,6 +307,8 @@ def analyze(
     homogeneous: bool = False,
     seed: int = 0,
     max_unknowns: int = 10_000_000,
+    ansatz: str | None = None,
+    split: bool | None = None,
 ) -> Analysis:
     """Count the conservation laws of a flow, find the polynomial ones, and say whether the list is complete.
 
@@ -271,6 +328,13 @@ def analyze(
         The same seed gives the same run.
     max_unknowns : int
         Refuse a larger ansatz.
+    ansatz : ``"monomials"`` or ``"matrix"``, optional
+        Look for all polynomials up to the degree, or for combinations of the model's own arrays (Gram matrices, norms and sums of
+        slices, skew products with velocities), which needs no monomials.  By default the latter from 500,000 monomials on; if it
+        leaves laws open, the former as well, where ``max_unknowns`` allows it.
+    split : bool, optional
+        Whether to split the network into subnetworks for the upper bound.  By default where that is possible from 500 state
+        coordinates on; if the bounds then do not meet, the plain route is taken as well, where memory allows it.
 
     Returns
     -------
@@ -281,7 +345,7 @@ def analyze(
     Raises
     ------
     ConslawError
-        For a bad degree or seed, or an ansatz that is too large.
+        For a bad degree or seed, an unknown ansatz, or one that is too large.
 
     Examples
     --------
@@ -299,19 +363,37 @@ def analyze(
     seed = check_seed(seed)
     degree = degree if isinstance(degree, Mapping) or not is_positive_integer(degree) else int(degree)
     start = time.perf_counter()
+    if ansatz not in (None, "monomials", "matrix"):
+        raise ConslawError(f"ansatz={ansatz!r}: give 'monomials' or 'matrix', or leave it out")
     options: dict[str, Any] = {"degree": degree, "time_degree": time_degree, "homogeneous": homogeneous, "seed": seed}
-    laws = polynomial_laws(flow, **options, max_unknowns=max_unknowns)
-    ansatz = time.perf_counter() - start
-    runs = [lie_ranks(flow, seed=seed)]
-    if laws.independent < runs[0].laws_at_most:
-        runs.append(lie_ranks(flow, seed=seed + SECOND_RUN))
+    large = ansatz_size(flow, degree, time_degree, homogeneous) > MATRIX_FROM
+    matrix = ansatz == "matrix" or (large and ansatz is None)
+    classes = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
+    laws: PolynomialLaws | MatrixLaws | None = None
+    if matrix:
+        laws, bounds = _matrix_laws(flow, classes, seed)
+    if laws is None or (ansatz is None and not (bounds and bounds[0].laws_at_most == laws.independent)):
+        with suppress(ConslawError) if laws else nullcontext():  # too large: the laws of the matrix ansatz stand
+            laws, matrix = polynomial_laws(flow, **options, max_unknowns=max_unknowns), False
+            bounds = best_split(classes, seed=seed, enough=laws.independent) if classes else None
+    assert laws is not None
+    found = laws.independent
+    spent = time.perf_counter() - start
+    runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
+    if not bounds or found < bounds[0].laws_at_most:
+        with suppress(ConslawError) if bounds else nullcontext():  # too large: the bound of the subnetworks stands
+            runs.append(lie_ranks(flow, seed=seed))
+            if found < runs[-1].laws_at_most:
+                runs.append(lie_ranks(flow, seed=seed + SECOND_RUN))
     counted = _counted(flow, runs, seed)
-    most, lie = counted["laws_at_most"], time.perf_counter() - start - ansatz
-    found, quotients = _with_quotients(flow, laws, degree, homogeneous, most, seed)
-    if found < most and has_logarithms(flow):
-        with suppress(ConslawError):  # too large: the polynomial answer stands
-            laws = polynomial_laws(flow, **options, logs=True, max_unknowns=max_unknowns)
-            found, quotients = _with_quotients(flow, laws, degree, homogeneous, most, seed)
+    most, lie = counted["laws_at_most"], time.perf_counter() - start - spent
+    quotients = None
+    if isinstance(laws, PolynomialLaws):
+        found, quotients = _with_quotients(flow, laws, degree, homogeneous, most, seed)
+        if found < most and has_logarithms(flow):
+            with suppress(ConslawError):  # too large: the polynomial answer stands
+                laws = polynomial_laws(flow, **options, logs=True, max_unknowns=max_unknowns)
+                found, quotients = _with_quotients(flow, laws, degree, homogeneous, most, seed)
     total = time.perf_counter() - start
     if found == most:
         counted["error_probability"] = 0.0
@@ -321,11 +403,24 @@ def analyze(
         homogeneous=homogeneous,
         laws_found=found,
         complete=found == most,
+        ansatz="matrix" if matrix else "monomials",
         polynomial_laws=laws,
         rational_laws=quotients,
         analyzed=flow,
         seconds={"lie": lie, "ansatz": total - lie, "total": total},
     )
+
+
+def _matrix_laws(flow: Flow, classes: IndexClasses | None, seed: int) -> tuple[MatrixLaws, tuple[Split, Split] | None]:
+    """The laws of the matrix ansatz, and what the subnetworks prove about them."""
+    combinations, known = matrix_combinations(IndexClasses.of(flow)), None
+    with suppress(ConslawError):  # too large: the subnetworks will do
+        known = directly(flow, combinations, seed)
+    enough = None if known is None else sum(known)
+    bounds = best_split(classes, [] if known else combinations, seed=seed, enough=enough) if classes else None
+    added = known or (bounds[1].laws if bounds else [0] * len(combinations))
+    families = [family(flow, c, laws) for c, laws in zip(combinations, added, strict=True) if laws]
+    return MatrixLaws(families, sum(added), flow.coordinates), bounds
 
 
 def _with_quotients(
@@ -340,10 +435,10 @@ def _with_quotients(
     return max(laws.independent, known.rank + len(quotients)), quotients
 
 
-def _counted(flow: Flow, runs: Sequence[LieRanks], seed: int) -> dict[str, Any]:
+def _counted(flow: Flow, runs: Sequence[LieRanks | Split], seed: int) -> dict[str, Any]:
     """What both results say; of several runs the one that found most, for each rank is a true lower bound."""
     best = max(runs, key=lambda run: run.ranks[-1])
-    errors = [run.error_probability for run in runs]
+    errors = [run.error_probability for run in runs if isinstance(run, LieRanks)]
     arguments = flow.model.arguments if flow.model else {}
     return {
         "model": flow.model.name if flow.model else "vector fields",
@@ -357,9 +452,10 @@ def _counted(flow: Flow, runs: Sequence[LieRanks], seed: int) -> dict[str, Any]:
         "state_dimension": flow.dimension,
         "lie_ranks": best.ranks,
         "laws_at_most": best.laws_at_most,
-        "generic": best.generic,
+        "generic": isinstance(best, Split) or best.generic,
         # independent runs fail together only if each does
-        "error_probability": None if None in errors else prod(e for e in errors if e is not None),
+        "error_probability": None if None in errors or not errors else prod(e for e in errors if e is not None),
         "primes": tuple(run.prime for run in runs),
         "seed": seed,
+        "split": best if isinstance(best, Split) else None,
     }

@@ -152,9 +152,7 @@ def polynomial_laws(
         raise ConslawError(
             f"homogeneous={homogeneous!r}, logs={logs!r}, max_unknowns={max_unknowns!r}: give two booleans and an integer"
         )
-    named = _groups(flow, degree, time_degree)
-    sizes = [(sum(prod(flow.state[name]) for name in names), d) for names, d in named]
-    unknowns = prod(comb(size * (1 + logs) + d - homogeneous, d) for size, d in sizes) - (not homogeneous)
+    named, unknowns = _groups(flow, degree, time_degree), ansatz_size(flow, degree, time_degree, homogeneous, logs=logs)
     if unknowns > max_unknowns:
         many = f"{unknowns:,}" if unknowns < 10**15 else f"about 10^{int(unknowns.bit_length() * 0.30103)}"
         raise ConslawError(
@@ -181,6 +179,13 @@ def polynomial_laws(
     laws = laws.select(np.argsort(laws.degrees(), kind="stable"))
     names = [c or Coordinate("unused") for c in coordinates]
     return PolynomialLaws(names, laws, _independent(laws, n, seed), unknowns)
+
+
+def ansatz_size(flow: Flow, degree: Degree, time_degree: int | None, homogeneous: bool, *, logs: bool = False) -> int:
+    """The number of monomials in the ansatz."""
+    named = _groups(check_flow(flow), degree, time_degree)
+    sizes = [(sum(prod(flow.state[name]) for name in names), d) for names, d in named]
+    return prod(comb(size * (1 + logs) + d - homogeneous, d) for size, d in sizes) - (not homogeneous)
 
 
 def _independent(laws: PolynomialArray, n: int, seed: int) -> int:

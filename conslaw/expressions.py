@@ -136,10 +136,17 @@ class Expression:
         y = as_expression(other)
         shape = _broadcast_shape(self.shape, y.shape, "*")
         letters = LETTERS[: len(shape)]
-        # an axis of length 1 carries no letter: that is what broadcasting means in a contraction
-        a, b = ("".join(c for c, n in zip(letters[len(shape) - z.ndim :], z.shape, strict=True) if n != 1) for z in (self, y))
-        x, y = (_reshape(z, tuple(n for n in z.shape if n != 1)) for z in (self, y))
-        return _reshape(_contract(x, y, a, b, "".join(c for c in letters if c in a or c in b)), shape)
+        # an axis that is stretched carries no letter: that is what broadcasting means in a contraction
+        own = [
+            [
+                c if n == m else ""
+                for c, n, m in zip(letters[len(shape) - z.ndim :], z.shape, shape[len(shape) - z.ndim :], strict=True)
+            ]
+            for z in (self, y)
+        ]
+        x, y = (_reshape(z, tuple(n for c, n in zip(a, z.shape, strict=True) if c)) for a, z in zip(own, (self, y), strict=True))
+        a, b = ("".join(c) for c in own)
+        return _contract(x, y, a, b, letters)
 
     __rmul__ = __mul__
 

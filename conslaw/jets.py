@@ -62,7 +62,7 @@ class Jets:
         stacks = [np.stack([np.broadcast_to(c, (batch, *c.shape[1:])) for c in z.values()]) for z in (x, y)]
         places = [np.searchsorted(np.sort(list(z)), side) for z, side in ((x, pairs[0]), (y, pairs[1]))]
         orders = [np.argsort(list(z)) for z in (x, y)]
-        portion = max(1, PORTION // (batch * max(z[0, 0].size for z in stacks)))
+        portion = max(1, PORTION // (batch * max(1, *(z[0, 0].size for z in stacks))))
         result: dict[int, Residues] = {}
         for start in range(0, len(pairs[0]), portion):
             part = slice(start, start + portion)

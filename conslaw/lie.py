@@ -12,7 +12,7 @@ three ways to miss it are bounded in :func:`error_probability`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb, lcm, log2, prod
 from typing import Any
@@ -110,7 +110,11 @@ def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Poi
             break
     else:
         raise ConslawError(f"the {flow.name} flow (metric {flow.metric}) is singular at every point tried: {where}")
-    ranks = _ranks(flow, state, rng, p, limit=DEPTH, target=n)
+
+    def ranks_at(state: State, **options: int) -> tuple[int, ...]:
+        return ranks_by_depth(lambda depth, count: trace_samples(flow, state, depth, count, rng, p), n, p, width=n, **options)
+
+    ranks = ranks_at(state, limit=DEPTH, target=n)
     if point is None:
         closed = ranks[-1] == n or len(ranks) < DEPTH or ranks[-1] == ranks[-2]
         error = error_probability(flow, ranks, p) if prime is None and closed else None
@@ -119,7 +123,7 @@ def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Poi
     where = singular(flow, given, p)
     if where:
         raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
-    ranks = _ranks(flow, given, rng, p, limit=DEPTH_AT_POINT, target=ranks[-1], patient=True)
+    ranks = ranks_at(given, limit=DEPTH_AT_POINT, target=ranks[-1], patience=DEPTH_AT_POINT)
     return LieRanks(ranks, n, p, seed, False, None)
 
 
@@ -173,23 +177,36 @@ def _random(shape: Shape, rng: np.random.Generator, p: int) -> Residues:
     return rng.integers(0, p, shape, dtype=np.uint64)
 
 
-def _ranks(
-    flow: Flow, state: State, rng: np.random.Generator, p: int, *, limit: int, target: int, patient: bool = False
+def ranks_by_depth(
+    samples: Callable[[int, int], Residues],
+    columns: int,
+    p: int,
+    *,
+    limit: int,
+    target: int,
+    width: int,
+    patience: int = 1,
+    silent: int = 0,
 ) -> tuple[int, ...]:
-    """Ranks depth by depth, up to ``limit`` depths, until the rank reaches ``target`` or, unless ``patient``, one adds nothing."""
-    space, ranks = RowSpace.zero(flow.dimension, p), list[int]()
+    """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target`` or stand still.
+
+    ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in a row may add nothing,
+    not counting the first ``silent`` ones if they found nothing at all.
+    """
+    space, ranks, idle = RowSpace.zero(columns, p), list[int](), 0
     while True:
         depth = len(ranks) + 1
         before, batch, exhausted = space.rank, 32, False
         while not exhausted and space.rank < target:
-            count = min(batch, target - space.rank + SURPLUS, max(SURPLUS + 1, MEMORY // (8 * flow.dimension * 2**depth)))
+            count = min(batch, target - space.rank + SURPLUS, max(SURPLUS + 1, MEMORY // (8 * width * 2**depth)))
             known = space.rank
-            space = space.extend(trace_samples(flow, state, depth, count, rng, p))
+            space = space.extend(samples(depth, count))
             exhausted = space.rank - known <= count - SURPLUS
             batch *= 2
             logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
         ranks.append(space.rank)
-        if space.rank >= target or depth == limit or (space.rank == before and not patient):
+        idle = idle + 1 if space.rank == before and (space.rank or depth > silent) else 0
+        if space.rank >= target or depth == limit or idle == patience:
             return tuple(ranks)
 
 

@@ -1,0 +1,361 @@
+"""Isotypic splitting: the Lie rank of a large network from the ranks of its small subnetworks.
+
+Give every neuron a colour and take a point where weights between different colours are zero, a point fixed by flipping the signs
+of all neurons of one colour.  There the trace of the Lie algebra contains, for each set T of colours, the trace of the
+*subnetwork* of those colours (the data of all others being zero), and the parts with all colours of T in their indices are
+independent for different T.  So the one big rank is at least a sum of small ones, and subnetworks of the same shape have the same
+generic rank: each shape is computed once.  The same holds for the gradients of laws.  Statement and proof: docs/what_is_proved.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, combinations_with_replacement
+from math import comb, prod
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from conslaw.expressions import Shape, topological_order
+from conslaw.families import Combination, arrays_of, derivatives_along
+from conslaw.finite_field import Residues, RowSpace, random_prime
+from conslaw.flows import Flow
+from conslaw.index_classes import RIGID, Axes, IndexClasses
+from conslaw.lie import State, random_point, ranks_by_depth, trace_samples
+
+logger = logging.getLogger(__name__)
+
+DEPTH = 8  # brackets of more fields than this are not tried in a subnetwork
+PATIENCE = 2  # depths in a row that add nothing: at a special point a rank may stand still and grow later
+LARGEST = 1200  # coordinates of a subnetwork up to which its rank is computed
+
+SILENT = 4  # depths that may pass before anything is found
+MOST_CHOICES = 200  # sets of classes that are tried
+
+Marks: TypeAlias = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+Widths = tuple[int, ...]  # the number of neurons of each class
+
+
+@dataclass(frozen=True)
+class Block:
+    """All subnetworks of one shape.
+
+    Attributes
+    ----------
+    colours : the widths of each of its colours
+    copies : how many subnetworks of this shape there are
+    dimension : number of state coordinates with all its colours in their indices
+    ranks : of its trace in those coordinates, depth by depth
+    laws : what each family of laws adds to the rank of the gradients in those coordinates
+    """
+
+    colours: tuple[Widths, ...]
+    copies: int
+    dimension: int
+    ranks: tuple[int, ...]
+    laws: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What a colouring proves about a flow.
+
+    Attributes
+    ----------
+    classes : the index classes that are coloured
+    colouring : how many colours there are of which widths
+    blocks : one for each shape of subnetworks
+    beside : rank beside the blocks, of coordinates without colour
+    laws : what each family adds to the rank of gradients
+    prime : the ranks are mod this prime
+    """
+
+    classes: IndexClasses
+    colouring: Counter[Widths]
+    blocks: list[Block]
+    beside: int
+    laws: list[int]
+    prime: int
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """Proved lower bounds for the generic rank of the trace with brackets of up to 1, 2, ... fields."""
+        depths, drift = max((len(b.ranks) for b in self.blocks), default=1), len(self.classes.flow.fields) - 1
+        ranks = [drift + sum(b.copies * b.ranks[min(d, len(b.ranks) - 1)] for b in self.blocks) for d in range(depths)]
+        return (*ranks[:-1], ranks[-1] + self.beside)
+
+    @property
+    def laws_at_most(self) -> int:
+        """State dimension minus the last rank: a proved bound."""
+        return self.classes.flow.dimension - self.ranks[-1]
+
+    @property
+    def laws_found(self) -> int:
+        """The rank of the gradients of the laws: a proved bound."""
+        return sum(self.laws)
+
+    def __str__(self) -> str:
+        colours, shapes = sum(self.colouring.values()), len(self.blocks)
+        subnetworks, symmetry = sum(b.copies for b in self.blocks), "sign flips, " if sign_flips(self.classes) else ""
+        return f"{symmetry}{colours} colours, {subnetworks:,} subnetworks of {shapes} shape{'s' * (shapes > 1)}"
+
+    def to_json(self) -> dict[str, object]:
+        """A JSON-ready dictionary: the classes (their axes, as array and number), the group, the colours, and the blocks."""
+        classes, flips = self.classes, sign_flips(self.classes)
+        arrays = {**classes.state, **classes.data}
+        return {
+            "classes": [[[n, i] for n, axes in arrays.items() for i, k in enumerate(axes) if k == c] for c in classes.lengths],
+            "zero": sorted(classes.zero),
+            "sign_flips": {name: list(flips[name]) for name in flips},
+            "colours": [[list(widths), count] for widths, count in self.colouring.items()],
+            "prime": self.prime,
+            "blocks": [
+                {"colours": [list(w) for w in b.colours], "copies": b.copies, "dimension": b.dimension}
+                | {"ranks": list(b.ranks), "laws": sum(b.laws)}
+                for b in self.blocks
+            ],
+            "beside": self.beside,
+        }
+
+
+def best_split(
+    classes: IndexClasses, combinations: Sequence[Combination] = (), *, seed: int, enough: int | None = None
+) -> tuple[Split, Split] | None:
+    """The colourings that prove the best upper and the best lower bound, tried from fine to coarse.
+
+    ``enough`` is a proved lower bound that is known already; it ends when the bounds meet, or, with nothing to compare with, when a
+    coarser colouring proves no more.  None if all are too large.
+    """
+    p = random_prime(np.random.default_rng(seed))
+    upper, lower = None, None
+    for colouring in colourings(classes):
+        split = split_ranks(classes, colouring, combinations, seed=seed, p=p)
+        if split is None:
+            continue
+        logger.info("splitting: %s: at most %d laws", split, split.laws_at_most)
+        better = upper is None or split.laws_at_most < upper.laws_at_most
+        upper = split if upper is None or better else upper
+        lower = split if lower is None or split.laws_found > lower.laws_found else lower
+        known = max(lower.laws_found, enough or 0)
+        if upper.laws_at_most == known or (not better and not combinations and enough is None):
+            break
+    return (upper, lower) if upper and lower else None
+
+
+@dataclass(frozen=True, eq=False)
+class Subnetwork:
+    """The flow of some colours, at a point that sign flips of each colour leave alone.
+
+    The first colours make up the set T, the others help.  ``exact`` marks the coordinates with all of T and nothing else in
+    their indices, ``odd`` those whose sign changes with each colour of T and no other, ``even`` those whose sign never changes;
+    ``number`` counts the colours in the indices.
+    """
+
+    flow: Flow
+    point: State
+    exact: npt.NDArray[np.bool_]
+    odd: npt.NDArray[np.bool_]
+    even: npt.NDArray[np.bool_]
+    number: npt.NDArray[np.intp]
+
+    def usable(self, alone: bool) -> npt.NDArray[np.bool_]:
+        """The exact coordinates in which a projection of the trace by sign flips lies in the trace, if helpers take part."""
+        odd = self.odd if not (self.odd & ~self.exact).any() else np.zeros_like(self.odd)
+        even = self.even if alone and not (self.even & (self.number > 1)).any() else np.zeros_like(self.even)
+        return self.exact & (odd | even)
+
+
+def splits(flow: Flow) -> IndexClasses | None:
+    """The classes along which a flow falls apart into subnetworks; None if no theorem here applies to it.
+
+    With constant learning rates all classes may be coloured; with another diagonal metric, where weights between colours must not
+    vanish, only one axis of each array.
+    """
+    if flow.model is None or flow.name not in ("gradient", "momentum"):
+        return None
+    if any(name not in flow.model.parameters or block.shape != flow.state[name] for name, block in flow.metric_entries.items()):
+        return None
+    constant = constant_metric(flow)
+    every = IndexClasses.of(flow)
+    vectors = [name for name, axes in every.state.items() if len(axes) == 1]
+    kept = [some for k in range(1, len(every.lengths) + 1) for some in combinations(sorted(every.lengths), k)]
+    kept = [*kept[:MOST_CHOICES], tuple(every.lengths)]
+    found = list[tuple[int, IndexClasses]]()
+    for some in dict.fromkeys(kept):
+        for zero in ([], vectors) if constant and vectors else ([],):
+            classes = every.without(set(every.lengths) - set(some), zero)
+            single = all(sum(c != RIGID for c in axes) < 2 for axes in classes.state.values())
+            fits = constant or (single and all(classes.decouples(x) for x in flow.metric_entries.values()))
+            if fits and classes.decouples(flow.model.potential):
+                found.append((classes.smaller_flow(dict.fromkeys(some, 1)).dimension, classes))
+                break
+    return min(found, key=lambda item: item[0])[1] if found else None
+
+
+def constant_metric(flow: Flow) -> bool:
+    """Whether the metric of a flow is made of constant learning rates."""
+    return not any(node.operation == "input" for node in topological_order(flow.metric_entries.values()))
+
+
+def colourings(classes: IndexClasses) -> list[Counter[Widths]]:
+    """Ways to give each index of each class a colour, from fine to coarse: how many colours there are of which widths."""
+    lengths = list(classes.lengths.values())
+    most = max(lengths)
+    if all(sum(c != RIGID for c in axes) < 2 for axes in classes.state.values()):  # one colour of some neurons, then single ones
+        first = [tuple(min(k, n) for n in lengths) for k in (1, 4, 8, 2, 3)]
+        left = [[n - k for n, k in zip(lengths, own, strict=True)] for own in first]
+        return [
+            Counter([own]) + Counter(tuple(int(a < n) for n in rest) for a in range(max(rest)))
+            for own, rest in zip(first, left, strict=True)
+        ]
+    numbers = sorted({*lengths, *(-(-most // k) for k in range(1, 9))}, reverse=True)
+    return [Counter(tuple(n // m + (a < n % m) for n in lengths) for a in range(m)) for m in numbers]
+
+
+def shapes(classes: IndexClasses, colouring: Counter[Widths]) -> Iterator[tuple[tuple[Widths, ...], int]]:
+    """The shapes of subnetworks that matter, and how many there are of each."""
+    most = max(sum(c != RIGID for c in axes) for axes in classes.state.values())
+    for size in range(1, most + 1):
+        for colours in combinations_with_replacement(sorted(colouring, reverse=True), size):
+            copies = prod(comb(colouring[w], k) for w, k in Counter(colours).items())
+            if copies:
+                yield colours, copies
+
+
+def sign_flips(classes: IndexClasses) -> dict[str, tuple[int, ...]]:
+    """How flipping the sign of one neuron flips the arrays; empty if that is no symmetry, as with a mirror metric."""
+    return classes.signs() if constant_metric(classes.flow) else {}
+
+
+def _seen(axes: Axes, shape: Shape, of: Mapping[int, npt.NDArray[np.intp]], count: int, turn: Sequence[int]) -> Marks:
+    """For each colour and entry of an array: whether the colour is in the entry's indices; whether flipping it flips the entry."""
+    seen, change = (np.zeros((count, *shape), dtype=bool) for _ in range(2))
+    for axis, c in enumerate(axes):
+        if c != RIGID:
+            line = of[c].reshape([-1 if i == axis else 1 for i in range(len(shape))])
+            here = line == np.arange(count).reshape(-1, *[1] * len(shape))
+            seen, change = seen | here, change ^ here if turn[axis] else change
+    return seen, change
+
+
+def _colour_of(classes: IndexClasses, colours: Sequence[Widths]) -> dict[int, npt.NDArray[np.intp]]:
+    """The colour of each index of each class."""
+    return {c: np.repeat(np.arange(len(colours)), [w[i] for w in colours]) for i, c in enumerate(classes.lengths)}
+
+
+def _smaller(classes: IndexClasses, colours: Sequence[Widths]) -> Flow:
+    """The flow of some colours."""
+    return classes.smaller_flow({c: sum(w[i] for w in colours) for i, c in enumerate(classes.lengths)})
+
+
+def subnetwork(
+    classes: IndexClasses, signs: Mapping[str, Sequence[int]], colours: Sequence[Widths], helpers: Sequence[Widths], values: State
+) -> Subnetwork:
+    """The subnetwork of some colours, and others that help, at the point that these values, where sign flips allow it, make up."""
+    both = [*colours, *helpers]
+    flow, of = _smaller(classes, both), _colour_of(classes, both)
+    point, marks = dict[str, dict[int, Residues]](), []
+    for name, shape in flow.state.items():
+        parameter = name.removesuffix("_dot")
+        seen, change = _seen(classes.state[name], shape, of, len(both), signs.get(parameter, [0] * len(shape)))
+        wanted = (np.arange(len(both)) < len(colours)).reshape(-1, *[1] * len(shape))
+        even, number = ~change.any(axis=0), seen.sum(axis=0)
+        marks.append([x.reshape(-1) for x in ((seen == wanted).all(axis=0), (change == wanted).all(axis=0), even, number)])
+        alike = (number <= 1) & even & (parameter not in classes.zero)
+        point[name] = {0: values[name][0][(slice(None), *(slice(n) for n in shape))] * alike}
+    return Subnetwork(flow, point, *(np.concatenate(x) for x in zip(*marks, strict=True)))
+
+
+def split_ranks(
+    classes: IndexClasses, colouring: Counter[Widths], combinations: Sequence[Combination] = (), *, seed: int, p: int
+) -> Split | None:
+    """The blocks of a colouring, with the ranks of the trace and of some laws in each; None if a block is too large."""
+    flow, signs = classes.flow, sign_flips(classes)
+    usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
+    blocks, beside, common = list[Block](), 0, 0
+    for colours, copies in shapes(classes, colouring):
+        alone = len(colours) == 1
+        helpers = [w for w in colouring if colouring[w] > colours.count(w) and (not alone or w > colours[0])]
+        whole = _smaller(classes, [*colours, *helpers])
+        if whole.dimension > LARGEST:
+            return None
+        rng = np.random.default_rng([seed, *np.ravel(colours)])
+        values = random_point(whole, rng, p)  # one point for both
+        part, aided = (subnetwork(classes, signs, colours, more, values) for more in ((), helpers))
+        if part.exact.any():
+            ranks = _block_ranks(part, aided, aided.usable(alone), rng, p)
+            laws = _law_ranks(classes, part, colours, usable, p)
+            blocks.append(Block(colours, copies, int(part.exact.sum()), ranks, tuple(laws)))
+        own, others = part.number == 0, part.number > 0
+        own[: len(flow.fields) - 1] = False  # time
+        if own.any():
+            added, common = _rank(part, own | others, rng, p) - _rank(part, others, rng, p), int(own.sum())
+            beside = max(beside, added)
+    drift = len(flow.fields) - 1
+    assert sum(b.copies * b.dimension for b in blocks) + common + drift == flow.dimension
+    contributions = dict(zip(usable, np.sum([[b.copies * n for n in b.laws] for b in blocks], axis=0).tolist(), strict=True))
+    return Split(classes, colouring, blocks, beside, [contributions.get(c, 0) for c in combinations], p)
+
+
+def _samples(part: Subnetwork, depth: int, count: int, rng: np.random.Generator, p: int) -> Residues:
+    """Elements of the trace that do not move the other neurons: brackets, and at depth 1 control fields without the drift."""
+    flow = replace(part.flow, fields=part.flow.fields[-1:]) if depth == 1 else part.flow
+    return trace_samples(flow, part.point, depth, count, rng, p)
+
+
+def _block_ranks(
+    part: Subnetwork, aided: Subnetwork, columns: npt.NDArray[np.bool_], rng: np.random.Generator, p: int
+) -> tuple[int, ...]:
+    """The ranks of the trace in the exact coordinates, in some ``columns`` with elements of the larger subnetwork."""
+
+    def samples(depth: int, count: int) -> Residues:
+        rows = _samples(part, depth, count, rng, p)[:, part.exact]
+        if not columns.any():
+            return rows
+        return np.concatenate([rows, (_samples(aided, depth, count, rng, p) * columns)[:, aided.exact]])
+
+    return _ranks(samples, int(part.exact.sum()), aided, p)
+
+
+def _rank(part: Subnetwork, columns: npt.NDArray[np.bool_], rng: np.random.Generator, p: int) -> int:
+    """The rank of the trace in some coordinates."""
+    return _ranks(lambda depth, count: _samples(part, depth, count, rng, p)[:, columns], int(columns.sum()), part, p)[-1]
+
+
+def _ranks(samples: Callable[[int, int], Residues], size: int, largest: Subnetwork, p: int) -> tuple[int, ...]:
+    width = largest.flow.dimension
+    return ranks_by_depth(samples, size, p, limit=DEPTH, target=size, width=width, patience=PATIENCE, silent=SILENT)
+
+
+def _law_ranks(
+    classes: IndexClasses,
+    part: Subnetwork,
+    colours: Sequence[Widths],
+    combinations: Sequence[Combination],
+    p: int,
+) -> list[int]:
+    """What the entries of each combination with all colours in their indices add to the rank of gradients in these coordinates."""
+    state, of = arrays_of(part.flow), _colour_of(classes, colours)
+    exact = np.flatnonzero(part.exact)
+    space, result = RowSpace.zero(len(exact), p), list[int]()
+    directions = np.zeros((len(exact), part.flow.dimension), dtype=np.uint64)
+    directions[np.arange(len(exact)), exact] = 1
+    ends = np.cumsum([0, *(prod(shape) for shape in part.flow.state.values())])
+    moves = {
+        n: {0: directions[:, a:b].reshape(len(exact), *s)}
+        for (n, s), a, b in zip(part.flow.state.items(), ends, ends[1:], strict=False)
+    }
+    arrays = [c.array(state) for c in combinations]
+    for combination, array, slopes in zip(
+        combinations, arrays, derivatives_along(arrays, part.point, moves, len(exact), p), strict=True
+    ):
+        seen, _ = _seen(combination.like.axes(classes), array.shape, of, len(colours), [0] * array.ndim)
+        rows = slopes[:, seen.all(axis=0)].T if array.ndim else slopes[None][:0]
+        larger = space.extend(rows)
+        result.append(larger.rank - space.rank)
+        space = larger
+    return result

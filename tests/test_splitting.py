@@ -1,0 +1,197 @@
+"""Splitting into subnetworks: against the plain route, against closed forms, and on models that it must refuse."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import gram_difference_rank, widths
+
+import conslaw
+from conslaw.families import matrix_combinations
+from conslaw.finite_field import LIFTING_PRIME
+from conslaw.index_classes import IndexClasses
+from conslaw.splitting import best_split, colourings, split_ranks, splits
+
+G, M = conslaw.gradient_flow, conslaw.momentum_flow
+
+
+@st.composite
+def flows(draw):
+    """Random small networks under random flows, uneven widths, width 1 and bottlenecks included."""
+    family = draw(st.sampled_from(["linear", "relu", "nmf", "icnn", "pca"]))
+    bias = draw(st.booleans())
+    if family in ("linear", "relu"):
+        model = getattr(conslaw, family)(draw(widths(1, 5, (2, 4), 50)), bias=bias)
+    elif family == "pca":
+        model = conslaw.pca(draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    else:
+        sizes = [draw(st.integers(1, 4)) for _ in range(3)]
+        model = conslaw.nmf(*sizes) if family == "nmf" else conslaw.icnn(*sizes, bias=bias)
+    metric = draw(st.sampled_from([None, "euclidean", {next(iter(model.parameters)): "1/3"}]))
+    if draw(st.booleans()):
+        return G(model, metric=metric, weight_decay=draw(st.sampled_from([0, 1])))
+    small = model.size <= 20
+    return M(
+        model if small else conslaw.linear([2, 3, 2]),
+        damping=draw(st.sampled_from([0, "1/2", "nesterov"])),
+        metric=metric if small else None,
+    )
+
+
+@given(flows())
+def test_every_colouring_is_a_bound_and_the_coarsest_is_the_plain_route(flow):
+    """Whatever the colours: rank <= generic rank <= n - laws.  One colour for all is no restriction at all."""
+    exact = conslaw.count(flow, split=False).laws_at_most
+    classes = splits(flow)
+    if classes is None:
+        return
+    combinations = matrix_combinations(IndexClasses.of(flow))
+    found = []
+    for colouring in colourings(classes):
+        split = split_ranks(classes, colouring, combinations, seed=0, p=LIFTING_PRIME)
+        assert split.laws_at_most >= exact >= split.laws_found
+        assert list(split.ranks) == sorted(split.ranks)
+        found.append(split.laws_at_most)
+    assert min(found) == exact
+
+
+@given(widths(1, 30, (2, 4), 3000), st.booleans())
+def test_relu_counts_are_known_at_any_size(sizes, bias):
+    """[MGP23]: one law for each hidden neuron, whatever the widths: here the default colouring must be tight."""
+    flow = G(conslaw.relu(sizes, bias=bias))
+    upper, lower = best_split(splits(flow), matrix_combinations(IndexClasses.of(flow)), seed=0)
+    assert upper.laws_at_most == sum(sizes[1:-1]) or 1 in sizes
+    assert lower.laws_found == sum(sizes[1:-1])
+
+
+@given(widths(2, 9, (2, 3), 200))
+def test_linear_counts_are_ranks_of_gram_differences(sizes):
+    flow = G(conslaw.linear(sizes))
+    analysis = conslaw.analyze(flow, ansatz="matrix", split=True)
+    assert analysis.complete
+    assert analysis.laws_found == gram_difference_rank(sizes)
+    assert analysis.split is not None
+
+
+LARGE = {
+    "linear": (G(conslaw.linear([700, 700, 700])), 700 * 701 // 2),
+    "deep linear with bias": (G(conslaw.linear([784, 300, 100, 10], bias=True)), 300 * 301 // 2 + 100 * 101 // 2),
+    "relu": (G(conslaw.relu([784, 512, 10])), 512),
+    "deep relu with bias": (G(conslaw.relu([784, 512, 256, 10], bias=True)), 512 + 256),
+    "width 1": (G(conslaw.linear([500, 1, 500])), 1),
+    "momentum": (M(conslaw.linear([50, 50, 50]), damping="1/2"), 50 * 49 // 2),
+    "momentum, uneven": (M(conslaw.relu([300, 100, 10], bias=True)), 0),
+    "nmf": (G(conslaw.nmf(60, 30, 50)), 30),
+    "icnn": (G(conslaw.icnn(100, 200, 50, bias=True)), 200),
+    "rates and decay": (G(conslaw.linear([100, 80, 60]), metric={"W1": "1/10"}, weight_decay=1), 80 * 81 // 2),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_large_networks_are_proved_on_both_sides(case):
+    flow, laws = LARGE[case]
+    analysis = conslaw.analyze(flow)
+    assert (analysis.laws_found, analysis.laws_at_most, analysis.complete) == (laws, laws, True)
+    assert analysis.ansatz == "matrix"
+    assert sum(family.laws for family in analysis.law_families) == laws
+    assert conslaw.count(flow).laws_at_most == laws
+
+
+def transposed(sizes):
+    """A linear network as a user may write it: transposes, a batch axis made and dropped, a loss over all outputs."""
+
+    def potential(p, c):
+        h = c.x.reshape(1, -1)
+        for layer in range(1, len(sizes)):
+            h = h @ p[f"A{layer}"].T
+        return (h.reshape(-1) * c.v).sum()
+
+    shapes = {f"A{i}": (b, a) for i, (a, b) in enumerate(pairwise(sizes), start=1)}
+    return conslaw.model(potential, parameters=shapes, data={"x": (sizes[0],), "v": (sizes[-1],)})
+
+
+def attention(d1, dim):
+    return conslaw.model(
+        lambda p, c: c.x @ p.Q.T @ p.K @ c.y + c.z @ p.V.T @ p.O @ c.w,
+        parameters=dict.fromkeys("QKVO", (d1, dim)),
+        data=dict.fromkeys("xyzw", (dim,)),
+    )
+
+
+def test_a_users_own_model_splits_like_a_family():
+    analysis = conslaw.analyze(G(transposed([200, 150, 100])))
+    assert (analysis.laws_found, analysis.complete) == (150 * 151 // 2, True)
+    heads = conslaw.analyze(G(attention(64, 512)))
+    assert (heads.laws_found, heads.complete) == (64 * 65, True)
+
+
+def units(p, c):
+    return c.v @ (p.V @ (p.U @ c.x) ** 3)
+
+
+def shifted_units(p, c):
+    return c.v @ (p.V @ (p.U @ c.x + 1) ** 2)
+
+
+def tied(p, c):
+    return c.v @ (p.W @ (p.W @ c.x))
+
+
+def picked(p, c):
+    return c.v @ (p.W @ c.x) + p.W[0, 1] ** 2
+
+
+OWN = {
+    "cubic units": conslaw.model(units, parameters={"U": (4, 3), "V": (2, 4)}, data={"x": (3,), "v": (2,)}),
+    "units that never vanish": conslaw.model(shifted_units, parameters={"U": (4, 3), "V": (2, 4)}, data={"x": (3,), "v": (2,)}),
+    "tied weights": conslaw.model(tied, parameters={"W": (4, 4)}, data={"x": (4,), "v": (4,)}),
+    "an index is picked": conslaw.model(picked, parameters={"W": (3, 4)}, data={"x": (4,), "v": (3,)}),
+    "transposes": transposed([3, 4, 2]),
+    "attention": attention(2, 3),
+    "norm of all": conslaw.model(lambda p, c: (p.u * p.u).sum() * c.s, parameters={"u": (5,)}, data={"s": ()}),
+    "scale without data": conslaw.model(
+        lambda p, c: c.v @ (p.s * (p.W @ c.x)) + p.s.sum(), parameters={"s": (3,), "W": (3, 2)}, data={"x": (2,), "v": (3,)}
+    ),
+    "a scalar for all": conslaw.model(
+        lambda p, c: p.a * (c.v @ (p.W @ c.x)), parameters={"a": (), "W": (3, 3)}, data={"x": (3,), "v": (3,)}
+    ),
+    "concatenated": conslaw.model(
+        lambda p, c: c.v @ (p.W @ np.concatenate([c.x, c.y])), parameters={"W": (3, 5)}, data={"x": (2,), "y": (3,), "v": (3,)}
+    ),
+    "convolution": conslaw.model(
+        lambda p, c: np.einsum("ack,cbl,ckl,a,b->", p.second, p.first, c.g, c.v, c.x),
+        parameters={"first": (3, 2, 2), "second": (2, 3, 2)},
+        data={"v": (2,), "g": (3, 2, 2), "x": (2,)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OWN)
+@pytest.mark.parametrize("make", [G, lambda model: M(model, damping=1)], ids=["gradient", "momentum"])
+def test_own_models_are_bounded_truly(case, make):
+    """Some split, some must not; no bound may be wrong."""
+    flow = make(OWN[case])
+    exact = conslaw.count(flow, split=False).laws_at_most
+    classes = splits(flow)
+    for colouring in colourings(classes) if classes else []:
+        split = split_ranks(classes, colouring, matrix_combinations(IndexClasses.of(flow)), seed=1, p=LIFTING_PRIME)
+        assert split.laws_at_most >= exact >= split.laws_found
+
+
+def test_what_couples_all_neurons_is_not_split():
+    assert splits(G(OWN["norm of all"])) is None
+    assert splits(conslaw.flow_from_fields(["x"], [["x"]])) is None
+    with pytest.raises(conslaw.ConslawError, match="does not fall apart"):
+        conslaw.count(G(conslaw.monomial([1, 2, 3])), split=True)
+
+
+def test_symmetries_are_found_not_declared():
+    """W1 changes sign with its hidden and its input neuron; gates need not; the squares of hidden units cannot."""
+    signs = IndexClasses.of(G(conslaw.relu([3, 4, 2]))).signs()
+    assert (signs["W1"], signs["W2"], signs["g1"]) == ((1, 1), (1, 1), (0,))
+    squares = conslaw.model(
+        lambda p, c: c.v @ (p.V @ (p.U @ c.x) ** 2), parameters={"U": (4, 3), "V": (2, 4)}, data={"x": (3,), "v": (2,)}
+    )
+    assert IndexClasses.of(G(squares)).signs()["V"] == (0, 0)
