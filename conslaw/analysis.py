@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from conslaw import display
 from conslaw.ansatz import Degree, PolynomialLaws, ansatz_size, has_logarithms, polynomial_laws, random_sample
 from conslaw.errors import ConslawError, check_seed
-from conslaw.families import MOST_TERMS, LawFamily, MatrixLaws, directly, family, law_families, matrix_combinations
+from conslaw.families import MOST_TERMS, LawFamily, MatrixLaws, directly, family, law_families, matrix_combinations, size_directly
 from conslaw.finite_field import RowSpace
 from conslaw.flows import Flow, check_flow
 from conslaw.index_classes import IndexClasses
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SECOND_RUN = 2**32  # added to the seed for the independent second run
 SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
 SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
+CHEAP, LARGEST_DIRECTLY = 3_000_000, 100_000_000  # entries of a matrix of gradients: made at once; only if need be
 MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the matrix ansatz is tried first
 
 
@@ -413,12 +414,16 @@ def analyze(
 
 def _matrix_laws(flow: Flow, classes: IndexClasses | None, seed: int) -> tuple[MatrixLaws, tuple[Split, Split] | None]:
     """The laws of the matrix ansatz, and what the subnetworks prove about them."""
-    combinations, known = matrix_combinations(IndexClasses.of(flow)), None
-    with suppress(ConslawError):  # too large: the subnetworks will do
-        known = directly(flow, combinations, seed)
-    enough = None if known is None else sum(known)
-    bounds = best_split(classes, [] if known else combinations, seed=seed, enough=enough) if classes else None
-    added = known or (bounds[1].laws if bounds else [0] * len(combinations))
+    combinations = matrix_combinations(IndexClasses.of(flow))
+    added, bounds = [0] * len(combinations), None
+    if size_directly(flow, combinations) <= CHEAP:
+        added = directly(flow, combinations, seed)
+        bounds = best_split(classes, seed=seed, enough=sum(added)) if classes else None
+    elif classes and (bounds := best_split(classes, combinations, seed=seed)):
+        added = bounds[1].laws
+    open_ = not bounds or sum(added) < bounds[0].laws_at_most
+    if open_ and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
+        added = max(added, directly(flow, combinations, seed), key=sum)
     families = [family(flow, c, laws) for c, laws in zip(combinations, added, strict=True) if laws]
     return MatrixLaws(families, sum(added), flow.coordinates), bounds
 

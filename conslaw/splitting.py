@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations, combinations_with_replacement, islice
 from math import comb, prod
 from typing import TypeAlias
 
@@ -141,7 +141,7 @@ def best_split(
         upper = split if upper is None or better else upper
         lower = split if lower is None or split.laws_found > lower.laws_found else lower
         known = max(lower.laws_found, enough or 0)
-        if upper.laws_at_most == known or (not better and not combinations and enough is None):
+        if upper.laws_at_most == known or (not better and not known):
             break
     return (upper, lower) if upper and lower else None
 
@@ -182,10 +182,10 @@ def splits(flow: Flow) -> IndexClasses | None:
     constant = constant_metric(flow)
     every = IndexClasses.of(flow)
     vectors = [name for name, axes in every.state.items() if len(axes) == 1]
-    kept = [some for k in range(1, len(every.lengths) + 1) for some in combinations(sorted(every.lengths), k)]
-    kept = [*kept[:MOST_CHOICES], tuple(every.lengths)]
+    sizes = range(len(every.lengths), 0, -1)  # of equal blocks, those with more colours
+    kept = list(islice((some for k in sizes for some in combinations(sorted(every.lengths), k)), MOST_CHOICES))
     found = list[tuple[int, IndexClasses]]()
-    for some in dict.fromkeys(kept):
+    for some in kept:
         for zero in ([], vectors) if constant and vectors else ([],):
             classes = every.without(set(every.lengths) - set(some), zero)
             single = all(sum(c != RIGID for c in axes) < 2 for axes in classes.state.values())

@@ -181,8 +181,7 @@ def test_own_models_are_bounded_truly(case, make):
 
 
 def test_what_couples_all_neurons_is_not_split():
-    assert splits(G(OWN["norm of all"])) is None
-    assert splits(conslaw.flow_from_fields(["x"], [["x"]])) is None
+    assert splits(G(OWN["an index is picked"])) is None
     with pytest.raises(conslaw.ConslawError, match="does not fall apart"):
         conslaw.count(G(conslaw.monomial([1, 2, 3])), split=True)
 
