@@ -162,6 +162,8 @@ class Analysis(Count):
 
     def _tried(self) -> str:
         """What else was looked for, for the remark on laws that were not found."""
+        if isinstance(self.polynomial_laws, MatrixLaws):
+            return ""
         logs = any(c.kind == "log" for c in self.polynomial_laws.coordinates)
         tried = [*(["with logarithms"] if logs else []), *(["as a quotient"] if self.rational_laws is not None else [])]
         return f", and none was found {' or '.join(tried)}" if tried else ""
@@ -425,7 +427,7 @@ def _matrix_laws(flow: Flow, classes: IndexClasses | None, seed: int) -> tuple[M
     if open_ and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
         added = max(added, directly(flow, combinations, seed), key=sum)
     families = [family(flow, c, laws) for c, laws in zip(combinations, added, strict=True) if laws]
-    return MatrixLaws(families, sum(added), flow.coordinates), bounds
+    return MatrixLaws(families, sum(added), flow), bounds
 
 
 def _with_quotients(

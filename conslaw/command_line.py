@@ -68,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         help="'euclidean', 'mirror', 'z**2', or ARRAY=METRIC,... with one of these or a scaling (default: the model's own)",
     )
     common.add_argument("--weight-decay", metavar="Q", help="a rational number (default 0)")
+    common.add_argument(
+        "--split", action=argparse.BooleanOptionalAction, help="split the network into subnetworks (default: if it is large)"
+    )
     common.add_argument("--seed", type=int, default=0, help="draws primes, points and samples (default 0)")
     common.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -77,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("--degree", type=int, default=2, help="largest degree of the laws looked for (default 2)")
     analyze.add_argument("--time-degree", type=int, metavar="N", help="largest degree in time (default: what the known laws need)")
     analyze.add_argument("--homogeneous", action="store_true", help="laws of exactly that degree only")
+    analyze.add_argument(
+        "--ansatz", metavar="KIND", help="'monomials': all polynomials; 'matrix': combinations of the arrays (default: by size)"
+    )
     analyze.set_defaults(run=_analyze)
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
     count.set_defaults(run=_count)
@@ -108,14 +114,14 @@ def _print(result: Count, options: argparse.Namespace) -> None:
 def _analyze(options: argparse.Namespace) -> None:
     from conslaw.analysis import analyze
 
-    chosen = {name: getattr(options, name) for name in ("degree", "time_degree", "homogeneous", "seed")}
+    chosen = {name: getattr(options, name) for name in ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz")}
     _print(analyze(_flow(options), **chosen), options)
 
 
 def _count(options: argparse.Namespace) -> None:
     from conslaw.analysis import count
 
-    _print(count(_flow(options), seed=options.seed), options)
+    _print(count(_flow(options), seed=options.seed, split=options.split), options)
 
 
 def _models(options: argparse.Namespace) -> None:

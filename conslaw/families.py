@@ -358,12 +358,12 @@ class MatrixLaws:
     ----------
     families : those whose entries are independent of the families before
     independent : proved: at least that many of their entries are independent
-    coordinates : how the state is written
+    flow : the flow that they are laws of
     """
 
     families: Sequence[LawFamily]
     independent: int
-    coordinates: Sequence[Coordinate] = field(repr=False)
+    flow: Flow = field(repr=False)
 
     def __len__(self) -> int:
         return self.independent
@@ -371,7 +371,7 @@ class MatrixLaws:
     @property
     def terms(self) -> int:
         """How many terms the laws have, written out as polynomials."""
-        return sum(c.terms(f.flow.state) for f in self.families for _, c in f.combination.terms)
+        return sum(c.terms(self.flow.state) for f in self.families for _, c in f.combination.terms)
 
     @cached_property
     def polynomials(self) -> PolynomialArray:
@@ -387,25 +387,26 @@ class MatrixLaws:
                 f"{self.independent:,} laws with {self.terms:,} terms are too much to write out: "
                 f"read them as analysis.law_families, and one at a time: analysis.law_families[0].law(0, 1)"
             )
-        parts = []
-        for one in self.families:
-            state = arrays_of(one.flow)
-            entries = one.combination.timed(one.combination.like.distinct(one.combination.array(state)))
-            parts += evaluate([entries], number(one.flow.state), Polynomials())
+        state, combinations = arrays_of(self.flow), [f.combination for f in self.families]
+        arrays = [c.timed(c.like.distinct(c.array(state))) for c in combinations]
+        parts = evaluate(arrays, number(self.flow.state), Polynomials())
         starts = np.cumsum([0, *(x.shape[0] for x in parts)]).tolist()
         return concatenate(parts, starts[:-1], (starts[-1],))
 
     def strings(self) -> list[str]:
         """The entries as text."""
-        return [write(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
+        coordinates = self.flow.coordinates
+        return [write(polynomial, coordinates) for polynomial in terms(self.polynomials)]
 
     def latex(self) -> list[str]:
         """The entries as LaTeX."""
-        return [write(polynomial, self.coordinates, latex=True) for polynomial in terms(self.polynomials)]
+        coordinates = self.flow.coordinates
+        return [write(polynomial, coordinates, latex=True) for polynomial in terms(self.polynomials)]
 
     def expressions(self) -> list[sympy.Expr]:
         """The entries as SymPy expressions."""
-        return [to_sympy(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
+        coordinates = self.flow.coordinates
+        return [to_sympy(polynomial, coordinates) for polynomial in terms(self.polynomials)]
 
 
 def size_directly(flow: Flow, combinations: Sequence[Combination]) -> int:
