@@ -1,5 +1,7 @@
 """conslaw: what does training this network conserve?  Exact, proved conservation laws of gradient flows."""
 
+__version__ = "0.1.0"
+
 from conslaw.analysis import Analysis, Count, analyze, count
 from conslaw.ansatz import PolynomialLaws, polynomial_laws
 from conslaw.errors import ConslawError
@@ -10,8 +12,7 @@ from conslaw.models import Model, model
 from conslaw.networks import icnn, linear, monomial, nmf, pca, relu
 from conslaw.rational import RationalLaws, rational_laws
 from conslaw.symbolic import flow_from_fields, from_sympy
-
-__version__ = "0.1.0"
+from conslaw.verification import Verification, verify
 
 __all__ = [
     "Analysis",
@@ -23,6 +24,7 @@ __all__ = [
     "Model",
     "PolynomialLaws",
     "RationalLaws",
+    "Verification",
     "analyze",
     "count",
     "flow_from_fields",
@@ -39,4 +41,5 @@ __all__ = [
     "polynomial_laws",
     "rational_laws",
     "relu",
+    "verify",
 ]

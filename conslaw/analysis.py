@@ -48,8 +48,7 @@ class Count:
     error_probability : bound on the *probability* that there are fewer laws than ``laws_at_most``: 0 where that is excluded, None
         where nothing is known (at a given point, with a given prime, or if the brackets were not exhausted)
     primes, seed : what reproduces the run
-    split : how the network was split into subnetworks for the ranks (then they are proved lower bounds of the generic ranks, as
-        always, but taken at a special point); None for the plain route
+    bound : the run that proves ``laws_at_most``; the JSON has its ``split``
     seconds : wall-clock seconds, ``lie``, ``ansatz`` and ``total``
     """
 
@@ -68,17 +67,33 @@ class Count:
     error_probability: float | None
     primes: tuple[int, ...]
     seed: int
-    split: Split | None
+    bound: LieRanks | Split = field(repr=False)
     seconds: Mapping[str, float] = field(repr=False)
+
+    @property
+    def split(self) -> Split | None:
+        """How the network was split into subnetworks, for ranks at a special point; None for the plain route."""
+        return self.bound if isinstance(self.bound, Split) else None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes."""
-        values = {name: getattr(self, name) for name in Count.__dataclass_fields__}
+        values = {name: getattr(self, name) for name in Count.__dataclass_fields__ if name != "bound"}
         values["split"] = self.split.to_json() if self.split else None
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
-    def _summary(self) -> display.Summary:
+    @property
+    def title(self) -> str:
+        """What was asked about: the model and its flow."""
         widths = " " + "-".join(map(str, self.widths)) if self.widths else ""
+        options = [
+            *([f"damping {self.damping}"] if self.damping is not None else []),
+            *([f"metric {self.metric}"] if self.metric != "euclidean" else []),
+            *([f"weight decay {self.weight_decay}"] if self.weight_decay != "0" else []),
+        ]
+        kind = f"{self.flow} flow{' (' + ', '.join(options) + ')' if options else ''}"
+        return f"{self.model}{widths}{' with bias' if self.bias else ''}, {kind}"
+
+    def _summary(self) -> display.Summary:
         where = "" if self.generic else " at the given point only"
         rows = [
             ("parameters", f"{self.parameters}"),
@@ -91,13 +106,7 @@ class Count:
             rows.append(("laws exactly", "0   proved"))
         elif self.error_probability is not None and self.error_probability < 1:
             rows.append(("laws exactly", f"{self.laws_at_most}   except with probability < {self.error_probability:.0e}"))
-        options = [
-            *([f"damping {self.damping}"] if self.damping is not None else []),
-            *([f"metric {self.metric}"] if self.metric != "euclidean" else []),
-            *([f"weight decay {self.weight_decay}"] if self.weight_decay != "0" else []),
-        ]
-        kind = f"{self.flow} flow{' (' + ', '.join(options) + ')' if options else ''}"
-        return display.Summary(f"{self.model}{widths}{' with bias' if self.bias else ''}, {kind}", rows)
+        return display.Summary(self.title, rows)
 
     def __repr__(self) -> str:
         return display.text(self._summary())
@@ -120,6 +129,7 @@ class Analysis(Count):
     laws : the laws as SymPy expressions in the model's own names
     polynomial_laws : those that are polynomials (in the state, and where needed the logarithms of its entries)
     rational_laws : those that are quotients, independent of the polynomial ones
+    lower_split : where the gradients of the laws of the matrix ansatz were counted in subnetworks: in which
     analyzed : the flow
     """
 
@@ -130,7 +140,29 @@ class Analysis(Count):
     ansatz: str
     polynomial_laws: PolynomialLaws | MatrixLaws
     rational_laws: RationalLaws | None
+    lower_split: Split | None
     analyzed: Flow
+
+    def certificate(self) -> dict[str, Any]:
+        """Everything that is needed to check both bounds again, ready for JSON.
+
+        Returns
+        -------
+        dict
+            In the format of ``docs/certificates.md``; :func:`conslaw.verify` checks it.
+
+        Examples
+        --------
+        >>> import conslaw
+        >>> certificate = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([3, 2, 4]))).certificate()
+        >>> certificate["claim"]
+        'linear 3-2-4, gradient flow: exactly 3 independent conservation laws near a generic point'
+        >>> conslaw.verify(certificate).ok
+        True
+        """
+        from conslaw.certificates import certificate
+
+        return certificate(self)
 
     @cached_property
     def laws(self) -> tuple[sympy.Expr, ...]:
@@ -373,11 +405,12 @@ def analyze(
     matrix = ansatz == "matrix" or (large and ansatz is None)
     classes = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
     laws: PolynomialLaws | MatrixLaws | None = None
+    lower: Split | None = None
     if matrix:
-        laws, bounds = _matrix_laws(flow, classes, seed)
+        laws, bounds, lower = _matrix_laws(flow, classes, seed)
     if laws is None or (ansatz is None and not (bounds and bounds[0].laws_at_most == laws.independent)):
         with suppress(ConslawError) if laws else nullcontext():  # too large: the laws of the matrix ansatz stand
-            laws, matrix = polynomial_laws(flow, **options, max_unknowns=max_unknowns), False
+            laws, matrix, lower = polynomial_laws(flow, **options, max_unknowns=max_unknowns), False, None
             bounds = best_split(classes, seed=seed, enough=laws.independent) if classes else None
     assert laws is not None
     found = laws.independent
@@ -409,25 +442,30 @@ def analyze(
         ansatz="matrix" if matrix else "monomials",
         polynomial_laws=laws,
         rational_laws=quotients,
+        lower_split=lower,
         analyzed=flow,
         seconds={"lie": lie, "ansatz": total - lie, "total": total},
     )
 
 
-def _matrix_laws(flow: Flow, classes: IndexClasses | None, seed: int) -> tuple[MatrixLaws, tuple[Split, Split] | None]:
-    """The laws of the matrix ansatz, and what the subnetworks prove about them."""
+def _matrix_laws(
+    flow: Flow, classes: IndexClasses | None, seed: int
+) -> tuple[MatrixLaws, tuple[Split, Split] | None, Split | None]:
+    """The laws of the matrix ansatz, what subnetworks prove about them, and in which their gradients were counted, if in any."""
     combinations = matrix_combinations(IndexClasses.of(flow))
-    added, bounds = [0] * len(combinations), None
+    added, bounds, lower = [0] * len(combinations), None, None
     if size_directly(flow, combinations) <= CHEAP:
         added = directly(flow, combinations, seed)
         bounds = best_split(classes, seed=seed, enough=sum(added)) if classes else None
     elif classes and (bounds := best_split(classes, combinations, seed=seed)):
-        added = bounds[1].laws
+        lower = bounds[1]
+        added = lower.laws
     open_ = not bounds or sum(added) < bounds[0].laws_at_most
     if open_ and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
-        added = max(added, directly(flow, combinations, seed), key=sum)
+        direct = directly(flow, combinations, seed)
+        added, lower = (direct, None) if sum(direct) > sum(added) else (added, lower)
     families = [family(flow, c, laws) for c, laws in zip(combinations, added, strict=True) if laws]
-    return MatrixLaws(families, sum(added), flow), bounds
+    return MatrixLaws(families, sum(added), flow), bounds, lower
 
 
 def _with_quotients(
@@ -464,5 +502,5 @@ def _counted(flow: Flow, runs: Sequence[LieRanks | Split], seed: int) -> dict[st
         "error_probability": None if None in errors or not errors else prod(e for e in errors if e is not None),
         "primes": tuple(run.prime for run in runs),
         "seed": seed,
-        "split": best if isinstance(best, Split) else None,
+        "bound": best,
     }

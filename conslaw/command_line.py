@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conslaw.flows import Flow
     from conslaw.models import Model
 
-BAD_INPUT, INTERRUPTED = 2, 130
+REFUTED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,14 +25,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0, 2 for bad input, 130 when interrupted."""
+    """Run the command; return its exit status: 0, 1 for a certificate that is not valid, 2 for bad input, 130 when interrupted."""
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets a question mark, not a traceback
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
         options = _parser().parse_args(arguments)
         _show_progress(options)
-        options.run(options)
+        return options.run(options) or 0
     except ConslawError as error:
         print(f"conslaw: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -48,7 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"conslaw: {error}", file=sys.stderr)
         return BAD_INPUT
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,9 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument(
         "--ansatz", metavar="KIND", help="'monomials': all polynomials; 'matrix': combinations of the arrays (default: by size)"
     )
+    analyze.add_argument(
+        "--certificate", metavar="FILE", help="write what is needed to check the answer again ('conslaw verify FILE')"
+    )
     analyze.set_defaults(run=_analyze)
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
     count.set_defaults(run=_count)
+    verify = commands.add_parser("verify", help="check a certificate with other code than that which made it")
+    verify.add_argument("file", help="a certificate, made with 'conslaw analyze ... --certificate FILE'")
+    verify.set_defaults(run=_verify)
     models = commands.add_parser("models", help="list the families of models")
     models.set_defaults(run=_models)
     return parser
@@ -115,13 +120,31 @@ def _analyze(options: argparse.Namespace) -> None:
     from conslaw.analysis import analyze
 
     chosen = {name: getattr(options, name) for name in ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz")}
-    _print(analyze(_flow(options), **chosen), options)
+    analysis = analyze(_flow(options), **chosen)
+    if options.certificate:
+        import json
+        from pathlib import Path
+
+        Path(options.certificate).write_text(json.dumps(analysis.certificate(), indent=1) + "\n", encoding="utf-8")
+    _print(analysis, options)
 
 
 def _count(options: argparse.Namespace) -> None:
     from conslaw.analysis import count
 
     _print(count(_flow(options), seed=options.seed, split=options.split), options)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from conslaw.verification import verify
+
+    try:
+        result = verify(options.file)
+    except ConslawError as error:
+        print(f"conslaw: {error}", file=sys.stderr)
+        return REFUTED
+    print(result)
+    return 0 if result.ok else REFUTED
 
 
 def _models(options: argparse.Namespace) -> None:

@@ -440,7 +440,7 @@ def matrix_combinations(classes: IndexClasses) -> list[Combination]:
     """
     flow, needed, chosen = classes.flow, dict.fromkeys(classes.lengths, 1), list[Candidate]()
     for candidate in candidates(flow):
-        counts = _indices_of_derivative(classes, candidate)
+        counts = indices_of_derivative(classes, candidate)
         if counts is not None:
             chosen.append(candidate)
             needed = {c: max(n, counts.get(c, 0)) for c, n in needed.items()}
@@ -449,7 +449,7 @@ def matrix_combinations(classes: IndexClasses) -> list[Combination]:
     return [combination for combination, _ in conserved_combinations(smaller, chosen, powers, lambda c: c.axes(classes))]
 
 
-def _indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[int, int] | None:
+def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[int, int] | None:
     """How many distinct indices of each class a monomial of the derivative of an entry involves; None if that is not known."""
     state = arrays_of(classes.flow)
     array = candidate.array(state)

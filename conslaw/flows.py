@@ -34,6 +34,7 @@ class Flow:
     time_degree : degree in that array of the laws of degree 2 that are known for this kind of flow
     damping, weight_decay, metric : how the flow was made, for the record
     metric_entries : entries of the metric, to be checked for zeros: a diagonal, or a square matrix
+    metric_words : the metric of each parameter array in a word ("euclidean", "z**1", "1/10"), None if it is array code
     """
 
     name: str
@@ -47,6 +48,7 @@ class Flow:
     weight_decay: str = "0"
     metric: str = "euclidean"
     metric_entries: Mapping[str, Expression] = field(default_factory=dict, repr=False)
+    metric_words: Mapping[str, str] | None = None
 
     @property
     def dimension(self) -> int:
@@ -120,6 +122,7 @@ def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_de
         weight_decay=str(decay),
         metric=chosen.name,
         metric_entries=blocks,
+        metric_words=chosen.words,
     )
 
 
@@ -192,6 +195,7 @@ def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecificat
         weight_decay=str(decay),
         metric=chosen.name,
         metric_entries=blocks,
+        metric_words=chosen.words,
     )
 
 

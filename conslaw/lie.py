@@ -101,15 +101,7 @@ def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Poi
     check_memory(24.0 * n * n, f"the Lie rank in {n:,} coordinates")
     if prime is not None:
         check_prime(prime)
-    rng = np.random.default_rng(seed)
-    for _ in range(3):
-        p = int(prime) if prime is not None else random_prime(rng)
-        state = random_point(flow, rng, p)
-        where = singular(flow, state, p)
-        if not where:
-            break
-    else:
-        raise ConslawError(f"the {flow.name} flow (metric {flow.metric}) is singular at every point tried: {where}")
+    p, state, rng = random_start(flow, seed, prime)
 
     def ranks_at(state: State, **options: int) -> tuple[int, ...]:
         return ranks_by_depth(lambda depth, count: trace_samples(flow, state, depth, count, rng, p), n, p, width=n, **options)
@@ -125,6 +117,18 @@ def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Poi
         raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
     ranks = ranks_at(given, limit=DEPTH_AT_POINT, target=ranks[-1], patience=DEPTH_AT_POINT)
     return LieRanks(ranks, n, p, seed, False, None)
+
+
+def random_start(flow: Flow, seed: int, prime: int | None) -> tuple[int, State, np.random.Generator]:
+    """The prime and the point of a run, drawn from its seed, and the generator that then draws the samples."""
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        p = int(prime) if prime is not None else random_prime(rng)
+        state = random_point(flow, rng, p)
+        where = singular(flow, state, p)
+        if not where:
+            return p, state, rng
+    raise ConslawError(f"the {flow.name} flow (metric {flow.metric}) is singular at every point tried: {where}")
 
 
 def singular(flow: Flow, state: State, p: int) -> str:

@@ -31,12 +31,14 @@ class Metric:
     """M(z), block by block.
 
     ``code`` maps the arrays z to the blocks that are not the identity: for a parameter array of shape S and size k, its diagonal
-    (anything that broadcasts to S) or a matrix (k, k); or one matrix (D, D) for all parameters.
+    (anything that broadcasts to S) or a matrix (k, k); or one matrix (D, D) for all parameters.  ``words`` says the same for
+    each array in one word ("z**2", "1/10"), if the user did; None for array code.
     """
 
     name: str
     model: Model
     code: Callable[[Arrays], Any]
+    words: Mapping[str, str] | None = None
 
     @staticmethod
     def of(model: Model, specification: MetricSpecification) -> Metric:
@@ -52,7 +54,7 @@ class Metric:
             raise ConslawError(f"metric={given!r}: no parameter {unknown[0]!r}; the parameters are {', '.join(model.parameters)}")
         functions = {n: f for n, b in blocks.items() if (f := _block(f"metric={given!r}", b)) is not None}
         name = given if isinstance(given, str) else ", ".join(f"{n}: {b}" for n, b in blocks.items())
-        return Metric(name, model, lambda z: {n: f(z[n]) for n, f in functions.items()})
+        return Metric(name, model, lambda z: {n: f(z[n]) for n, f in functions.items()}, {n: _word(b) for n, b in blocks.items()})
 
     def entries(self, z: Named) -> Named:
         """The blocks of M(z): a diagonal of the shape of the array, or a matrix; under the name ``""`` a matrix for all."""
@@ -105,6 +107,14 @@ def _times(block: Expression, x: Expression) -> Expression:
     if block.shape == x.shape:
         return block * x
     return (block @ x.reshape(-1)).reshape(x.shape)
+
+
+def _word(block: object) -> str:
+    """A block that :func:`_block` takes, as the word or the fraction that it means."""
+    text = block.replace(" ", "") if isinstance(block, str) else ""
+    if text == "euclidean" or text.startswith("z"):
+        return "z**1" if text == "z" else text
+    return "z**1" if text == "mirror" else str(Fraction(exact_rational(block)))
 
 
 def _block(given: str, block: object) -> Callable[[Expression], object] | None:

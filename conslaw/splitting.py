@@ -280,12 +280,10 @@ def split_ranks(
     for colours, copies in shapes(classes, colouring):
         alone = len(colours) == 1
         helpers = [w for w in colouring if colouring[w] > colours.count(w) and (not alone or w > colours[0])]
-        whole = _smaller(classes, [*colours, *helpers])
-        if whole.dimension > LARGEST:
+        if _smaller(classes, [*colours, *helpers]).dimension > LARGEST:
             return None
         rng = np.random.default_rng([seed, *np.ravel(colours)])
-        values = random_point(whole, rng, p)  # one point for both
-        part, aided = (subnetwork(classes, signs, colours, more, values) for more in ((), helpers))
+        part, aided = _with_helpers(classes, signs, colours, helpers, rng, p)
         if part.exact.any():
             ranks = _block_ranks(part, aided, aided.usable(alone), rng, p)
             laws = _law_ranks(classes, part, colours, usable, p)
@@ -299,6 +297,28 @@ def split_ranks(
     assert sum(b.copies * b.dimension for b in blocks) + common + drift == flow.dimension
     contributions = dict(zip(usable, np.sum([[b.copies * n for n in b.laws] for b in blocks], axis=0).tolist(), strict=True))
     return Split(classes, colouring, blocks, beside, [contributions.get(c, 0) for c in combinations], p)
+
+
+def _with_helpers(
+    classes: IndexClasses,
+    signs: Mapping[str, Sequence[int]],
+    colours: Sequence[Widths],
+    helpers: Sequence[Widths],
+    rng: np.random.Generator,
+    p: int,
+) -> tuple[Subnetwork, Subnetwork]:
+    """The subnetwork of some colours and the larger one with helpers, at one random point."""
+    values = random_point(_smaller(classes, [*colours, *helpers]), rng, p)
+    return subnetwork(classes, signs, colours, (), values), subnetwork(classes, signs, colours, helpers, values)
+
+
+def block_ranks(
+    classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], *, seed: int, p: int
+) -> tuple[int, ...]:
+    """The ranks of one block, for whoever checks them."""
+    rng = np.random.default_rng(seed)
+    part, aided = _with_helpers(classes, sign_flips(classes), colours, helpers, rng, p)
+    return _block_ranks(part, aided, aided.usable(len(colours) == 1), rng, p)
 
 
 def _samples(part: Subnetwork, depth: int, count: int, rng: np.random.Generator, p: int) -> Residues:

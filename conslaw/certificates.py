@@ -1,0 +1,186 @@
+"""Certificates: everything that is needed to check both bounds of an analysis again, as one JSON object.
+
+The format is described by ``certificate.schema.json`` beside this file and in the documentation; ``conslaw verify`` checks it with
+other code than that which made it (:mod:`conslaw.verification`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conslaw import __version__
+from conslaw.ansatz import exact_fields, random_sample, state_gradients
+from conslaw.coordinates import Coordinate, entries, write
+from conslaw.errors import ConslawError
+from conslaw.expressions import Expression, evaluate, topological_order
+from conslaw.families import LawFamily, MatrixLaws
+from conslaw.finite_field import RowSpace
+from conslaw.flows import Flow
+from conslaw.lie import random_start
+from conslaw.models import Model
+from conslaw.networks import FAMILIES
+from conslaw.polynomials import PolynomialArray, Polynomials, number, terms
+from conslaw.splitting import Split
+
+if TYPE_CHECKING:
+    from conslaw.analysis import Analysis
+
+FORMAT, VERSION = "conslaw certificate", 1
+SECTIONS = ("claim", "model", "flow", "bounds", "upper", "lower")
+
+
+def certificate(analysis: Analysis) -> dict[str, Any]:
+    """The certificate of an analysis, ready for JSON."""
+    flow = analysis.analyzed
+    whole: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "made_by": f"conslaw {__version__}",
+        "claim": _claim(analysis),
+        "model": _model(flow, analysis),
+        "flow": _flow(flow),
+        "bounds": {
+            "state_dimension": flow.dimension,
+            "laws_at_most": analysis.laws_at_most,
+            "laws_found": analysis.laws_found,
+            "complete": analysis.complete,
+        },
+        "upper": _upper(analysis),
+        "lower": _lower(analysis),
+    }
+    return {**whole, "digests": digests(whole)}
+
+
+def digests(whole: Mapping[str, Any]) -> dict[str, str]:
+    """The SHA-256 of each section, written as JSON with sorted keys and no spaces."""
+    text = {name: json.dumps(whole[name], sort_keys=True, separators=(",", ":")) for name in SECTIONS}
+    return {name: hashlib.sha256(value.encode()).hexdigest() for name, value in text.items()}
+
+
+def _claim(analysis: Analysis) -> str:
+    most, found = analysis.laws_at_most, analysis.laws_found
+    bounds = f"exactly {most}" if analysis.complete else f"at least {found} and at most {most}"
+    return f"{analysis.title}: {bounds} independent conservation law{'s' * (most != 1)} near a generic point"
+
+
+def _model(flow: Flow, analysis: Analysis) -> dict[str, Any] | None:
+    model = flow.model
+    if model is None:
+        return None
+    family = {"name": model.name, "arguments": dict(model.arguments)} if _is_family(model) else None
+    potential: dict[str, Any] = {"graph": None if family else graph(model.potential), "polynomial": None}
+    if analysis.split is None and not isinstance(analysis.polynomial_laws, MatrixLaws):
+        names = {**model.parameters, **model.data}
+        [value] = evaluate([model.potential], number(names), Polynomials())
+        potential["polynomial"] = _texts(value, entries(names))[0]
+    shapes = {
+        kind: {n: list(s) for n, s in named.items()} for kind, named in (("parameters", model.parameters), ("data", model.data))
+    }
+    return {"name": model.name, "family": family, **shapes, "potential": potential}
+
+
+def _is_family(model: Model) -> bool:
+    """Whether a model is what the family of its name makes of its arguments."""
+    family, widths = FAMILIES.get(model.name), model.arguments.get("widths")
+    if family is None or not isinstance(widths, list):
+        return False
+    try:
+        again = family(widths, bool(model.arguments.get("bias")))
+    except ConslawError:
+        return False
+    same = again.parameters == model.parameters and again.data == model.data and dict(again.arguments) == dict(model.arguments)
+    return same and graph(again.potential) == graph(model.potential)
+
+
+def _flow(flow: Flow) -> dict[str, Any]:
+    time = flow.time and {"kind": flow.time.kind, "rate": str(flow.time.rate)}
+    fields = None
+    if flow.model is None or flow.metric_words is None or any("-" in word for word in flow.metric_words.values()):
+        names = entries(flow.state)
+        exact, _ = exact_fields(flow)
+        variables = [*names, *entries(flow.data)]
+        written = [_texts(x, variables) for x in exact]
+        fields = [{c.text(1): text for c, text in zip(names, x, strict=True) if text != "0"} for x in written]
+    words = dict(flow.metric_words) if fields is None and flow.metric_words is not None else None
+    how = {"kind": flow.name, "damping": flow.damping, "weight_decay": flow.weight_decay, "metric": words, "time": time}
+    return {
+        **how,
+        "state": {n: list(s) for n, s in flow.state.items()},
+        "data": {n: list(s) for n, s in flow.data.items()},
+        "fields": fields,
+    }
+
+
+def _upper(analysis: Analysis) -> dict[str, Any]:
+    if isinstance(analysis.bound, Split):
+        return {"method": "subnetworks", "seed": analysis.seed, **analysis.bound.to_json(), "ranks": list(analysis.lie_ranks)}
+    seed = analysis.bound.seed
+    p, point, _ = random_start(analysis.analyzed, seed, None)
+    values = {name: x[0].reshape(-1).tolist() for name, x in point.items()}
+    drawn = "point and samples uniformly mod the prime, by numpy.random.default_rng(seed)"
+    return {"method": "brackets", "seed": seed, "prime": p, "point": values, "ranks": list(analysis.lie_ranks), "drawn": drawn}
+
+
+def _lower(analysis: Analysis) -> dict[str, Any]:
+    found, flow = analysis.polynomial_laws, analysis.analyzed
+    if isinstance(found, MatrixLaws):
+        rank = {"split": None} if analysis.lower_split is None else {"split": analysis.lower_split.to_json()}
+        return {"method": "families", "seed": analysis.seed, **rank, "families": [_family(f) for f in found.families]}
+    names = [Coordinate(c.name, c.index, "log" if c.kind == "log" else "entry") for c in found.coordinates]
+    laws = [{"numerator": text, "denominator": None} for text in _texts(found.polynomials, names)]
+    rational = analysis.rational_laws
+    if rational is not None:
+        pairs = zip(_texts(rational.numerators, names), _texts(rational.denominators, names), strict=True)
+        laws += [{"numerator": p, "denominator": q} for p, q in pairs]
+    sample = random_sample(flow.dimension, analysis.seed)
+    for seed in range(analysis.seed, analysis.seed + 4):
+        sample = random_sample(flow.dimension, seed)
+        space = RowSpace.zero(flow.dimension, sample.prime).extend(state_gradients(found.polynomials, sample))
+        if space.extend(rational.gradients(sample)).rank if rational else space.rank == analysis.laws_found:
+            break
+    point = {"prime": sample.prime, "point": sample.values.tolist()[: len(names)]}
+    return {"method": "polynomials", **point, "coordinates": [c.text(1) for c in names], "laws": laws}
+
+
+def _family(family: LawFamily) -> dict[str, Any]:
+    terms = [
+        {"coefficient": coefficient, "factors": [list(f) for f in c.factors], "indices": c.out}
+        for coefficient, c in family.combination.terms
+    ]
+    return {**family.to_json(), "time_power": family.combination.power, "terms": terms}
+
+
+def _texts(polynomials: PolynomialArray, names: Sequence[Coordinate]) -> list[str]:
+    """Polynomials as text, in entries of arrays (time as the array ``time``)."""
+    flat = Polynomials().reshape(polynomials, (int(np.prod(polynomials.shape)),))
+    return [write(x, names) for x in terms(flat)]
+
+
+def graph(potential: Expression) -> list[dict[str, Any]]:
+    """Array code as data: its nodes, each after its arguments, the last one the scalar."""
+    order = topological_order([potential])
+    position = {id(node): i for i, node in enumerate(order)}
+    return [
+        {
+            "operation": x.operation,
+            "arguments": [position[id(y)] for y in x.args],
+            "shape": list(x.shape),
+            "attribute": _attribute(x),
+        }
+        for x in order
+    ]
+
+
+def _attribute(node: Expression) -> Any:
+    if node.operation == "constant":
+        values = node.attribute.reshape(-1)
+        alike = len(values) > 0 and all(v == values[0] for v in values)
+        return [str(v) for v in (values[:1] if alike else values)]
+    if node.operation in ("take", "put"):
+        return node.attribute.reshape(-1).tolist()
+    return list(node.attribute) if isinstance(node.attribute, tuple) else node.attribute
