@@ -405,13 +405,15 @@ def analyze(
     matrix = ansatz == "matrix" or (large and ansatz is None)
     classes = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
     laws: PolynomialLaws | MatrixLaws | None = None
+    bounds: tuple[Split, Split] | None = None
     lower: Split | None = None
     if matrix:
         laws, bounds, lower = _matrix_laws(flow, classes, seed)
     if laws is None or (ansatz is None and not (bounds and bounds[0].laws_at_most == laws.independent)):
         with suppress(ConslawError) if laws else nullcontext():  # too large: the laws of the matrix ansatz stand
             laws, matrix, lower = polynomial_laws(flow, **options, max_unknowns=max_unknowns), False, None
-            bounds = best_split(classes, seed=seed, enough=laws.independent) if classes else None
+            if classes and not bounds:
+                bounds = best_split(classes, seed=seed, enough=laws.independent)
     assert laws is not None
     found = laws.independent
     spent = time.perf_counter() - start

@@ -34,6 +34,7 @@ PATIENCE = 2  # depths in a row that add nothing: at a special point a rank may 
 LARGEST = 1200  # coordinates of a subnetwork up to which its rank is computed
 
 SILENT = 4  # depths that may pass before anything is found
+ENOUGH_GAIN = 0.9  # a coarser colouring is worth its time if it leaves less than this part of the gap
 MOST_CHOICES = 200  # sets of classes that are tried
 
 Marks: TypeAlias = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
@@ -127,21 +128,22 @@ def best_split(
 ) -> tuple[Split, Split] | None:
     """The colourings that prove the best upper and the best lower bound, tried from fine to coarse.
 
-    ``enough`` is a proved lower bound that is known already; it ends when the bounds meet, or, with nothing to compare with, when a
-    coarser colouring proves no more.  None if all are too large.
+    ``enough`` is a proved lower bound that is known already.  It ends when the bounds meet, or when coarser colourings do not prove
+    much more (one that does not, if there is nothing to compare with).  None if all are too large.
     """
-    p = random_prime(np.random.default_rng(seed))
+    p, idle = random_prime(np.random.default_rng(seed)), 0
     upper, lower = None, None
     for colouring in colourings(classes):
         split = split_ranks(classes, colouring, combinations, seed=seed, p=p)
         if split is None:
             continue
         logger.info("splitting: %s: at most %d laws", split, split.laws_at_most)
-        better = upper is None or split.laws_at_most < upper.laws_at_most
-        upper = split if upper is None or better else upper
         lower = split if lower is None or split.laws_found > lower.laws_found else lower
         known = max(lower.laws_found, enough or 0)
-        if upper.laws_at_most == known or (not better and not known):
+        gain = upper is None or split.laws_at_most - known < ENOUGH_GAIN * (upper.laws_at_most - known)
+        upper = split if upper is None or split.laws_at_most < upper.laws_at_most else upper
+        idle = 0 if gain else idle + 1
+        if upper.laws_at_most == known or idle == (2 if known else 1):
             break
     return (upper, lower) if upper and lower else None
 

@@ -965,12 +965,9 @@ def _upper_by_subnetworks(whole: Mapping[str, Any], subject: _Subject, bounds: d
     if rank != upper["ranks"][-1] or sorted(upper["ranks"]) != upper["ranks"]:
         raise Refuted(f"the blocks add up to rank {rank}, not {upper['ranks'][-1]}")
     bounds["laws_at_most"] = subject.dimension - rank
-    how = (
-        "exact symbolic brackets"
-        if not jets
-        else f"exact symbolic brackets; jets, the method of the search, for {jets} large shapes"
-    )
-    return f"{subject.dimension} - {rank} = {subject.dimension - rank} laws, as {len(upper['blocks'])} shapes of subnetworks show ({how})"
+    how = "exact symbolic brackets" + (f"; jets, the method of the search, for {jets} of them" if jets else "")
+    n, blocks = subject.dimension, len(upper["blocks"])
+    return f"{n} - {rank} = {n - rank} laws, as {blocks} shape{'s' * (blocks > 1)} of subnetworks show ({how})"
 
 
 def _check_beside(network: _Network, upper: Mapping[str, Any]) -> None:

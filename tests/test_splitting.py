@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import gram_difference_rank, widths
 
@@ -57,6 +57,7 @@ def test_every_colouring_is_a_bound_and_the_coarsest_is_the_plain_route(flow):
     assert min(found) == exact
 
 
+@settings(max_examples=40)
 @given(widths(1, 30, (2, 4), 3000), st.booleans())
 def test_relu_counts_are_known_at_any_size(sizes, bias):
     """[MGP23]: one law for each hidden neuron, whatever the widths: here the default colouring must be tight."""
