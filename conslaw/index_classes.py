@@ -130,16 +130,20 @@ class IndexClasses:
         same code for the neurons T only.  Where the output has axes, this holds for its entries with all indices in T.
         With ``first_order=False``: the same if all state entries but those with all indices in T are set to zero.
         """
-        signs = self._signs(output, first_order)
+        axes, known = self.axes([output]), {**self.state, **self.data}
+        for node in topological_order([output]):
+            if node.operation == "input" and axes[id(node)] != known[node.attribute]:
+                return False  # it ties classes together that are not one
+        signs = self._signs(output, axes, first_order)
         own = tuple(False for _ in output.shape)
         return signs.get(own, 0) & ~OWN == 0
 
-    def _signs(self, output: Expression, first_order: bool) -> dict[tuple[bool, ...], int]:
+    def _signs(self, output: Expression, axes: Mapping[int, Axes], first_order: bool) -> dict[tuple[bool, ...], int]:
         """What the entries of the output consist of, block by block: a block says for each axis whether its index is in R.
 
         OWN: terms in entries of T alone; OTHER: terms without mixed entries that involve R; MIXED: terms linear in mixed entries.
         """
-        axes, values = self.axes([output]), dict[int, dict[tuple[bool, ...], int]]()
+        values = dict[int, dict[tuple[bool, ...], int]]()
         for node in topological_order([output]):
             classes = axes[id(node)]
             blocks = list(product(*[(False, True) if c != RIGID else (False,) for c in classes]))
