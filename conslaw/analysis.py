@@ -29,6 +29,7 @@ SECOND_RUN = 2**32  # added to the seed for the independent second run
 SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
 SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
 CHEAP, LARGEST_DIRECTLY = 3_000_000, 100_000_000  # entries of a matrix of gradients: made at once; only if need be
+QUICK, SLOW = 1e10, 2e11  # multiplications of a plain rank that are spent where subnetworks gave a bound already
 MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the matrix ansatz is tried first
 
 
@@ -311,27 +312,35 @@ def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point |
     """
     seed = check_seed(seed)
     start = time.perf_counter()
-    classes = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else None
-    bounds = best_split(classes, seed=seed) if classes else None
+    choices = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else []
+    bounds = best_split(choices, seed=seed) if choices else None
     if split and not bounds:
         raise ConslawError(f"split={split!r}: this network does not fall apart into small subnetworks; leave split out")
-    if bounds:
-        counted = _counted(flow, [bounds[0]], seed)
-    else:
-        runs: list[LieRanks | Split] = [lie_ranks(flow, seed=seed, prime=prime, point=point)]
-        if prime is None and point is None:
-            runs.append(lie_ranks(flow, seed=seed + SECOND_RUN))
-        counted = _counted(flow, runs, seed)
+    runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
+    with suppress(ConslawError) if bounds else nullcontext():  # too large: the bound of the subnetworks stands
+        if split is None and (not bounds or bounds[0].ranks[-1] <= _feasible(flow, QUICK)):
+            most = _feasible(flow, QUICK) if bounds else None
+            runs = [lie_ranks(flow, seed=seed, prime=prime, point=point, most=most)]
+            if prime is None and point is None:
+                runs.append(lie_ranks(flow, seed=seed + SECOND_RUN, most=most))
+    if not runs:
+        runs = [lie_ranks(flow, seed=seed), lie_ranks(flow, seed=seed + SECOND_RUN)]
+    counted = _counted(flow, runs, seed)
     spent = time.perf_counter() - start
     return Count(**counted, seconds={"lie": spent, "ansatz": 0.0, "total": spent})
 
 
-def _classes_to_split(flow: Flow, split: bool | None, smallest: int) -> IndexClasses | None:
-    """The classes along which to split a flow: if that is wanted, or by default if it is large."""
+def _classes_to_split(flow: Flow, split: bool | None, smallest: int) -> list[IndexClasses]:
+    """The sets of classes along which to split a flow: if that is wanted, or by default if it is large."""
     if split is not None and not isinstance(split, bool):
         raise ConslawError(f"split={split!r}: give True, False or None")
     wanted = check_flow(flow).dimension >= smallest if split is None else split
-    return splits(flow) if wanted else None
+    return splits(flow) if wanted else []
+
+
+def _feasible(flow: Flow, work: float) -> int:
+    """The largest rank that the plain route finds with so many multiplications."""
+    return int((work / flow.dimension) ** 0.5)
 
 
 def analyze(
@@ -403,26 +412,27 @@ def analyze(
     options: dict[str, Any] = {"degree": degree, "time_degree": time_degree, "homogeneous": homogeneous, "seed": seed}
     large = ansatz_size(flow, degree, time_degree, homogeneous) > MATRIX_FROM
     matrix = ansatz == "matrix" or (large and ansatz is None)
-    classes = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
+    choices = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
     laws: PolynomialLaws | MatrixLaws | None = None
     bounds: tuple[Split, Split] | None = None
     lower: Split | None = None
     if matrix:
-        laws, bounds, lower = _matrix_laws(flow, classes, seed)
+        laws, bounds, lower = _matrix_laws(flow, choices, seed)
     if laws is None or (ansatz is None and not (bounds and bounds[0].laws_at_most == laws.independent)):
         with suppress(ConslawError) if laws else nullcontext():  # too large: the laws of the matrix ansatz stand
             laws, matrix, lower = polynomial_laws(flow, **options, max_unknowns=max_unknowns), False, None
-            if classes and not bounds:
-                bounds = best_split(classes, seed=seed, enough=laws.independent)
+            if choices and not bounds:
+                bounds = best_split(choices, seed=seed, enough=laws.independent)
     assert laws is not None
     found = laws.independent
     spent = time.perf_counter() - start
     runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
     if not bounds or found < bounds[0].laws_at_most:
         with suppress(ConslawError) if bounds else nullcontext():  # too large: the bound of the subnetworks stands
-            runs.append(lie_ranks(flow, seed=seed))
+            most = _feasible(flow, SLOW) if bounds else None
+            runs.append(lie_ranks(flow, seed=seed, most=most))
             if found < runs[-1].laws_at_most:
-                runs.append(lie_ranks(flow, seed=seed + SECOND_RUN))
+                runs.append(lie_ranks(flow, seed=seed + SECOND_RUN, most=most))
     counted = _counted(flow, runs, seed)
     most, lie = counted["laws_at_most"], time.perf_counter() - start - spent
     quotients = None
@@ -451,15 +461,15 @@ def analyze(
 
 
 def _matrix_laws(
-    flow: Flow, classes: IndexClasses | None, seed: int
+    flow: Flow, choices: Sequence[IndexClasses], seed: int
 ) -> tuple[MatrixLaws, tuple[Split, Split] | None, Split | None]:
     """The laws of the matrix ansatz, what subnetworks prove about them, and in which their gradients were counted, if in any."""
     combinations = matrix_combinations(IndexClasses.of(flow))
     added, bounds, lower = [0] * len(combinations), None, None
     if size_directly(flow, combinations) <= CHEAP:
         added = directly(flow, combinations, seed)
-        bounds = best_split(classes, seed=seed, enough=sum(added)) if classes else None
-    elif classes and (bounds := best_split(classes, combinations, seed=seed)):
+        bounds = best_split(choices, seed=seed, enough=sum(added)) if choices else None
+    elif choices and (bounds := best_split(choices, combinations, seed=seed)):
         lower = bounds[1]
         added = lower.laws
     open_ = not bounds or sum(added) < bounds[0].laws_at_most

@@ -63,7 +63,9 @@ class LieRanks:
         return self.state_dimension - self.ranks[-1]
 
 
-def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point | None = None) -> LieRanks:
+def lie_ranks(
+    flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point | None = None, most: int | None = None
+) -> LieRanks:
     """The ranks of the Lie algebra's trace at a random point mod a random prime, or at a given rational point.
 
     Parameters
@@ -77,6 +79,8 @@ def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Poi
         Where to take the rank (``"time"`` is the value of what that array stands for, such as exp(tau t)).  There it may be smaller
         than generically, and may grow after standing still, so brackets of up to 6 fields are tried; the bound is for laws whose
         gradients are independent at this point.
+    most : int, optional
+        Give up if the rank is larger than this.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Poi
     Raises
     ------
     ConslawError
-        For an unusable prime, or a point that does not fit the state.
+        For an unusable prime, a point that does not fit the state, or a rank larger than ``most`` or than fits the memory.
 
     Examples
     --------
@@ -98,13 +102,15 @@ def lie_ranks(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Poi
     [MGP23] arXiv 2307.00144, Theorem 3.3 and Section 3.3 (stopping); J. T. Schwartz, J. ACM 27 (1980), R. Zippel, EUROSAM 1979.
     """
     n, seed = check_flow(flow).dimension, check_seed(seed)
-    check_memory(24.0 * n * n, f"the Lie rank in {n:,} coordinates")
     if prime is not None:
         check_prime(prime)
     p, state, rng = random_start(flow, seed, prime)
 
     def ranks_at(state: State, **options: int) -> tuple[int, ...]:
-        return ranks_by_depth(lambda depth, count: trace_samples(flow, state, depth, count, rng, p), n, p, width=n, **options)
+        def samples(depth: int, count: int) -> Residues:
+            return trace_samples(flow, state, depth, count, rng, p)
+
+        return ranks_by_depth(samples, n, p, width=n, most=n if most is None else most, **options)
 
     ranks = ranks_at(state, limit=DEPTH, target=n)
     if point is None:
@@ -191,11 +197,12 @@ def ranks_by_depth(
     width: int,
     patience: int = 1,
     silent: int = 0,
+    most: int | None = None,
 ) -> tuple[int, ...]:
     """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target`` or stand still.
 
     ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in a row may add nothing,
-    not counting the first ``silent`` ones if they found nothing at all.
+    not counting the first ``silent`` ones if they found nothing at all.  Refused if the rank exceeds ``most``.
     """
     space, ranks, idle = RowSpace.zero(columns, p), list[int](), 0
     while True:
@@ -204,7 +211,10 @@ def ranks_by_depth(
         while not exhausted and space.rank < target:
             count = min(batch, target - space.rank + SURPLUS, max(SURPLUS + 1, MEMORY // (8 * width * 2**depth)))
             known = space.rank
+            check_memory(24.0 * (known + count) * columns, f"a Lie rank of more than {known:,} in {columns:,} coordinates")
             space = space.extend(samples(depth, count))
+            if most is not None and space.rank > most:
+                raise ConslawError(f"the Lie rank is more than {most:,} in {columns:,} coordinates: too large for the plain route")
             exhausted = space.rank - known <= count - SURPLUS
             batch *= 2
             logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)

@@ -35,7 +35,7 @@ LARGEST = 1200  # coordinates of a subnetwork up to which its rank is computed
 
 SILENT = 4  # depths that may pass before anything is found
 ENOUGH_GAIN = 0.9  # a coarser colouring is worth its time if it leaves less than this part of the gap
-MOST_CHOICES = 200  # sets of classes that are tried
+MOST_CHOICES, MOST_SPLITS = 200, 6  # sets of classes that are looked at, and that are tried
 
 Marks: TypeAlias = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 Widths = tuple[int, ...]  # the number of neurons of each class
@@ -124,27 +124,32 @@ class Split:
 
 
 def best_split(
-    classes: IndexClasses, combinations: Sequence[Combination] = (), *, seed: int, enough: int | None = None
+    choices: Sequence[IndexClasses], combinations: Sequence[Combination] = (), *, seed: int, enough: int | None = None
 ) -> tuple[Split, Split] | None:
-    """The colourings that prove the best upper and the best lower bound, tried from fine to coarse.
+    """The splits that prove the best upper and the best lower bound, tried from fine to coarse colourings of each set of classes.
 
-    ``enough`` is a proved lower bound that is known already.  It ends when the bounds meet, or when coarser colourings do not prove
-    much more (one that does not, if there is nothing to compare with).  None if all are too large.
+    ``enough`` is a proved lower bound that is known already.  It ends when the bounds meet.  A set of classes is left when coarser
+    colourings do not prove much more (one that does not, if there is nothing to compare with).  None if all are too large.
     """
-    p, idle = random_prime(np.random.default_rng(seed)), 0
+    p = random_prime(np.random.default_rng(seed))
     upper, lower = None, None
-    for colouring in colourings(classes):
-        split = split_ranks(classes, colouring, combinations, seed=seed, p=p)
-        if split is None:
-            continue
-        logger.info("splitting: %s: at most %d laws", split, split.laws_at_most)
-        lower = split if lower is None or split.laws_found > lower.laws_found else lower
-        known = max(lower.laws_found, enough or 0)
-        gain = upper is None or split.laws_at_most - known < ENOUGH_GAIN * (upper.laws_at_most - known)
-        upper = split if upper is None or split.laws_at_most < upper.laws_at_most else upper
-        idle = 0 if gain else idle + 1
-        if upper.laws_at_most == known or idle == (2 if known else 1):
-            break
+    for classes in choices:
+        idle, best = 0, None
+        for colouring in colourings(classes):
+            split = split_ranks(classes, colouring, combinations, seed=seed, p=p)
+            if split is None:
+                continue
+            logger.info("splitting: %s: at most %d laws", split, split.laws_at_most)
+            upper = split if upper is None or split.laws_at_most < upper.laws_at_most else upper
+            lower = split if lower is None or split.laws_found > lower.laws_found else lower
+            known = max(lower.laws_found, enough or 0)
+            if upper.laws_at_most == known:
+                return upper, lower
+            gain = best is None or split.laws_at_most - known < ENOUGH_GAIN * (best - known)
+            best = split.laws_at_most if best is None else min(best, split.laws_at_most)
+            idle = 0 if gain else idle + 1
+            if idle == (2 if known else 1):
+                break
     return (upper, lower) if upper and lower else None
 
 
@@ -171,16 +176,16 @@ class Subnetwork:
         return self.exact & (odd | even)
 
 
-def splits(flow: Flow) -> IndexClasses | None:
-    """The classes along which a flow falls apart into subnetworks; None if no theorem here applies to it.
+def splits(flow: Flow) -> list[IndexClasses]:
+    """Sets of classes along which a flow falls apart into subnetworks, those with the smallest subnetworks first.
 
     With constant learning rates all classes may be coloured; with another diagonal metric, where weights between colours must not
     vanish, only one axis of each array.
     """
     if flow.model is None or flow.name not in ("gradient", "momentum"):
-        return None
+        return []
     if any(name not in flow.model.parameters or block.shape != flow.state[name] for name, block in flow.metric_entries.items()):
-        return None
+        return []
     constant = constant_metric(flow)
     every = IndexClasses.of(flow)
     vectors = [name for name, axes in every.state.items() if len(axes) == 1]
@@ -190,12 +195,16 @@ def splits(flow: Flow) -> IndexClasses | None:
     for some in kept:
         for zero in ([], vectors) if constant and vectors else ([],):
             classes = every.without(set(every.lengths) - set(some), zero)
-            single = all(sum(c != RIGID for c in axes) < 2 for axes in classes.state.values())
-            fits = constant or (single and all(classes.decouples(x) for x in flow.metric_entries.values()))
+            fits = constant or (_single(classes) and all(classes.decouples(x) for x in flow.metric_entries.values()))
             if fits and classes.decouples(flow.model.potential):
                 found.append((classes.smaller_flow(dict.fromkeys(some, 1)).dimension, classes))
                 break
-    return min(found, key=lambda item: item[0])[1] if found else None
+    return [classes for _, classes in sorted(found, key=lambda item: item[0])[:MOST_SPLITS]]
+
+
+def _single(classes: IndexClasses) -> bool:
+    """Whether no array has two coloured axes, so that no weight lies between colours."""
+    return all(sum(c != RIGID for c in axes) < 2 for axes in classes.state.values())
 
 
 def constant_metric(flow: Flow) -> bool:
@@ -207,7 +216,7 @@ def colourings(classes: IndexClasses) -> list[Counter[Widths]]:
     """Ways to give each index of each class a colour, from fine to coarse: how many colours there are of which widths."""
     lengths = list(classes.lengths.values())
     most = max(lengths)
-    if all(sum(c != RIGID for c in axes) < 2 for axes in classes.state.values()):  # one colour of some neurons, then single ones
+    if _single(classes):  # one colour of some neurons, then single ones
         first = [tuple(min(k, n) for n in lengths) for k in (1, 4, 8, 2, 3)]
         left = [[n - k for n, k in zip(lengths, own, strict=True)] for own in first]
         return [
@@ -229,8 +238,8 @@ def shapes(classes: IndexClasses, colouring: Counter[Widths]) -> Iterator[tuple[
 
 
 def sign_flips(classes: IndexClasses) -> dict[str, tuple[int, ...]]:
-    """How flipping the sign of one neuron flips the arrays; empty if that is no symmetry, as with a mirror metric."""
-    return classes.signs() if constant_metric(classes.flow) else {}
+    """How flipping the sign of one neuron flips the arrays; empty if that is no symmetry (mirror metrics) or of no use."""
+    return classes.signs() if constant_metric(classes.flow) and not _single(classes) else {}
 
 
 def _seen(axes: Axes, shape: Shape, of: Mapping[int, npt.NDArray[np.intp]], count: int, turn: Sequence[int]) -> Marks:
