@@ -29,7 +29,7 @@ SECOND_RUN = 2**32  # added to the seed for the independent second run
 SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
 SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
 CHEAP, LARGEST_DIRECTLY = 3_000_000, 100_000_000  # entries of a matrix of gradients: made at once; only if need be
-QUICK, SLOW = 1e10, 2e11  # multiplications of a plain rank that are spent where subnetworks gave a bound already
+QUICK, SLOW = 1e10, 4e10  # multiplications of a plain rank that are spent where subnetworks gave a bound already
 MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the matrix ansatz is tried first
 
 
@@ -419,7 +419,7 @@ def analyze(
     if matrix:
         laws, bounds, lower = _matrix_laws(flow, choices, seed)
     if laws is None or (ansatz is None and not (bounds and bounds[0].laws_at_most == laws.independent)):
-        with suppress(ConslawError) if laws else nullcontext():  # too large: the laws of the matrix ansatz stand
+        with suppress(ConslawError) if laws is not None else nullcontext():  # too large: the laws of the matrix ansatz stand
             laws, matrix, lower = polynomial_laws(flow, **options, max_unknowns=max_unknowns), False, None
             if choices and not bounds:
                 bounds = best_split(choices, seed=seed, enough=laws.independent)

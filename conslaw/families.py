@@ -27,8 +27,8 @@ from conslaw.errors import ConslawError
 from conslaw.expressions import LETTERS, Expression, Shape, einsum, evaluate, gradient, input_array
 from conslaw.finite_field import LIFTING_PRIME as PRIME
 from conslaw.finite_field import Residues, RowSpace, fraction
-from conslaw.flows import TIME, Flow, velocity
-from conslaw.index_classes import Axes, IndexClasses
+from conslaw.flows import TIME, Flow
+from conslaw.index_classes import Axes, IndexClasses, velocities
 from conslaw.jets import Jets, lift, part
 from conslaw.lie import RandomField, State, random_point
 from conslaw.polynomials import PolynomialArray, Polynomials, concatenate, multiply, number, terms
@@ -266,6 +266,7 @@ def conserved_combinations(
 
 def candidates(flow: Flow) -> Iterator[Candidate]:
     """Functions of one array of the state and, in a momentum flow, its velocity."""
+    moving = velocities(flow)
     for name, shape in flow.state.items():
         if name == TIME and flow.time:
             continue
@@ -287,11 +288,11 @@ def candidates(flow: Flow) -> Iterator[Candidate]:
             own = (name, axis, len(shape))
             text_product, latex_product = _product(own, own)
             yield Candidate("symmetric", n, ((name, letters), (name, other)), out + "Y", (text_product,), (latex_product,))
-            if velocity(name) in flow.state:
-                dotted = (velocity(name), axis, len(shape))
+            if name in moving:
+                dotted = (moving[name], axis, len(shape))
                 first, second = _product(own, dotted), _product(dotted, own)
                 pair = (first[0], second[0]), (first[1], second[1])
-                yield Candidate("skew", n, ((name, letters), (velocity(name), other)), out + "Y", *pair)
+                yield Candidate("skew", n, ((name, letters), (moving[name], other)), out + "Y", *pair)
 
 
 def _norm(name: str, shape: Shape, *, latex: bool = False) -> str:
@@ -464,6 +465,9 @@ def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[i
     for polynomial in [value, *(reduce(add, pieces) for pieces in parts if pieces)]:
         if not known.decouples(polynomial, first_order=False):
             return None
-        for c, n in known.distinct_indices(polynomial).items():
+        counts = known.distinct_indices(polynomial)
+        if counts is None:
+            return None
+        for c, n in counts.items():
             result[c] = max(result.get(c, 0), n)
     return result

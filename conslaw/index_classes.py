@@ -10,7 +10,7 @@ abstract evaluation, exactly: whether some neurons decouple from the others, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import product
 from math import prod
@@ -18,6 +18,7 @@ from operator import xor
 
 import numpy as np
 
+from conslaw.errors import ConslawError
 from conslaw.expressions import Expression, Indices, Shape, topological_order
 from conslaw.flows import Flow, velocity
 
@@ -38,6 +39,7 @@ class IndexClasses:
     lengths : mapping from class to its number of indices
     state, data : mapping from array name to the class of each of its axes
     zero : state arrays that are to vanish at the points looked at, such as biases that would tie all neurons together
+    flips : a symmetry that is made use of (see :meth:`signs`); empty for none
     """
 
     flow: Flow
@@ -45,6 +47,7 @@ class IndexClasses:
     state: Mapping[str, Axes]
     data: Mapping[str, Axes]
     zero: frozenset[str] = frozenset()
+    flips: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @staticmethod
     def of(flow: Flow) -> IndexClasses:
@@ -55,12 +58,11 @@ class IndexClasses:
         nodes = topological_order(outputs)
         for node in nodes:
             axes.add(node)
-        for field in flow.fields:
-            for name, value in field.items():
+        for one in flow.fields:
+            for name, value in one.items():
                 axes.tie(axes.of[id(value)], axes.arrays[name])
-        for name in arrays:
-            if velocity(name) in arrays:
-                axes.tie(axes.arrays[name], axes.arrays[velocity(name)])
+        for name, dot in velocities(flow).items():
+            axes.tie(axes.arrays[name], axes.arrays[dot])
         classes = {name: axes.classes(ids) for name, ids in axes.arrays.items()}
         lengths = {c: n for name, ids in classes.items() for c, n in zip(ids, arrays[name], strict=True) if c != RIGID}
         return IndexClasses(flow, lengths, {n: classes[n] for n in flow.state}, {n: classes[n] for n in flow.data})
@@ -79,8 +81,11 @@ class IndexClasses:
         """The same with more data arrays, of these classes."""
         return replace(self, data={**self.data, **more})
 
-    def axes(self, outputs: Sequence[Expression]) -> dict[int, Axes]:
-        """The class of each axis of each node that the outputs depend on, by id; all other axes are rigid."""
+    def axes(self, outputs: Sequence[Expression], values_of: Sequence[str] = ()) -> dict[int, Axes]:
+        """The class of each axis of each node that the outputs depend on, by id; all other axes are rigid.
+
+        ``values_of`` names the state arrays that the outputs are velocities of, if they are.
+        """
         known = {**self.state, **self.data}
         axes = _Axes({})
         result: dict[int, Axes] = {}
@@ -88,8 +93,10 @@ class IndexClasses:
         for node in nodes:
             axes.add(node)
         names = dict[int, int]()
-        for name, ids in axes.arrays.items():
-            for i, c in zip(ids, known.get(name, (RIGID,) * len(ids)), strict=True):
+        tied = [(ids, known.get(name, (RIGID,) * len(ids))) for name, ids in axes.arrays.items()]
+        tied += [(axes.of[id(x)], known[name]) for x, name in zip(outputs, values_of, strict=False)]
+        for ids, classes in tied:
+            for i, c in zip(ids, classes, strict=True):
                 names.setdefault(axes.root(i), c)
                 if names[axes.root(i)] != c:  # the outputs tie two classes together
                     axes.stiff.add(axes.root(i))
@@ -98,9 +105,9 @@ class IndexClasses:
             result[id(node)] = tuple(RIGID if r in axes.stiff else names.get(r, RIGID) for r in roots)
         return result
 
-    def resized(self, outputs: Sequence[Expression], lengths: Lengths) -> list[Expression]:
+    def resized(self, outputs: Sequence[Expression], lengths: Lengths, values_of: Sequence[str] = ()) -> list[Expression]:
         """The same expressions for other numbers of indices (at most those there are); classes not named keep theirs."""
-        axes, made = self.axes(outputs), dict[int, Expression]()
+        axes, made = self.axes(outputs, values_of), dict[int, Expression]()
         for node in topological_order(outputs):
             shape = _shape(node.shape, axes[id(node)], lengths)
             arguments = tuple(made[id(x)] for x in node.args)
@@ -117,8 +124,11 @@ class IndexClasses:
     def smaller_flow(self, lengths: Lengths) -> Flow:
         """The flow of the same array code with other numbers of indices."""
         flow = self.flow
-        fields = [dict(zip(field, self.resized(list(field.values()), lengths), strict=True)) for field in flow.fields]
+        fields = [dict(zip(x, self.resized(list(x.values()), lengths, list(x)), strict=True)) for x in flow.fields]
         state = {name: _shape(shape, self.state[name], lengths) for name, shape in flow.state.items()}
+        for name, value in (pair for x in fields for pair in x.items()):
+            if value.shape != state[name]:
+                raise ConslawError(f"the velocity of {name} cannot be cut down to fewer neurons")
         data = {name: _shape(shape, self.data[name], lengths) for name, shape in flow.data.items()}
         return replace(flow, state=state, data=data, fields=tuple(fields), metric_entries={})
 
@@ -179,12 +189,13 @@ class IndexClasses:
             values[id(node)] = value
         return values[id(output)]
 
-    def signs(self) -> dict[str, tuple[int, ...]]:
+    def signs(self, *, vectors: bool = True) -> dict[str, tuple[int, ...]]:
         """A symmetry of the model's potential: flipping the sign of one index flips each array entry as often as this says.
 
         For each array and axis 0 or 1: whether entries change sign when the sign of an index of this axis is flipped.  Found by
         linear algebra over GF(2), from the condition that every term of the array code is a sum of terms that change alike.
-        Matrices shall be even where both indices are the same neuron, and otherwise change sign as often as they can.
+        Matrices shall be even where both indices are the same neuron, and otherwise change sign as often as they can; arrays with
+        one axis in the classes shall change sign (``vectors``), so that they vanish where signs may be flipped, or shall not.
         """
         assert self.flow.model is not None
         output = self.flow.model.potential
@@ -227,17 +238,22 @@ class IndexClasses:
         parameters = list(self.flow.model.parameters)
         matrices = [n for n in parameters if len(movable[n]) > 1]
         wishes = [(reduce(xor, movable[n]), 0) for n in matrices] + [(x, 1) for n in matrices for x in movable[n]]
-        wishes += [(x, 1) for n in parameters for x in movable[n]]
+        wishes += [(x, int(vectors)) for n in parameters for x in movable[n]] + [(x, 0) for n in arrays for x in movable[n]]
         for mask, bit in wishes:
             system.add(mask, bit)
         found = {n: tuple(system.value(variables[n, i]) for i in range(len(a))) for n, a in arrays.items()}
         return found if any(any(x) for x in found.values()) else {}
 
-    def distinct_indices(self, output: Expression) -> dict[int, int]:
-        """For each class a bound on the number of distinct indices that one monomial of a scalar (or of one entry) involves."""
+    def distinct_indices(self, output: Expression) -> dict[int, int] | None:
+        """For each class a bound on the number of distinct indices that one monomial of a scalar (or of one entry) involves.
+
+        None if something with indices is a denominator: over a common denominator a monomial has the indices of all of them.
+        """
         axes, counts = self.axes([output]), dict[int, dict[int, int]]()
         for node in topological_order([output]):
             classes, arguments = axes[id(node)], [counts[id(x)] for x in node.args]
+            if node.operation == "reciprocal" and (arguments[0] or any(c != RIGID for c in classes)):
+                return None
             if node.operation == "add":
                 first, second = arguments
                 counts[id(node)] = {c: max(first.get(c, 0), second.get(c, 0)) for c in {*first, *second}}
@@ -262,6 +278,11 @@ class IndexClasses:
         for c in axes[id(output)]:
             result[c] = result.get(c, 0) + 1
         return {c: n for c, n in result.items() if c != RIGID}
+
+
+def velocities(flow: Flow) -> dict[str, str]:
+    """The state array that holds the velocity of each parameter array, in a momentum flow."""
+    return {name: velocity(name) for name in flow.model.parameters} if flow.model and flow.name == "momentum" else {}
 
 
 class _Parities:

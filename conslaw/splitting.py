@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from conslaw.expressions import Shape, topological_order
 from conslaw.families import Combination, arrays_of, derivatives_along
-from conslaw.finite_field import Residues, RowSpace, random_prime
+from conslaw.finite_field import Residues, RowSpace, random_prime, rank
 from conslaw.flows import Flow
-from conslaw.index_classes import RIGID, Axes, IndexClasses
+from conslaw.index_classes import RIGID, Axes, IndexClasses, velocities
 from conslaw.lie import State, random_point, ranks_by_depth, trace_samples
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ PATIENCE = 2  # depths in a row that add nothing: at a special point a rank may 
 LARGEST = 1200  # coordinates of a subnetwork up to which its rank is computed
 
 SILENT = 4  # depths that may pass before anything is found
-ENOUGH_GAIN = 0.9  # a coarser colouring is worth its time if it leaves less than this part of the gap
-MOST_CHOICES, MOST_SPLITS = 200, 6  # sets of classes that are looked at, and that are tried
+MOST_CHOICES = 64  # sets of classes that are looked at
+MOST_WORK, LITTLE_WORK = 10.0, 0.5  # seconds of work, by estimate, with laws to compare with and without
 
 Marks: TypeAlias = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 Widths = tuple[int, ...]  # the number of neurons of each class
@@ -101,12 +101,12 @@ class Split:
 
     def __str__(self) -> str:
         colours, shapes = sum(self.colouring.values()), len(self.blocks)
-        subnetworks, symmetry = sum(b.copies for b in self.blocks), "sign flips, " if sign_flips(self.classes) else ""
+        subnetworks, symmetry = sum(b.copies for b in self.blocks), "sign flips, " if self.classes.flips else ""
         return f"{symmetry}{colours} colours, {subnetworks:,} subnetworks of {shapes} shape{'s' * (shapes > 1)}"
 
     def to_json(self) -> dict[str, object]:
         """A JSON-ready dictionary: the classes (their axes, as array and number), the group, the colours, and the blocks."""
-        classes, flips = self.classes, sign_flips(self.classes)
+        classes, flips = self.classes, self.classes.flips
         arrays = {**classes.state, **classes.data}
         return {
             "classes": [[[n, i] for n, axes in arrays.items() for i, k in enumerate(axes) if k == c] for c in classes.lengths],
@@ -126,31 +126,43 @@ class Split:
 def best_split(
     choices: Sequence[IndexClasses], combinations: Sequence[Combination] = (), *, seed: int, enough: int | None = None
 ) -> tuple[Split, Split] | None:
-    """The splits that prove the best upper and the best lower bound, tried from fine to coarse colourings of each set of classes.
+    """The splits that prove the best upper and the best lower bound, tried from cheap to dear.
 
-    ``enough`` is a proved lower bound that is known already.  It ends when the bounds meet.  A set of classes is left when coarser
-    colourings do not prove much more (one that does not, if there is nothing to compare with).  None if all are too large.
+    ``enough`` is a proved lower bound that is known already.  It ends when the bounds meet or so much work is done, which is less
+    if there is nothing to compare with.  None if all are too large.
     """
-    p = random_prime(np.random.default_rng(seed))
+    p, spent = random_prime(np.random.default_rng(seed)), 0.0
     upper, lower = None, None
-    for classes in choices:
-        idle, best = 0, None
-        for colouring in colourings(classes):
-            split = split_ranks(classes, colouring, combinations, seed=seed, p=p)
-            if split is None:
-                continue
-            logger.info("splitting: %s: at most %d laws", split, split.laws_at_most)
-            upper = split if upper is None or split.laws_at_most < upper.laws_at_most else upper
-            lower = split if lower is None or split.laws_found > lower.laws_found else lower
-            known = max(lower.laws_found, enough or 0)
-            if upper.laws_at_most == known:
-                return upper, lower
-            gain = best is None or split.laws_at_most - known < ENOUGH_GAIN * (best - known)
-            best = split.laws_at_most if best is None else min(best, split.laws_at_most)
-            idle = 0 if gain else idle + 1
-            if idle == (2 if known else 1):
-                break
+    tasks = [
+        (_work(classes, colouring), i, classes, colouring) for i, classes in enumerate(choices) for colouring in colourings(classes)
+    ]
+    for work, _, classes, colouring in sorted(tasks, key=lambda task: task[:2]):
+        known = max(lower.laws_found if lower else 0, enough or 0)
+        if upper and (upper.laws_at_most == known or spent + work > (MOST_WORK if known else LITTLE_WORK)):
+            break
+        spent += work
+        split = split_ranks(classes, colouring, combinations, seed=seed, p=p)
+        if split is None:
+            continue
+        logger.info("splitting: %s: at most %d laws", split, split.laws_at_most)
+        upper = split if upper is None or split.laws_at_most < upper.laws_at_most else upper
+        lower = split if lower is None or split.laws_found > lower.laws_found else lower
     return (upper, lower) if upper and lower else None
+
+
+def _work(classes: IndexClasses, colouring: Counter[Widths]) -> float:
+    """About how many seconds a colouring takes."""
+    total = 0.0
+    for colours, _ in shapes(classes, colouring):
+        largest = _smaller(classes, [*colours, *_helpers(colouring, colours)]).dimension
+        own = _smaller(classes, colours).dimension
+        total += 0.02 + 4e-6 * min(own, largest) * largest + 1e-9 * own**3
+    return total
+
+
+def _helpers(colouring: Counter[Widths], colours: Sequence[Widths]) -> list[Widths]:
+    """A further colour of each shape; beside a single colour only larger ones."""
+    return [w for w in colouring if colouring[w] > colours.count(w) and (len(colours) > 1 or w > colours[0])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +189,7 @@ class Subnetwork:
 
 
 def splits(flow: Flow) -> list[IndexClasses]:
-    """Sets of classes along which a flow falls apart into subnetworks, those with the smallest subnetworks first.
+    """The sets of classes, and symmetries, along which a flow falls apart into subnetworks, as far as theorems here apply to it.
 
     With constant learning rates all classes may be coloured; with another diagonal metric, where weights between colours must not
     vanish, only one axis of each array.
@@ -189,17 +201,19 @@ def splits(flow: Flow) -> list[IndexClasses]:
     constant = constant_metric(flow)
     every = IndexClasses.of(flow)
     vectors = [name for name, axes in every.state.items() if len(axes) == 1]
-    sizes = range(len(every.lengths), 0, -1)  # of equal blocks, those with more colours
-    kept = list(islice((some for k in sizes for some in combinations(sorted(every.lengths), k)), MOST_CHOICES))
-    found = list[tuple[int, IndexClasses]]()
+    moved = sorted({c for axes in every.state.values() for c in axes} - {RIGID})
+    kept = islice((some for k in range(len(moved), 0, -1) for some in combinations(moved, k)), MOST_CHOICES)
+    found = list[IndexClasses]()
     for some in kept:
         for zero in ([], vectors) if constant and vectors else ([],):
             classes = every.without(set(every.lengths) - set(some), zero)
-            fits = constant or (_single(classes) and all(classes.decouples(x) for x in flow.metric_entries.values()))
+            single = _single(classes)
+            fits = constant or (single and all(classes.decouples(x) for x in flow.metric_entries.values()))
             if fits and classes.decouples(flow.model.potential):
-                found.append((classes.smaller_flow(dict.fromkeys(some, 1)).dimension, classes))
+                flips = [{}] if single or not constant else [classes.signs(vectors=odd) for odd in (True, False)]
+                found += [replace(classes, flips=x) for i, x in enumerate(flips) if x not in flips[:i]]
                 break
-    return [classes for _, classes in sorted(found, key=lambda item: item[0])[:MOST_SPLITS]]
+    return found
 
 
 def _single(classes: IndexClasses) -> bool:
@@ -237,11 +251,6 @@ def shapes(classes: IndexClasses, colouring: Counter[Widths]) -> Iterator[tuple[
                 yield colours, copies
 
 
-def sign_flips(classes: IndexClasses) -> dict[str, tuple[int, ...]]:
-    """How flipping the sign of one neuron flips the arrays; empty if that is no symmetry (mirror metrics) or of no use."""
-    return classes.signs() if constant_metric(classes.flow) and not _single(classes) else {}
-
-
 def _seen(axes: Axes, shape: Shape, of: Mapping[int, npt.NDArray[np.intp]], count: int, turn: Sequence[int]) -> Marks:
     """For each colour and entry of an array: whether the colour is in the entry's indices; whether flipping it flips the entry."""
     seen, change = (np.zeros((count, *shape), dtype=bool) for _ in range(2))
@@ -251,6 +260,12 @@ def _seen(axes: Axes, shape: Shape, of: Mapping[int, npt.NDArray[np.intp]], coun
             here = line == np.arange(count).reshape(-1, *[1] * len(shape))
             seen, change = seen | here, change ^ here if turn[axis] else change
     return seen, change
+
+
+def _flipped(classes: IndexClasses) -> dict[str, tuple[int, ...]]:
+    """How often each state array changes sign with an index of each axis: velocities as their parameters, time not at all."""
+    moving = {dot: name for name, dot in velocities(classes.flow).items()}
+    return {name: classes.flips.get(moving.get(name, name), (0,) * len(axes)) for name, axes in classes.state.items()}
 
 
 def _colour_of(classes: IndexClasses, colours: Sequence[Widths]) -> dict[int, npt.NDArray[np.intp]]:
@@ -263,20 +278,17 @@ def _smaller(classes: IndexClasses, colours: Sequence[Widths]) -> Flow:
     return classes.smaller_flow({c: sum(w[i] for w in colours) for i, c in enumerate(classes.lengths)})
 
 
-def subnetwork(
-    classes: IndexClasses, signs: Mapping[str, Sequence[int]], colours: Sequence[Widths], helpers: Sequence[Widths], values: State
-) -> Subnetwork:
+def subnetwork(classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], values: State) -> Subnetwork:
     """The subnetwork of some colours, and others that help, at the point that these values, where sign flips allow it, make up."""
     both = [*colours, *helpers]
     flow, of = _smaller(classes, both), _colour_of(classes, both)
-    point, marks = dict[str, dict[int, Residues]](), []
+    point, marks, flipped = dict[str, dict[int, Residues]](), [], _flipped(classes)
     for name, shape in flow.state.items():
-        parameter = name.removesuffix("_dot")
-        seen, change = _seen(classes.state[name], shape, of, len(both), signs.get(parameter, [0] * len(shape)))
+        seen, change = _seen(classes.state[name], shape, of, len(both), flipped[name])
         wanted = (np.arange(len(both)) < len(colours)).reshape(-1, *[1] * len(shape))
         even, number = ~change.any(axis=0), seen.sum(axis=0)
         marks.append([x.reshape(-1) for x in ((seen == wanted).all(axis=0), (change == wanted).all(axis=0), even, number)])
-        alike = (number <= 1) & even & (parameter not in classes.zero)
+        alike = (number <= 1) & even & (name not in classes.zero)
         point[name] = {0: values[name][0][(slice(None), *(slice(n) for n in shape))] * alike}
     return Subnetwork(flow, point, *(np.concatenate(x) for x in zip(*marks, strict=True)))
 
@@ -285,16 +297,15 @@ def split_ranks(
     classes: IndexClasses, colouring: Counter[Widths], combinations: Sequence[Combination] = (), *, seed: int, p: int
 ) -> Split | None:
     """The blocks of a colouring, with the ranks of the trace and of some laws in each; None if a block is too large."""
-    flow, signs = classes.flow, sign_flips(classes)
+    flow = classes.flow
     usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
     blocks, beside, common = list[Block](), 0, 0
     for colours, copies in shapes(classes, colouring):
-        alone = len(colours) == 1
-        helpers = [w for w in colouring if colouring[w] > colours.count(w) and (not alone or w > colours[0])]
+        alone, helpers = len(colours) == 1, _helpers(colouring, colours)
         if _smaller(classes, [*colours, *helpers]).dimension > LARGEST:
             return None
         rng = np.random.default_rng([seed, *np.ravel(colours)])
-        part, aided = _with_helpers(classes, signs, colours, helpers, rng, p)
+        part, aided = _with_helpers(classes, colours, helpers, rng, p)
         if part.exact.any():
             ranks = _block_ranks(part, aided, aided.usable(alone), rng, p)
             laws = _law_ranks(classes, part, colours, usable, p)
@@ -302,25 +313,21 @@ def split_ranks(
         own, others = part.number == 0, part.number > 0
         own[: len(flow.fields) - 1] = False  # time
         if own.any():
-            added, common = _rank(part, own | others, rng, p) - _rank(part, others, rng, p), int(own.sum())
-            beside = max(beside, added)
+            beside, common = max(beside, _beside(part, own, others, rng, p)), int(own.sum())
     drift = len(flow.fields) - 1
     assert sum(b.copies * b.dimension for b in blocks) + common + drift == flow.dimension
+    if not blocks:
+        return None
     contributions = dict(zip(usable, np.sum([[b.copies * n for n in b.laws] for b in blocks], axis=0).tolist(), strict=True))
     return Split(classes, colouring, blocks, beside, [contributions.get(c, 0) for c in combinations], p)
 
 
 def _with_helpers(
-    classes: IndexClasses,
-    signs: Mapping[str, Sequence[int]],
-    colours: Sequence[Widths],
-    helpers: Sequence[Widths],
-    rng: np.random.Generator,
-    p: int,
+    classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], rng: np.random.Generator, p: int
 ) -> tuple[Subnetwork, Subnetwork]:
     """The subnetwork of some colours and the larger one with helpers, at one random point."""
     values = random_point(_smaller(classes, [*colours, *helpers]), rng, p)
-    return subnetwork(classes, signs, colours, (), values), subnetwork(classes, signs, colours, helpers, values)
+    return subnetwork(classes, colours, (), values), subnetwork(classes, colours, helpers, values)
 
 
 def block_ranks(
@@ -328,7 +335,7 @@ def block_ranks(
 ) -> tuple[int, ...]:
     """The ranks of one block, for whoever checks them."""
     rng = np.random.default_rng(seed)
-    part, aided = _with_helpers(classes, sign_flips(classes), colours, helpers, rng, p)
+    part, aided = _with_helpers(classes, colours, helpers, rng, p)
     return _block_ranks(part, aided, aided.usable(len(colours) == 1), rng, p)
 
 
@@ -352,9 +359,17 @@ def _block_ranks(
     return _ranks(samples, int(part.exact.sum()), aided, p)
 
 
-def _rank(part: Subnetwork, columns: npt.NDArray[np.bool_], rng: np.random.Generator, p: int) -> int:
-    """The rank of the trace in some coordinates."""
-    return _ranks(lambda depth, count: _samples(part, depth, count, rng, p)[:, columns], int(columns.sum()), part, p)[-1]
+def _beside(part: Subnetwork, own: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_], rng: np.random.Generator, p: int) -> int:
+    """The dimension of the elements of the trace, of those that are drawn, that vanish in the other coordinates."""
+    drawn = list[Residues]()
+
+    def samples(depth: int, count: int) -> Residues:
+        drawn.append(_samples(part, depth, count, rng, p))
+        return drawn[-1][:, own | others]
+
+    size = int((own | others).sum())
+    both = _ranks(samples, size, part, p)[-1]
+    return both - rank(np.concatenate(drawn)[:, others], p)
 
 
 def _ranks(samples: Callable[[int, int], Residues], size: int, largest: Subnetwork, p: int) -> tuple[int, ...]:
