@@ -224,8 +224,13 @@ class Analysis(Count):
         rows.append(("laws found", f"{found}   proved independent"))
         rows.append(("complete", "proved" if self.complete else "no: the bounds do not meet"))
         remarks = []
-        chance = "" if self.error_probability is None else f" (except with probability < {self.error_probability:.0e})"
-        if not self.complete:
+        if not self.complete and self.split:
+            remarks.append(
+                f"Proved: {found} to {most} independent laws.  The upper bound is a rank at a special point and may be too large;\n"
+                f"a plain rank is too much work here."
+            )
+        elif not self.complete:
+            chance = "" if self.error_probability is None else f" (except with probability < {self.error_probability:.0e})"
             remarks.append(
                 f"Proved: {found} to {most} independent laws.  Probable: exactly {most}{chance};\n"
                 f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form {up_to}{self._tried()}."

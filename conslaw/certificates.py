@@ -37,19 +37,21 @@ SECTIONS = ("claim", "model", "flow", "bounds", "upper", "lower")
 def certificate(analysis: Analysis) -> dict[str, Any]:
     """The certificate of an analysis, ready for JSON."""
     flow = analysis.analyzed
+    model, how = _model(flow, analysis), _flow(flow)
+    bounds = {
+        "state_dimension": flow.dimension,
+        "laws_at_most": analysis.laws_at_most,
+        "laws_found": analysis.laws_found,
+        "complete": analysis.complete,
+    }
     whole: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "made_by": f"conslaw {__version__}",
-        "claim": _claim(analysis),
-        "model": _model(flow, analysis),
-        "flow": _flow(flow),
-        "bounds": {
-            "state_dimension": flow.dimension,
-            "laws_at_most": analysis.laws_at_most,
-            "laws_found": analysis.laws_found,
-            "complete": analysis.complete,
-        },
+        "claim": claim(model, how, bounds),
+        "model": model,
+        "flow": how,
+        "bounds": bounds,
         "upper": _upper(analysis),
         "lower": _lower(analysis),
     }
@@ -62,10 +64,30 @@ def digests(whole: Mapping[str, Any]) -> dict[str, str]:
     return {name: hashlib.sha256(value.encode()).hexdigest() for name, value in text.items()}
 
 
-def _claim(analysis: Analysis) -> str:
-    most, found = analysis.laws_at_most, analysis.laws_found
-    bounds = f"exactly {most}" if analysis.complete else f"at least {found} and at most {most}"
-    return f"{analysis.title}: {bounds} independent conservation law{'s' * (most != 1)} near a generic point"
+def claim(model: Mapping[str, Any] | None, flow: Mapping[str, Any], bounds: Mapping[str, Any]) -> str:
+    """What is proved, in words that follow from the other sections."""
+    if model is None:
+        subject = "the vector fields of this certificate"
+    elif flow["fields"] is not None:
+        subject = f"the vector fields of this certificate, said to be a {flow['kind']} flow of {model['name']!r}"
+    else:
+        family = model["family"]
+        sizes = (
+            "-".join(map(str, family["arguments"]["widths"])) + (" with bias" if family["arguments"].get("bias") else "")
+            if family
+            else ""
+        )
+        words = {name: word for name, word in flow["metric"].items() if word != "euclidean"}
+        options = [
+            *([f"damping {flow['damping']}"] if flow["damping"] is not None else []),
+            *([f"metric {', '.join(f'{name}: {word}' for name, word in words.items())}"] if words else []),
+            *([f"weight decay {flow['weight_decay']}"] if flow["weight_decay"] != "0" else []),
+        ]
+        called = f"{model['name']} {sizes}" if family else f"the model {model['name']!r} of this certificate"
+        subject = f"{called}, {flow['kind']} flow" + (f" ({', '.join(options)})" if options else "")
+    least, most = bounds["laws_found"], bounds["laws_at_most"]
+    number = f"exactly {most}" if least == most else f"at least {least} and at most {most}"
+    return f"{subject}: {number} independent conservation law{'s' * (most != 1)} near a generic point"
 
 
 def _model(flow: Flow, analysis: Analysis) -> dict[str, Any] | None:

@@ -439,15 +439,17 @@ def matrix_combinations(classes: IndexClasses) -> list[Combination]:
     its expression has summations (:meth:`IndexClasses.distinct_indices`).  If it is zero for a network with so many neurons, no
     monomial can be left over in a larger one.
     """
-    flow, needed, chosen = classes.flow, dict.fromkeys(classes.lengths, 1), list[Candidate]()
+    flow, groups = classes.flow, dict[Axes, list[tuple[Candidate, dict[int, int]]]]()
     for candidate in candidates(flow):
         counts = indices_of_derivative(classes, candidate)
         if counts is not None:
-            chosen.append(candidate)
-            needed = {c: max(n, counts.get(c, 0)) for c, n in needed.items()}
-    smaller = classes.smaller_flow({c: min(n, needed[c]) for c, n in classes.lengths.items()})
-    powers = flow.time_degree if flow.time is not None else 0
-    return [combination for combination, _ in conserved_combinations(smaller, chosen, powers, lambda c: c.axes(classes))]
+            groups.setdefault(candidate.axes(classes), []).append((candidate, counts))
+    powers, found = flow.time_degree if flow.time is not None else 0, list[Combination]()
+    for axes, members in groups.items():
+        needed = {c: max(1, *(counts.get(c, 0) for _, counts in members)) for c in classes.lengths}
+        smaller = classes.smaller_flow({c: min(n, needed[c]) for c, n in classes.lengths.items()})
+        found += [x for x, _ in conserved_combinations(smaller, [c for c, _ in members], powers, lambda _, axes=axes: axes)]  # type: ignore[misc]
+    return sorted(found, key=lambda x: (ORDER.index(x.like.kind), -x.like.size, x.power))
 
 
 def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[int, int] | None:

@@ -133,12 +133,13 @@ def best_split(
     """
     p, spent = random_prime(np.random.default_rng(seed)), 0.0
     upper, lower = None, None
+    most = min(MOST_WORK, 1 + 1e-9 * choices[0].flow.dimension ** 3) if choices else 0.0  # no more than the plain route takes
     tasks = [
         (_work(classes, colouring), i, classes, colouring) for i, classes in enumerate(choices) for colouring in colourings(classes)
     ]
     for work, _, classes, colouring in sorted(tasks, key=lambda task: task[:2]):
         known = max(lower.laws_found if lower else 0, enough or 0)
-        if upper and (upper.laws_at_most == known or spent + work > (MOST_WORK if known else LITTLE_WORK)):
+        if upper and (upper.laws_at_most == known or spent + work > (most if known else LITTLE_WORK)):
             break
         spent += work
         split = split_ranks(classes, colouring, combinations, seed=seed, p=p)

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import reduce
+from functools import cache, reduce
 from importlib.resources import files
 from itertools import combinations_with_replacement, product
 from math import comb, prod
@@ -25,17 +25,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.certificates import FORMAT, digests
+from conslaw.certificates import FORMAT, claim, digests
 from conslaw.errors import ConslawError
-from conslaw.expressions import Expression, NumPyNumbers, evaluate, input_array, topological_order
+from conslaw.expressions import Expression, NumPyNumbers, evaluate, exact_rational, input_array, topological_order
 from conslaw.flows import TIME, Flow, gradient_flow, momentum_flow, velocity
-from conslaw.index_classes import RIGID, IndexClasses
+from conslaw.index_classes import RIGID, IndexClasses, velocities
 from conslaw.models import Model, model
 from conslaw.networks import FAMILIES
 
 LARGEST_FILE = 2**28  # bytes
-LARGEST_DEGREE = 400
+LARGEST_DEGREE = 2000
 LARGEST_STATE = 20_000  # coordinates of a state whose polynomials are written out
+LARGEST_CONSTANT = 50_000_000  # entries of a constant
+LARGEST_SMALL = 4_000  # coordinates and data of a subnetwork that is written out
+MOST_PRODUCTS = 20_000_000  # products of terms in all polynomials of one verification
 SURPLUS = 4  # samples beyond those that a rank needs
 SYMBOLIC = (0, 10**6, 10**6, 3000, 500, 120)  # terms of the fields up to which brackets of 1, 2, ... fields are taken symbolically
 
@@ -132,19 +135,30 @@ def verify(source: str | Path | Mapping[str, Any]) -> Verification:
 
 
 def _read(source: str | Path | Mapping[str, Any]) -> Any:
-    if isinstance(source, Mapping):
-        return source
-    path = Path(source)
+    if not isinstance(source, str | Path | Mapping):
+        raise ConslawError(f"verify({source!r}): give the path of a certificate, or the certificate")
     try:
+        if isinstance(source, Mapping):
+            return json.loads(json.dumps(source))
+        path = Path(source)
+        if path.exists() and not path.is_file():
+            raise ConslawError(f"{source}: not a file")
         if path.stat().st_size > LARGEST_FILE:
             raise ConslawError(f"{source}: larger than {LARGEST_FILE:,} bytes")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repetition)
     except OSError as error:
         raise ConslawError(f"{source}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConslawError(f"{source}: not a JSON file: {error}"[:300]) from None
+    except (ValueError, RecursionError, TypeError) as error:
+        raise ConslawError(f"{source if not isinstance(source, Mapping) else 'the certificate'}: not JSON: {error}"[:300]) from None
 
 
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return dict(pairs)
+
+
+@cache
 def _schema() -> dict[str, Any]:
     schema: dict[str, Any] = json.loads(files("conslaw").joinpath("certificate.schema.json").read_text(encoding="utf-8"))
     return schema
@@ -168,7 +182,7 @@ def _against_schema(value: Any, schema: Mapping[str, Any], where: str) -> str:
         problems = [_against_schema(value, one, where) for one in schema["anyOf"]]
         return "" if "" in problems else problems[-1]
     shown = repr(value)[:60]
-    if "const" in schema and value != schema["const"]:
+    if "const" in schema and (value != schema["const"] or type(value) is not type(schema["const"])):
         return f"{where} is {shown}, not {schema['const']!r}"
     if "enum" in schema and value not in schema["enum"]:
         return f"{where} is {shown}, not one of {schema['enum']}"
@@ -241,6 +255,8 @@ class Polynomial:
         if not isinstance(other, Polynomial):
             other = Polynomial.constant(other)
         result: dict[tuple[int, ...], Any] = {}
+        if len(self.terms) * len(other.terms) > MOST_PRODUCTS:
+            raise ConslawError(f"a product of polynomials of {len(self.terms):,} and {len(other.terms):,} terms")
         for (m, c), (k, d) in product(self.terms.items(), other.terms.items()):
             if len(m) + len(k) > LARGEST_DEGREE:
                 raise ConslawError(f"a polynomial of degree more than {LARGEST_DEGREE}")
@@ -251,6 +267,8 @@ class Polynomial:
     __rmul__ = __mul__
 
     def __pow__(self, exponent: int) -> Polynomial:
+        if not 0 <= exponent <= LARGEST_DEGREE:
+            raise ConslawError(f"a power {exponent} of a polynomial")
         return reduce(lambda x, y: x * y, [self] * exponent, Polynomial.constant(1))
 
     def __eq__(self, other: object) -> bool:
@@ -287,13 +305,14 @@ def _mod(value: Any, p: int) -> int:
     return int(value.numerator) * pow(int(value.denominator), -1, p) % p
 
 
-TOKEN = re.compile(r"\s*(?:(\*\*)|([-+*/])|([0-9]+)|(log\([A-Za-z_]\w*(?:\[[0-9,]+\])?\)|[A-Za-z_]\w*(?:\[[0-9,]+\])?))")
+NAME = r"[^\W\d]\w*(?:\[[0-9,]+\])?"
+TOKEN = re.compile(rf"\s*(?:(\*\*)|([-+*/])|([0-9]+)|(log\({NAME}\)|{NAME}))")
 
 
 def _parse(text: str, names: Mapping[str, int]) -> Polynomial:
     """A sum of products of numbers, names and their powers."""
-    tokens, position = list[tuple[str, str]](), 0
-    while position < len(text.rstrip()):
+    tokens, position, text = list[tuple[str, str]](), 0, text.rstrip()
+    while position < len(text):
         found = TOKEN.match(text, position)
         if not found:
             raise Refuted(f"{text[position : position + 40]!r} is not part of a polynomial")
@@ -378,6 +397,9 @@ class _Subject:
         return {name: i for i, name in enumerate([*_names(self.state), *_names(self.data)])}
 
     def build(self) -> str:
+        names = [*self.state, *self.data]
+        if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+            raise Refuted(f"the arrays {names} need names of their own, which are identifiers")
         section = self.model_section
         if section is None:
             return "vector fields as they stand in the certificate"
@@ -405,7 +427,15 @@ class _Subject:
 
     def derive(self) -> str:
         section = self.flow_section
-        how = {"metric": section["metric"]} if section["metric"] is not None else {}
+        if (section["fields"] is None) == (section["metric"] is None):
+            raise Refuted("a flow has either a metric in words or vector fields written out")
+        if section["damping"] is not None and section["kind"] != "momentum":
+            raise Refuted(f"a {section['kind']} flow has no damping")
+        how = {"metric": section["metric"]}
+        if any(
+            re.fullmatch(r"euclidean|z\*\*[0-9]{1,2}|[0-9]+(/[0-9]+)?", word) is None for word in (section["metric"] or {}).values()
+        ):
+            raise Refuted(f"the metric {section['metric']} is not in words: euclidean, z**k with k >= 0, or a rational number")
         if self.model is not None and section["fields"] is None:
             make = {"gradient": gradient_flow, "momentum": momentum_flow}.get(section["kind"])
             if make is None:
@@ -418,12 +448,16 @@ class _Subject:
             return f"{section['kind']} flow of this model"
         if section["fields"] is None:
             raise Refuted("there are no vector fields")
+        if (self.model is None) != (section["kind"] == "given"):
+            raise Refuted(f"the kind of a flow {'without' if self.model is None else 'of'} a model is not {section['kind']!r}")
+        if self.dimension > LARGEST_STATE:
+            raise Refuted(f"{self.dimension:,} coordinates are too many to write the fields out")
         numbers = self.numbers()
         n = self.dimension
         self.fields = [{numbers[c]: _parse(text, numbers) for c, text in one.items()} for one in section["fields"]]
         if any(i >= n for one in self.fields for i in one):
             raise Refuted("a field moves the data")
-        return "the vector fields as they stand in the certificate (a metric of its own, or no model)"
+        return "the vector fields as they stand in the certificate: they are what is proved about"
 
     def exact(self) -> list[VectorField]:
         """The vector fields as polynomials; of a family's flow, derived from the potential here."""
@@ -457,8 +491,9 @@ def _from_graph(name: str, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], 
         if operation == "input":
             made.append(inputs[attribute])
         elif operation == "constant":
-            values = np.empty(shape, dtype=object)
-            exact = [int(v) if v.denominator == 1 else v for v in map(Fraction, attribute)]
+            if prod(shape) > LARGEST_CONSTANT:
+                raise Refuted(f"node {i} of the graph is a constant of shape {shape}")
+            values, exact = np.empty(shape, dtype=object), [exact_rational(v) for v in attribute]
             values.reshape(-1)[:] = exact * values.size if len(exact) == 1 else exact
             made.append(Expression(operation, (), values, shape))
         elif operation == "take":
@@ -580,7 +615,8 @@ class _Sampler:
         p = self.p
         values = self.rng.integers(0, p, self.data + 1)
         if allowed is not None:
-            values[: len(allowed)][~allowed] = 0
+            some = min(len(allowed), len(values))
+            values[:some][~allowed[:some]] = 0
         values[-1] = 1
         parts = []
         for i in chosen:
@@ -682,6 +718,8 @@ def _check_prime(p: int) -> None:
 
 
 def _increments(ranks: Sequence[int]) -> list[int]:
+    if len(ranks) > 20:
+        raise Refuted(f"brackets of {len(ranks)} fields")
     return [after - before for before, after in zip([0, *ranks], ranks, strict=False)]
 
 
@@ -828,6 +866,7 @@ class _Small:
     potential: Polynomial
     colours: list[frozenset[int]]  # of each coordinate and datum
     flips: list[frozenset[int]]  # the colours whose sign flip flips it
+    names: list[str]  # the array that it belongs to
 
     def allowed(self, own: frozenset[int]) -> npt.NDArray[np.bool_]:
         """The coordinates and data of some colours alone."""
@@ -848,7 +887,12 @@ class _Network:
             raise Refuted("the classes of the certificate are not those of the array code")
         self.order = [min(c) for c in chosen]
         self.classes = every.without(set(every.lengths) - set(self.order), split["zero"])
+        if not self.classes.decouples(subject.model.potential):
+            raise Refuted("the neurons of these classes do not decouple")
+        if set(split["zero"]) - set(self.classes.state) or set(split["sign_flips"]) - {*self.classes.state, *self.classes.data}:
+            raise Refuted("arrays that the model does not have are to vanish or to change sign")
         self.signs = {name: list(turn) for name, turn in split["sign_flips"].items()}
+        self.moving = {dot: name for name, dot in velocities(subject.flow).items()}
         words = subject.flow_section["metric"].values()
         self.constant = not any(word.startswith("z") for word in words)
         single = all(sum(c != RIGID for c in a) < 2 for a in self.classes.state.values())
@@ -872,9 +916,13 @@ class _Network:
     def written(self, colours: Sequence[Sequence[int]]) -> _Small:
         """The network of some colours."""
         lengths = {c: sum(w[k] for w in colours) for k, c in enumerate(self.order)}
+        if any(n > self.classes.lengths[c] or n < 0 for c, n in lengths.items()):
+            raise Refuted(f"there are not so many neurons as in the colours {list(colours)}")
         flow, subject = self.classes.smaller_flow(lengths), self.subject
         assert subject.model is not None
         state, data = dict(flow.state), dict(flow.data)
+        if sum(prod(s) for s in [*state.values(), *data.values()]) > LARGEST_SMALL:
+            raise Refuted(f"a subnetwork of more than {LARGEST_SMALL:,} coordinates")
         numbers = {name: i for i, name in enumerate([*_names(state), *_names(data)])}
         parameters = {name: state[name] for name in subject.model.parameters}
         arrays = {**parameters, **data}
@@ -885,7 +933,7 @@ class _Network:
         of = {c: [i for i, w in enumerate(colours) for _ in range(w[k])] for k, c in enumerate(self.order)}
         known, marks, flips = {**self.classes.state, **self.classes.data}, list[frozenset[int]](), list[frozenset[int]]()
         for name, shape in [*state.items(), *data.items()]:
-            turn = self.signs.get(name.removesuffix("_dot"), [0] * len(shape))
+            turn = self.signs.get(self.moving.get(name, name), [0] * len(shape))
             for index in np.ndindex(*shape):
                 pairs = [(of[c][i], t) for c, i, t in zip(known[name], index, turn, strict=True) if c != RIGID]
                 marks.append(frozenset(i for i, _ in pairs))
@@ -894,7 +942,8 @@ class _Network:
         for monomial in potential.terms:
             if self.signs and any(k % 2 for k in Counter(i for v in monomial for i in flips[v]).values()):
                 raise Refuted("flipping signs as the certificate says changes the potential")
-        return _Small(state, numbers, n, fields, potential, marks, flips)
+        owners = [name for name, shape in [*state.items(), *data.items()] for _ in range(prod(shape))]
+        return _Small(state, numbers, n, fields, potential, marks, flips, owners)
 
     def _same_as_family(self, parameters: Any, arrays: Any, numbers: Mapping[str, int], potential: Polynomial) -> None:
         """The small network of a family is what the family makes of small sizes."""
@@ -917,7 +966,7 @@ class _Network:
     def mixed(self, small: _Small, own: frozenset[int], v: int) -> bool:
         """Whether a coordinate is small where the colours of ``own`` decouple from the others."""
         colours = small.colours[v]
-        name = list(small.numbers)[v].partition("[")[0].removesuffix("_dot")
+        name = small.names[v]
         return bool(colours & own and colours - own) or (name in self.classes.zero and bool(colours - own))
 
     def check_decoupled(self, small: _Small, terms: Polynomial, own: frozenset[int], what: str) -> None:
@@ -932,9 +981,8 @@ class _Network:
     def point(self, small: _Small, seed: Sequence[int], p: int) -> npt.NDArray[np.int64]:
         """A random point that has weights between different colours, and what flips sign, equal to zero."""
         values = np.random.default_rng([1, *seed]).integers(0, p, small.n)
-        names = list(small.numbers)
         for v in range(small.n):
-            zero = names[v].partition("[")[0].removesuffix("_dot") in self.classes.zero
+            zero = small.names[v] in self.classes.zero
             if len(small.colours[v]) > 1 or small.flips[v] or zero:
                 values[v] = 0
         return values
@@ -966,6 +1014,7 @@ def _upper_by_subnetworks(whole: Mapping[str, Any], subject: _Subject, bounds: d
         raise Refuted(f"the blocks add up to rank {rank}, not {upper['ranks'][-1]}")
     bounds["laws_at_most"] = subject.dimension - rank
     how = "exact symbolic brackets" + (f"; jets, the method of the search, for {jets} of them" if jets else "")
+    how += "; jets beside them" if upper["beside"] else ""
     n, blocks = subject.dimension, len(upper["blocks"])
     return f"{n} - {rank} = {n - rank} laws, as {blocks} shape{'s' * (blocks > 1)} of subnetworks show ({how})"
 
@@ -1005,6 +1054,8 @@ def _block(
     if alone and all(len(small.colours[v]) < 2 for v in even):
         usable |= set(even)
     ranks = block["ranks"]
+    if not ranks or sorted(ranks) != ranks or ranks[-1] > len(exact):
+        raise Refuted(f"the ranks {ranks[:9]} of the subnetworks {colours} do not rise to at most {len(exact)}")
     sampler = _Sampler(small.fields, small.n, p, np.random.default_rng(2))
     control = [len(small.fields) - 1]
     symbolic = _symbolic(sampler.terms, ranks)
@@ -1054,6 +1105,7 @@ def _lower_by_families(whole: Mapping[str, Any], subject: _Subject, bounds: dict
     every = IndexClasses.of(subject.flow)
     for i, one in enumerate(lower["families"]):
         _check_identity(subject, every, one, i)
+        _check_written(subject.flow, one)
     if lower["split"] is None:
         found = _rank_directly(subject, lower)
         how = "at a random point, by jets"
@@ -1067,6 +1119,25 @@ def _lower_by_families(whole: Mapping[str, Any], subject: _Subject, bounds: dict
         raise Refuted(f"the gradients of the families have rank {found}, not {whole['bounds']['laws_found']}")
     texts = "; ".join(one["text"] for one in lower["families"]) or "no family"
     return f"{found} laws, as the entries of {texts} are identities over Q, and their gradients have rank {found} ({how})"
+
+
+def _check_written(flow: Flow, one: Mapping[str, Any]) -> None:
+    """A family is written as its terms say."""
+    from conslaw.families import Combination, candidates, family
+
+    known = {(c.kind, c.factors, c.out): c for c in candidates(flow)}
+    parts = []
+    for term in one["terms"]:
+        candidate = known.get((one["kind"], tuple(map(tuple, term["factors"])), term["indices"]))
+        if candidate is None:
+            raise Refuted(f"{one['text']}: {term['factors']} is not a candidate of this model")
+        parts.append((term["coefficient"], candidate))
+    written = family(flow, Combination(tuple(parts), one["time_power"]), one["laws"])
+    for name in ("text", "latex", "kind", "size"):
+        if getattr(written, name) != one[name]:
+            raise Refuted(
+                f"{one['text']} of size {one['size']} is written as its terms do not say: {written.text}, size {written.size}"
+            )
 
 
 def _entries_of(
@@ -1116,7 +1187,7 @@ def _check_identity(subject: _Subject, every: IndexClasses, one: Mapping[str, An
         if counts is None:
             raise Refuted(f"{one['text']} depends on the number of neurons")
         needed = {c: max(n, counts.get(c, 0)) for c, n in needed.items()}
-    lengths = {c: min(n, needed[c] + 1) for c, n in every.lengths.items()}  # one more than a term can involve
+    lengths = {c: min(n, needed[c]) for c, n in every.lengths.items()}  # as many as a term can involve
     flow = every.smaller_flow(lengths)
     state, data = dict(flow.state), dict(flow.data)
     numbers = {name: i for i, name in enumerate([*_names(state), *_names(data)])}
@@ -1199,11 +1270,7 @@ def _conclusion(whole: Mapping[str, Any], subject: _Subject, bounds: Mapping[str
     complete = bounds["laws_at_most"] == bounds["laws_found"]
     if claimed["complete"] != complete:
         raise Refuted(f"complete is {complete}, not {claimed['complete']}")
-    exact = (
-        f"exactly {claimed['laws_found']} independent"
-        if complete
-        else f"at least {bounds['laws_found']} and at most {bounds['laws_at_most']} independent"
-    )
-    if exact not in whole["claim"]:
-        raise Refuted(f"what is proved is {exact} laws, not what is claimed")
+    stated = claim(whole["model"], whole["flow"], claimed)
+    if stated != whole["claim"]:
+        raise Refuted(f"what is proved is {stated!r}, not what is claimed")
     return "both bounds meet" if complete else "the bounds do not meet, and the claim says so"

@@ -174,7 +174,7 @@ def test_own_models_are_bounded_truly(case, make):
     flow = make(OWN[case])
     exact = conslaw.count(flow, split=False).laws_at_most
     combinations = matrix_combinations(IndexClasses.of(flow))
-    for classes in splits(flow):
+    for classes in splits(flow)[:: 1 if flow.name == "gradient" else 5]:
         for colouring in colourings(classes):
             split = split_ranks(classes, colouring, combinations, seed=1, p=LIFTING_PRIME)
             assert split.laws_at_most >= exact >= split.laws_found
@@ -194,3 +194,84 @@ def test_symmetries_are_found_not_declared():
         lambda p, c: c.v @ (p.V @ (p.U @ c.x) ** 2), parameters={"U": (4, 3), "V": (2, 4)}, data={"x": (3,), "v": (2,)}
     )
     assert IndexClasses.of(G(squares)).signs()["V"] == (0, 0)
+
+
+# what an independent reviewer found
+
+
+def biased(p, c):
+    return c.v @ (p.W2 @ (p.W1 @ c.x + p.b_dot))
+
+
+def beside(p, c):
+    """Diagonals, squares and scalars: coordinates beside the classes."""
+    i = np.arange(3)
+    return c.d @ p.x + c.g @ p.W[i, i] + (c.q @ p.x**2) * p.a * p.b + np.einsum("k,l,kl->", c.r * p.x**2, c.t * p.x, p.W)
+
+
+def rational_metric(z):
+    """6 e_3(w) / (p_1 (p_1 + 1) (p_1 + 2)), in partial fractions: zero for two neurons, not for three."""
+    w = z.w
+    p1, p2, p3 = w.sum(), (w**2).sum(), (w**3).sum()
+    r0, r1, r2 = 1 / p1, 1 / (p1 + 1), 1 / (p1 + 2)
+    return {"a": 1 + r1 - 4 * r2 - 3 * p2 * (r1 - r2) + 2 * p3 * (r0 / 2 - r1 + r2 / 2)}
+
+
+def test_a_parameter_whose_name_looks_like_a_velocity():
+    sizes = {"W1": (20, 12), "W2": (12, 20), "b_dot": (20,)}
+    flow = G(conslaw.model(biased, parameters=sizes, data={"x": (12,), "v": (12,)}))
+    assert conslaw.count(flow, split=True).laws_at_most == conslaw.count(flow, split=False).laws_at_most == 210
+    other = conslaw.model(
+        lambda p, c: c.v @ p.U @ c.x + c.w @ p.U_dot,
+        parameters={"U": (3, 2), "U_dot": (2,)},
+        data={"x": (2,), "v": (3,), "w": (2,)},
+    )
+    assert conslaw.analyze(G(other), ansatz="matrix").laws_at_most == 0
+
+
+def test_coordinates_beside_the_classes_are_counted_on_the_same_elements():
+    flow = G(conslaw.model(beside, parameters={"x": (3,), "W": (3, 3), "a": (), "b": ()}, data=dict.fromkeys("dgqrt", (3,))))
+    assert conslaw.count(flow, split=True).laws_at_most == conslaw.count(flow, split=False).laws_at_most == 1
+
+
+def test_a_denominator_with_sums_is_no_identity_for_all_widths():
+    model = conslaw.model(lambda p, c: c.s * p.a + c.y @ p.w, parameters={"a": (), "w": (5,)}, data={"s": (), "y": (5,)})
+    assert conslaw.analyze(G(model, metric=rational_metric), ansatz="matrix").laws_found == 0
+
+
+ODD = {
+    "classes of data only": (
+        conslaw.model(lambda p, c: p.a * p.b * (c.x @ c.y), parameters={"a": (), "b": ()}, data={"x": (5,), "y": (5,)}),
+        1,
+    ),
+    "diagonal network": (
+        conslaw.model(lambda p, c: (c.x * p.a * p.b).sum(), parameters=dict.fromkeys("ab", (2500,)), data={"x": (2500,)}),
+        2500,
+    ),
+    "diagonal network of depth 3": (
+        conslaw.model(lambda p, c: (c.x * p.a * p.b * p.d).sum(), parameters=dict.fromkeys("abd", (5000,)), data={"x": (5000,)}),
+        10000,
+    ),
+    "convolution": (
+        conslaw.model(
+            lambda p, c: np.einsum("ack,cbl,ckl,a,b->", p.second, p.first, c.g, c.v, c.x),
+            parameters={"first": (32, 16, 9), "second": (10, 32, 9)},
+            data={"v": (10,), "g": (32, 9, 9), "x": (16,)},
+        ),
+        32,
+    ),
+    "twenty layers": (conslaw.linear([40] * 20), 18 * 40 * 41 // 2),
+}
+
+
+def test_a_gradient_that_does_not_vary_along_a_class():
+    model = conslaw.model(lambda p, c: c.s * p.u.sum(), parameters={"u": (5,)}, data={"s": ()})
+    assert conslaw.analyze(G(model), ansatz="matrix").laws_at_most == 4
+    assert conslaw.analyze(G(model)).complete
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_models_are_proved_on_both_sides(case):
+    model, laws = ODD[case]
+    analysis = conslaw.analyze(G(model), ansatz="matrix")
+    assert (analysis.laws_found, analysis.laws_at_most) == (laws, laws)
