@@ -71,6 +71,13 @@ def keep_the_momentum() -> str:
     return f"{sum(a.complete for a in answers)} of {len(answers)} complete: proved; slowest {slowest:.2f} s"
 
 
+def plain_count(family: str, sizes: list[int]) -> str:
+    import conslaw
+
+    result = conslaw.count(conslaw.gradient_flow(getattr(conslaw, family)(sizes)), split=False)
+    return f"n = {result.state_dimension}, {result.laws_at_most} laws"
+
+
 def count(family: str, sizes: list[int], momentum: bool = False) -> str:
     import conslaw
 
@@ -78,6 +85,40 @@ def count(family: str, sizes: list[int], momentum: bool = False) -> str:
     model = getattr(conslaw, family)(sizes) if family in ("linear", "relu") else getattr(conslaw, family)(*sizes)
     result = conslaw.count(flow(model))
     return f"n = {result.state_dimension}, {result.laws_at_most} laws"
+
+
+def analyzed(family: str, sizes: list[int], momentum: bool = False, **options: object) -> str:
+    """Both bounds; then the certificate, checked."""
+    import json
+
+    import conslaw
+
+    flow = conslaw.momentum_flow if momentum else conslaw.gradient_flow
+    model = getattr(conslaw, family)(sizes) if family in ("linear", "relu") else getattr(conslaw, family)(*sizes)
+    answer = conslaw.analyze(flow(model), **options)  # type: ignore[arg-type]
+    repr(answer)
+    start = time.perf_counter()
+    certificate = json.dumps(answer.certificate())
+    made = time.perf_counter()
+    verified = conslaw.verify(json.loads(certificate)).ok
+    checked = time.perf_counter() - made
+    found = f"{answer.laws_found:,} of {answer.laws_at_most:,} laws, complete: {answer.complete}"
+    size, times = (
+        f"certificate of {len(certificate) / 1000:.0f} kB",
+        f"in {made - start:.2f} s, verified: {verified} in {checked:.2f} s",
+    )
+    return f"n = {answer.state_dimension:,}, {found}; {size} {times}"
+
+
+def growth(width: int) -> str:
+    """Microseconds per thousand parameters of an analysis of linear w-w-w."""
+    import conslaw
+
+    start = time.perf_counter()
+    answer = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([width] * 3)))
+    seconds = time.perf_counter() - start
+    rate = f"{1e9 * seconds / answer.parameters:.0f} microseconds per 1000 parameters"
+    return f"{answer.laws_found:,} laws, complete: {answer.complete}; {rate}"
 
 
 def ansatz(family: str, sizes: list[int]) -> str:
@@ -122,13 +163,60 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("count linear 10-10-10, momentum", "", count, ("linear", [10] * 3, True), 401),
     ("count icnn 10-10-10", "", count, ("icnn", [10] * 3), 200),
     ("count nmf 10-10-10", "", count, ("nmf", [10] * 3), 200),
-    *[(f"count linear {w}-{w}-{w}", "", count, ("linear", [w] * 3), 2 * w * w) for w in (10, 15, 20, 25, 30, 40)],
-    *[(f"count relu {w}-{w}-{w}", "", count, ("relu", [w] * 3), 2 * w * w) for w in (10, 20, 30)],
+    *[(f"count linear {w}-{w}-{w}, plain", "", plain_count, ("linear", [w] * 3), 2 * w * w) for w in (10, 15, 20, 25, 30, 40)],
+    *[(f"count relu {w}-{w}-{w}, plain", "", plain_count, ("relu", [w] * 3), 2 * w * w) for w in (10, 20, 30)],
+    ("count linear 300-300-300", "", count, ("linear", [300] * 3), 0),
+    ("count linear 700-700-700", "", count, ("linear", [700] * 3), 0),
+    ("count relu 784-512-10", "", count, ("relu", [784, 512, 10]), 0),
+    ("count relu 100-100-100-100", "", count, ("relu", [100] * 4), 0),
+    ("count linear 50-50-50, momentum", "", count, ("linear", [50] * 3, True), 0),
+    ("count nmf 100-100-100", "", count, ("nmf", [100] * 3), 0),
+    ("analyze linear 20-20-20, degree 2", "", analyzed, ("linear", [20] * 3), 0),
+    ("analyze linear 100-100-100 (matrix ansatz)", "", analyzed, ("linear", [100] * 3), 0),
+    ("analyze linear 300-300-300", "", analyzed, ("linear", [300] * 3), 0),
+    ("analyze linear 784-512-10", "", analyzed, ("linear", [784, 512, 10]), 0),
+    ("analyze relu 784-512-10", "", analyzed, ("relu", [784, 512, 10]), 0),
+    ("analyze linear 50-50-50, momentum", "", analyzed, ("linear", [50] * 3, True), 0),
+    ("analyze nmf 50-50-50", "", analyzed, ("nmf", [50] * 3), 0),
+    *[
+        (f"growth: analyze linear {w}-{w}-{w}, {2 * w * w:,} parameters", "", growth, (w,), 0)
+        for w in (71, 158, 224, 354, 500, 707)
+    ],
     ("ansatz linear 15-15-15, degree 2", "", ansatz, ("linear", [15] * 3), 0),
     ("ansatz linear 20-20-20, degree 2", "", ansatz, ("linear", [20] * 3), 0),
     ("ansatz linear 30-30-30, degree 2", "", ansatz, ("linear", [30] * 3), 0),
     ("ansatz relu 9-9-9-9-9, degree 2", "", ansatz, ("relu", [9] * 5), 0),
 ]
+
+
+def plot_growth(lines: list[str], path: Path) -> None:
+    """Seconds of the rows called growth against parameters, both on logarithmic scales, as SVG without any library."""
+    points = []
+    for line in lines:
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) > 3 and cells[1].startswith("growth"):
+            points.append((float(cells[1].split(",", 1)[1].split()[0].replace(",", "")), max(float(cells[3]), 0.01)))
+    if not points:
+        return
+    left, top, width, height = 70, 20, 480, 260
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + width * (np.log10(x) - 4) / 2, top + height * (2 - np.log10(y)) / 4
+
+    marks = "".join('<circle cx="{:.1f}" cy="{:.1f}" r="4" fill="#0b6"/>'.format(*place(x, y)) for x, y in points)
+    line = "M" + " L".join("{:.1f} {:.1f}".format(*place(x, y)) for x, y in points)
+    slope = "M{:.1f} {:.1f} L{:.1f} {:.1f}".format(*place(1e4, 0.1), *place(1e6, 10))
+    ticks = "".join(
+        f'<text x="{place(x, 0.01)[0]:.0f}" y="{top + height + 20}" text-anchor="middle">{x:,.0f}</text>' for x in (1e4, 1e5, 1e6)
+    ) + "".join(
+        f'<text x="{left - 8}" y="{place(1e4, y)[1] + 4:.0f}" text-anchor="end">{y:g} s</text>' for y in (0.01, 0.1, 1, 10, 100)
+    )
+    path.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 580 330" font-family="sans-serif" font-size="12">'
+        f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>{ticks}'
+        f'<path d="{slope}" stroke="#999" stroke-dasharray="4" fill="none"/><path d="{line}" stroke="#0b6" fill="none"/>{marks}'
+        f'<text x="{left + 10}" y="{top + 18}">analyze linear w-w-w: seconds by parameters (dashed: proportional)</text></svg>\n'
+    )
 
 
 def main() -> None:
@@ -152,7 +240,12 @@ def main() -> None:
         lines.append(f"| {name} | {answer} | {seconds:.2f} | {published} | {memory:.2f} | {f'{ratio:.2f}' if n else ''} |")
         print(lines[-1], flush=True)
     if options.save:
-        text = "# Benchmark results\n\nMade by `python benchmarks/run.py --save`.\n\n" + "\n".join(lines) + "\n"
+        plot_growth(lines, Path(__file__).parent / "growth.svg")
+        text = (
+            "# Benchmark results\n\nMade by `python benchmarks/run.py --save`.\n\n![growth](growth.svg)\n\n"
+            + "\n".join(lines)
+            + "\n"
+        )
         (Path(__file__).parent / "results.md").write_text(text)
 
 

@@ -29,7 +29,7 @@ SECOND_RUN = 2**32  # added to the seed for the independent second run
 SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
 SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
 CHEAP, LARGEST_DIRECTLY = 3_000_000, 100_000_000  # entries of a matrix of gradients: made at once; only if need be
-QUICK, SLOW = 1e10, 4e10  # multiplications of a plain rank that are spent where subnetworks gave a bound already
+QUICK, SLOW = 2e9, 4e10  # multiplications of a plain rank that are spent where subnetworks gave a bound already
 MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the matrix ansatz is tried first
 
 

@@ -35,7 +35,7 @@ LARGEST = 1200  # coordinates of a subnetwork up to which its rank is computed
 
 SILENT = 4  # depths that may pass before anything is found
 MOST_CHOICES = 64  # sets of classes that are looked at
-MOST_WORK, LITTLE_WORK = 10.0, 0.5  # seconds of work, by estimate, with laws to compare with and without
+MOST_WORK, LITTLE_WORK = 10.0, 5.0  # seconds of work, by estimate, with laws to compare with and without
 
 Marks: TypeAlias = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 Widths = tuple[int, ...]  # the number of neurons of each class
@@ -128,10 +128,10 @@ def best_split(
 ) -> tuple[Split, Split] | None:
     """The splits that prove the best upper and the best lower bound, tried from cheap to dear.
 
-    ``enough`` is a proved lower bound that is known already.  It ends when the bounds meet or so much work is done, which is less
-    if there is nothing to compare with.  None if all are too large.
+    ``enough`` is a proved lower bound that is known already.  It ends when the bounds meet or so much work is done; if there is
+    nothing to compare with, when a dearer one proves no more.  None if all are too large.
     """
-    p, spent = random_prime(np.random.default_rng(seed)), 0.0
+    p, spent, idle = random_prime(np.random.default_rng(seed)), 0.0, False
     upper, lower = None, None
     most = min(MOST_WORK, 1 + 1e-9 * choices[0].flow.dimension ** 3) if choices else 0.0  # no more than the plain route takes
     tasks = [
@@ -139,14 +139,15 @@ def best_split(
     ]
     for work, _, classes, colouring in sorted(tasks, key=lambda task: task[:2]):
         known = max(lower.laws_found if lower else 0, enough or 0)
-        if upper and (upper.laws_at_most == known or spent + work > (most if known else LITTLE_WORK)):
+        if upper and (upper.laws_at_most == known or spent + work > (most if known else LITTLE_WORK) or (idle and not known)):
             break
         spent += work
         split = split_ranks(classes, colouring, combinations, seed=seed, p=p)
         if split is None:
             continue
         logger.info("splitting: %s: at most %d laws", split, split.laws_at_most)
-        upper = split if upper is None or split.laws_at_most < upper.laws_at_most else upper
+        idle = upper is not None and split.laws_at_most >= upper.laws_at_most
+        upper = upper if upper and idle else split
         lower = split if lower is None or split.laws_found > lower.laws_found else lower
     return (upper, lower) if upper and lower else None
 
@@ -232,7 +233,7 @@ def colourings(classes: IndexClasses) -> list[Counter[Widths]]:
     lengths = list(classes.lengths.values())
     most = max(lengths)
     if _single(classes):  # one colour of some neurons, then single ones
-        first = [tuple(min(k, n) for n in lengths) for k in (1, 4, 8, 2, 3)]
+        first = [tuple(min(k, n) for n in lengths) for k in (1, 4, 8)]
         left = [[n - k for n, k in zip(lengths, own, strict=True)] for own in first]
         return [
             Counter([own]) + Counter(tuple(int(a < n) for n in rest) for a in range(max(rest)))
