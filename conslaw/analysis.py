@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from conslaw import display
 from conslaw.ansatz import Degree, PolynomialLaws, ansatz_size, has_logarithms, polynomial_laws, random_sample
+from conslaw.certificates import certificate
 from conslaw.errors import ConslawError, check_seed
 from conslaw.families import MOST_TERMS, LawFamily, MatrixLaws, directly, family, law_families, matrix_combinations, size_directly
 from conslaw.finite_field import RowSpace
@@ -161,9 +162,15 @@ class Analysis(Count):
         >>> conslaw.verify(certificate).ok
         True
         """
-        from conslaw.certificates import certificate
-
-        return certificate(self)
+        return certificate(
+            self.analyzed,
+            upper=self.bound,
+            laws=self.polynomial_laws,
+            quotients=self.rational_laws,
+            lower=self.lower_split,
+            laws_found=self.laws_found,
+            seed=self.seed,
+        )
 
     @cached_property
     def laws(self) -> tuple[sympy.Expr, ...]:

@@ -9,41 +9,53 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from conslaw import __version__
-from conslaw.ansatz import exact_fields, random_sample, state_gradients
+from conslaw.ansatz import PolynomialLaws, exact_fields, random_sample
 from conslaw.coordinates import Coordinate, entries, write
 from conslaw.errors import ConslawError
 from conslaw.expressions import Expression, evaluate, topological_order
 from conslaw.families import LawFamily, MatrixLaws
 from conslaw.finite_field import RowSpace
 from conslaw.flows import Flow
-from conslaw.lie import random_start
+from conslaw.lie import LieRanks, random_start
 from conslaw.models import Model
 from conslaw.networks import FAMILIES
 from conslaw.polynomials import PolynomialArray, Polynomials, number, terms
+from conslaw.rational import RationalLaws
 from conslaw.splitting import Split
-
-if TYPE_CHECKING:
-    from conslaw.analysis import Analysis
 
 FORMAT, VERSION = "conslaw certificate", 1
 SECTIONS = ("claim", "model", "flow", "bounds", "upper", "lower")
 
 
-def certificate(analysis: Analysis) -> dict[str, Any]:
-    """The certificate of an analysis, ready for JSON."""
-    flow = analysis.analyzed
-    model, how = _model(flow, analysis), _flow(flow)
+def certificate(
+    flow: Flow,
+    *,
+    upper: LieRanks | Split,
+    laws: PolynomialLaws | MatrixLaws,
+    quotients: RationalLaws | None,
+    lower: Split | None,
+    laws_found: int,
+    seed: int,
+) -> dict[str, Any]:
+    """The certificate of an analysis, ready for JSON: the run that proves the upper bound, and the laws that prove the lower one.
+
+    ``lower`` is the split in which the gradients of the laws were counted, if they were, and ``laws_found`` their rank.
+    """
+    model, how = _model(flow, isinstance(upper, Split) or isinstance(laws, MatrixLaws)), _flow(flow)
     bounds = {
         "state_dimension": flow.dimension,
-        "laws_at_most": analysis.laws_at_most,
-        "laws_found": analysis.laws_found,
-        "complete": analysis.complete,
+        "laws_at_most": upper.laws_at_most,
+        "laws_found": laws_found,
+        "complete": laws_found == upper.laws_at_most,
     }
+    written = (
+        _families(laws, lower, seed) if isinstance(laws, MatrixLaws) else _polynomials(flow, laws, quotients, laws_found, seed)
+    )
     whole: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -52,8 +64,8 @@ def certificate(analysis: Analysis) -> dict[str, Any]:
         "model": model,
         "flow": how,
         "bounds": bounds,
-        "upper": _upper(analysis),
-        "lower": _lower(analysis),
+        "upper": _upper(flow, upper, seed),
+        "lower": written,
     }
     return {**whole, "digests": digests(whole)}
 
@@ -90,13 +102,13 @@ def claim(model: Mapping[str, Any] | None, flow: Mapping[str, Any], bounds: Mapp
     return f"{subject}: {number} independent conservation law{'s' * (most != 1)} near a generic point"
 
 
-def _model(flow: Flow, analysis: Analysis) -> dict[str, Any] | None:
+def _model(flow: Flow, large: bool) -> dict[str, Any] | None:
     model = flow.model
     if model is None:
         return None
     family = {"name": model.name, "arguments": dict(model.arguments)} if _is_family(model) else None
     potential: dict[str, Any] = {"graph": None if family else graph(model.potential), "polynomial": None}
-    if analysis.split is None and not isinstance(analysis.polynomial_laws, MatrixLaws):
+    if not large:
         names = {**model.parameters, **model.data}
         [value] = evaluate([model.potential], number(names), Polynomials())
         potential["polynomial"] = _texts(value, entries(names))[0]
@@ -138,32 +150,30 @@ def _flow(flow: Flow) -> dict[str, Any]:
     }
 
 
-def _upper(analysis: Analysis) -> dict[str, Any]:
-    if isinstance(analysis.bound, Split):
-        return {"method": "subnetworks", "seed": analysis.seed, **analysis.bound.to_json(), "ranks": list(analysis.lie_ranks)}
-    seed = analysis.bound.seed
-    p, point, _ = random_start(analysis.analyzed, seed, None)
+def _upper(flow: Flow, bound: LieRanks | Split, seed: int) -> dict[str, Any]:
+    if isinstance(bound, Split):
+        return {"method": "subnetworks", "seed": seed, **bound.to_json(), "ranks": list(bound.ranks)}
+    p, point, _ = random_start(flow, bound.seed, None)
     values = {name: x[0].reshape(-1).tolist() for name, x in point.items()}
     drawn = "point and samples uniformly mod the prime, by numpy.random.default_rng(seed)"
-    return {"method": "brackets", "seed": seed, "prime": p, "point": values, "ranks": list(analysis.lie_ranks), "drawn": drawn}
+    return {"method": "brackets", "seed": bound.seed, "prime": p, "point": values, "ranks": list(bound.ranks), "drawn": drawn}
 
 
-def _lower(analysis: Analysis) -> dict[str, Any]:
-    found, flow = analysis.polynomial_laws, analysis.analyzed
-    if isinstance(found, MatrixLaws):
-        rank = {"split": None} if analysis.lower_split is None else {"split": analysis.lower_split.to_json()}
-        return {"method": "families", "seed": analysis.seed, **rank, "families": [_family(f) for f in found.families]}
+def _families(laws: MatrixLaws, split: Split | None, seed: int) -> dict[str, Any]:
+    where = None if split is None else split.to_json()
+    return {"method": "families", "seed": seed, "split": where, "families": [_family(f) for f in laws.families]}
+
+
+def _polynomials(flow: Flow, found: PolynomialLaws, quotients: RationalLaws | None, rank: int, first_seed: int) -> dict[str, Any]:
     names = [Coordinate(c.name, c.index, "log" if c.kind == "log" else "entry") for c in found.coordinates]
     laws = [{"numerator": text, "denominator": None} for text in _texts(found.polynomials, names)]
-    rational = analysis.rational_laws
-    if rational is not None:
-        pairs = zip(_texts(rational.numerators, names), _texts(rational.denominators, names), strict=True)
+    if quotients is not None:
+        pairs = zip(_texts(quotients.numerators, names), _texts(quotients.denominators, names), strict=True)
         laws += [{"numerator": p, "denominator": q} for p, q in pairs]
-    sample = random_sample(flow.dimension, analysis.seed)
-    for seed in range(analysis.seed, analysis.seed + 4):
+    for seed in range(first_seed, first_seed + 4):
         sample = random_sample(flow.dimension, seed)
-        space = RowSpace.zero(flow.dimension, sample.prime).extend(state_gradients(found.polynomials, sample))
-        if space.extend(rational.gradients(sample)).rank if rational else space.rank == analysis.laws_found:
+        space = RowSpace.zero(flow.dimension, sample.prime).extend(found.gradients(sample))
+        if (space.extend(quotients.gradients(sample)) if quotients else space).rank == rank:
             break
     point = {"prime": sample.prime, "point": sample.values.tolist()[: len(names)]}
     return {"method": "polynomials", **point, "coordinates": [c.text(1) for c in names], "laws": laws}
