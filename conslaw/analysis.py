@@ -43,7 +43,8 @@ class Count:
     model, flow : names
     widths, bias : how a named family was called, else None
     damping, weight_decay, metric : how the flow was made
-    parameters, state_dimension : number of scalar parameters and of state coordinates (n)
+    parameters : number of scalar parameters
+    state_dimension : number of state coordinates (n)
     lie_ranks : ranks of the Lie algebra's trace with brackets of up to 1, 2, ... fields; **proved** lower bounds
     laws_at_most : n minus the last rank; **proved** upper bound on the number of independent laws
     generic : True for a random point; False if ``point`` was given, for which alone the answer then holds
@@ -123,7 +124,8 @@ class Analysis(Count):
 
     Attributes
     ----------
-    degree, homogeneous : the degree of the ansatz, and whether only monomials of exactly that degree were looked at
+    degree : the degree of the ansatz
+    homogeneous : whether only monomials of exactly that degree were looked at
     laws_found : rank of the gradients of ``laws``; **proved** lower bound on the number of independent laws
     complete : True iff ``laws_found == laws_at_most``: both bounds meet, so the number of laws is **proved**
     ansatz : how the laws were found: ``"monomials"`` (all polynomials up to the degree) or ``"matrix"`` (combinations of the
@@ -151,12 +153,13 @@ class Analysis(Count):
         Returns
         -------
         dict
-            In the format of ``docs/certificates.md``; :func:`conslaw.verify` checks it.
+            In the documented format (:doc:`certificates`); :func:`conslaw.verify` checks it.
 
         Examples
         --------
         >>> import conslaw
-        >>> certificate = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([3, 2, 4]))).certificate()
+        >>> analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([3, 2, 4])))
+        >>> certificate = analysis.certificate()
         >>> certificate["claim"]
         'linear 3-2-4, gradient flow: exactly 3 independent conservation laws near a generic point'
         >>> conslaw.verify(certificate).ok
@@ -193,7 +196,7 @@ class Analysis(Count):
 
     @property
     def law_families(self) -> tuple[LawFamily, ...]:
-        """The laws in matrix notation: combinations of the model's own arrays, each entry of which is a law."""
+        """The laws in matrix notation, as combinations of the model's own arrays, each entry of which is a law."""
         return tuple(self._families[0])
 
     @property

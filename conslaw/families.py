@@ -177,7 +177,8 @@ class LawFamily:
         Examples
         --------
         >>> import conslaw
-        >>> [family] = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([1, 2, 1]))).law_families
+        >>> analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([1, 2, 1])))
+        >>> [family] = analysis.law_families
         >>> family.law(0, 1)
         W1[0, 0]*W1[1, 0] - W2[0, 0]*W2[0, 1]
         """

@@ -70,7 +70,7 @@ def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_de
     metric : optional
         M(z) at z = theta: ``"euclidean"``, ``"mirror"`` (diag z), a mapping from parameter array to ``"euclidean"``, ``"mirror"``,
         ``"z**a"`` (diag z**a, a an integer) or a positive rational number (a learning rate), or array code ``z -> mapping``
-        (see :class:`conslaw.metrics.Metric`).  The model's customary metric by default.
+        (see *Your own model* in the documentation).  The model's customary metric by default.
     weight_decay : rational number >= 0
         With decay lambda > 0 the state gains time, as the coordinate exp(lambda t).
 
@@ -158,7 +158,7 @@ def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecificat
 
     References
     ----------
-    [MGP24] Marcotte, Gribonval, Peyre, *Keep the Momentum*, ICML 2024, arXiv 2405.12888, Sections 3 and 4.
+    [MGP24] Marcotte, Gribonval, Peyré, *Keep the Momentum*, ICML 2024, arXiv 2405.12888, Sections 3 and 4.
     """
     _check_model(model)
     tau, over_t = _damping(damping)

@@ -130,7 +130,7 @@ def model(
 
     References
     ----------
-    [MGP23] Marcotte, Gribonval, Peyre, *Abide by the Law and Follow the Flow*, NeurIPS 2023, arXiv 2307.00144, Section 2.
+    [MGP23] Marcotte, Gribonval, Peyré, *Abide by the Law and Follow the Flow*, NeurIPS 2023, arXiv 2307.00144, Section 2.
     """
     shapes = {"parameter": _shapes("parameters", parameters), "data": _shapes("data", data or {})}
     both = sorted(set(shapes["parameter"]) & set(shapes["data"]))
