@@ -245,6 +245,8 @@ class Analysis(Count):
                 f"Proved: {found} to {most} independent laws.  Probable: exactly {most}{chance};\n"
                 f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form {up_to}{self._tried()}."
             )
+        if not self.complete and self.ansatz == "matrix":
+            remarks.append(f"Polynomials up to degree {self.degree} were not looked for: they have too many monomials here.")
         return display.Summary(counted.title, rows, remarks, self._sections(up_to))
 
     def _sections(self, up_to: str) -> list[display.Section]:

@@ -104,6 +104,7 @@ def lie_ranks(
     n, seed = check_flow(flow).dimension, check_seed(seed)
     if prime is not None:
         check_prime(prime)
+    check_memory(800.0 * n, f"the Lie rank in {n:,} coordinates")
     p, state, rng = random_start(flow, seed, prime)
 
     def ranks_at(state: State, **options: int) -> tuple[int, ...]:

@@ -255,7 +255,7 @@ def test_bad_degrees(degree):
 
 def test_an_ansatz_too_large_is_refused_with_its_size():
     with pytest.raises(conslaw.ConslawError, match=f"{comb(505, 5) - 1:,} unknowns"):
-        conslaw.analyze(conslaw.gradient_flow(conslaw.linear([20, 20, 5])), degree=5, max_unknowns=10**6)
+        conslaw.polynomial_laws(conslaw.gradient_flow(conslaw.linear([20, 20, 5])), degree=5, max_unknowns=10**6)
 
 
 def test_laws_stay_constant_along_a_trajectory_to_30_digits():
