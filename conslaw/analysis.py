@@ -232,6 +232,8 @@ class Analysis(Count):
         )
         rows = [row for row in counted.rows if row[0] != "laws exactly"]
         rows.append(("laws found", f"{found}   proved independent"))
+        if self.ansatz == "matrix":
+            rows.append(("found by", "matrix ansatz: combinations of the arrays"))
         rows.append(("complete", "proved" if self.complete else "no: the bounds do not meet"))
         remarks = []
         if not self.complete and self.split:
@@ -246,7 +248,7 @@ class Analysis(Count):
                 f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form {up_to}{self._tried()}."
             )
         if not self.complete and self.ansatz == "matrix":
-            remarks.append(f"Polynomials up to degree {self.degree} were not looked for: they have too many monomials here.")
+            remarks.append(f"Polynomials up to degree {self.degree} that are not of these kinds were not looked for.")
         return display.Summary(counted.title, rows, remarks, self._sections(up_to))
 
     def _sections(self, up_to: str) -> list[display.Section]:
