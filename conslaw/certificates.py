@@ -140,7 +140,9 @@ def _flow(flow: Flow) -> dict[str, Any]:
         variables = [*names, *entries(flow.data)]
         written = [_texts(x, variables) for x in exact]
         fields = [{c.text(1): text for c, text in zip(names, x, strict=True) if text != "0"} for x in written]
-    words = dict(flow.metric_words) if fields is None and flow.metric_words is not None else None
+    words = None
+    if fields is None and flow.model and flow.metric_words is not None:
+        words = {name: flow.metric_words.get(name, "euclidean") for name in flow.model.parameters}
     how = {"kind": flow.name, "damping": flow.damping, "weight_decay": flow.weight_decay, "metric": words, "time": time}
     return {
         **how,
@@ -152,7 +154,9 @@ def _flow(flow: Flow) -> dict[str, Any]:
 
 def _upper(flow: Flow, bound: LieRanks | Split, seed: int) -> dict[str, Any]:
     if isinstance(bound, Split):
-        return {"method": "subnetworks", "seed": seed, **bound.to_json(), "ranks": list(bound.ranks)}
+        split = bound.to_json()
+        blocks = [{name: value for name, value in block.items() if name != "laws"} for block in split["blocks"]]
+        return {"method": "subnetworks", "seed": seed, **split, "blocks": blocks, "ranks": list(bound.ranks)}
     p, point, _ = random_start(flow, bound.seed, None)
     values = {name: x[0].reshape(-1).tolist() for name, x in point.items()}
     drawn = "point and samples uniformly mod the prime, by numpy.random.default_rng(seed)"

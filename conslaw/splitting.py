@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, combinations_with_replacement, islice
 from math import comb, prod
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -104,7 +104,7 @@ class Split:
         subnetworks, symmetry = sum(b.copies for b in self.blocks), "sign flips, " if self.classes.flips else ""
         return f"{symmetry}{colours} colours, {subnetworks:,} subnetworks of {shapes} shape{'s' * (shapes > 1)}"
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary: the classes (their axes, as array and number), the group, the colours, and the blocks."""
         classes, flips = self.classes, self.classes.flips
         arrays = {**classes.state, **classes.data}

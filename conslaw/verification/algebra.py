@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conslaw.errors import ConslawError
-from conslaw.expressions import Expression, NumPyNumbers, evaluate
+from conslaw.expressions import Expression, NumPyNumbers, evaluate, topological_order
 
 LARGEST_DEGREE = 2000
-MOST_PRODUCTS = 20_000_000  # products of terms in all polynomials of one verification
+DEPTH = 14  # brackets of more fields are not looked at
+LARGEST_ARRAY = 1_000_000  # entries of an array of polynomials
+MOST_PRODUCTS = 20_000_000  # products of terms in one product of polynomials
 SYMBOLIC = (0, 10**6, 10**6, 3000, 500, 120)  # terms of the fields up to which brackets of 1, 2, ... fields are taken symbolically
 
 
@@ -125,20 +128,21 @@ def parse(text: str, names: Mapping[str, int]) -> Polynomial:
         tokens.append((("power", "sign", "number", "name")[(found.lastindex or 1) - 1], str(found[found.lastindex or 1])))
     terms: dict[tuple[int, ...], Fraction] = {}
     sign, coefficient, monomial, expect, divide = 1, Fraction(1), list[int](), True, False
+    i = 0
+    if tokens and tokens[0] == ("sign", "-"):  # one sign may lead
+        sign, i = -1, 1
     tokens.append(("sign", "+"))
-    i, empty = 0, True
     while i < len(tokens):
         kind, token = tokens[i]
-        if kind == "sign" and token in "+-" and (not expect or empty):
-            if not empty:
-                key = tuple(sorted(monomial))
-                terms[key] = terms.get(key, Fraction(0)) + sign * coefficient
-            sign, coefficient, monomial, expect, empty = (1 if token == "+" else -1), Fraction(1), [], True, True
+        if kind == "sign" and token in "+-" and not expect:
+            key = tuple(sorted(monomial))
+            terms[key] = terms.get(key, Fraction(0)) + sign * coefficient
+            sign, coefficient, monomial, expect = (1 if token == "+" else -1), Fraction(1), [], True
         elif kind == "sign" and token in "*/" and not expect:
             expect, divide = True, token == "/"
         elif kind == "number" and expect:
             coefficient = coefficient / int(token) if divide else coefficient * int(token)
-            expect, divide, empty = False, False, False
+            expect, divide = False, False
         elif kind == "name" and expect and not divide:
             if token not in names:
                 raise Refuted(f"there is no coordinate {token}")
@@ -148,7 +152,7 @@ def parse(text: str, names: Mapping[str, int]) -> Polynomial:
             if len(monomial) + power > LARGEST_DEGREE:
                 raise Refuted(f"the degree of {text[:40]!r} is more than {LARGEST_DEGREE}")
             monomial += [names[token]] * power
-            expect, empty = False, False
+            expect = False
         else:
             raise Refuted(f"{text[:60]!r} is not a polynomial: unexpected {token!r}")
         i += 1
@@ -175,6 +179,9 @@ def _variables(arrays: Mapping[str, Sequence[int]], numbers: Mapping[str, int]) 
 
 def expanded(potential: Expression, arrays: Mapping[str, Sequence[int]], numbers: Mapping[str, int]) -> Polynomial:
     """A potential as a polynomial, its coordinates numbered as given."""
+    widest = max(prod(node.shape) for node in topological_order([potential]))
+    if widest > LARGEST_ARRAY:
+        raise ConslawError(f"an array of {widest:,} polynomials")
     [value] = evaluate([potential], _variables(arrays, numbers), NumPyNumbers(convert=Polynomial.constant))
     result = value.item() if value.size else Polynomial({})
     return result if isinstance(result, Polynomial) else Polynomial.constant(result)
@@ -317,7 +324,7 @@ def check_prime(p: int) -> None:
 
 def increments(ranks: Sequence[int]) -> list[int]:
     """What each depth adds to the rank."""
-    if len(ranks) > 20:
+    if len(ranks) > DEPTH:
         raise Refuted(f"brackets of {len(ranks)} fields")
     return [after - before for before, after in zip([0, *ranks], ranks, strict=False)]
 

@@ -43,9 +43,9 @@ def upper_by_brackets(whole: Mapping[str, Any], subject: Subject, bounds: dict[s
             rows += [sampler.sample(depth, point, first=range(len(sampler.fields))) for _ in range(count)]
         elif count:
             rows += _by_jets(subject, upper["point"], depth, count, p)
-    found = rank(rows, p)
-    if found != ranks[-1]:
-        raise Refuted(f"the brackets reach rank {found} at this point, not {ranks[-1]}")
+        if count and (found := rank(rows, p)) != ranks[depth - 1]:
+            raise Refuted(f"the brackets of up to {depth} fields reach rank {found} at this point, not {ranks[depth - 1]}")
+    found = ranks[-1]
     bounds["laws_at_most"] = n - found
     how = "exact symbolic brackets" if symbolic else "jets, the method of the search, as symbolic brackets would be too large"
     return f"{n} - {found} = {n - found} laws, as brackets reach rank {found} mod {p} ({how})"
@@ -70,21 +70,22 @@ def lower_by_polynomials(whole: Mapping[str, Any], subject: Subject, bounds: dic
     data = len(numbers)
     if names[:n] != state or len(lower["point"]) != len(names):
         raise Refuted("the coordinates are not those of the state")
-    variables = {**{name: i for i, name in enumerate(state)}, **{name: data + k for k, name in enumerate(names[n:])}}
+    variables = {name: i for i, name in enumerate(state)}
     logs: dict[int, int] = {}  # from a logarithm to its coordinate
-    for name, k in list(variables.items())[n:]:
+    for k, name in enumerate(names[n:], start=data):
         inner = re.fullmatch(r"log\((.*)\)", name)
-        if inner and inner[1] in variables:
+        if inner and inner[1] in variables and name not in variables:
+            variables[name] = k
             logs[k] = variables[inner[1]]
         elif name != "unused":
             raise Refuted(f"{name} is not a coordinate")
-    used = list[Polynomial]()
     gradients = list[list[int]]()
     point = [*lower["point"][:n], *[1] * (data - n), *lower["point"][n:]]
     for number, law in enumerate(lower["laws"]):
         top = parse(law["numerator"], variables)
         bottom = parse(law["denominator"], variables) if law["denominator"] is not None else None
-        used += [top, *([bottom] if bottom else [])]
+        if not any(top.terms) and not (bottom and any(bottom.terms)):
+            raise Refuted(f"law {number + 1}, {law['numerator'][:60]}, is a constant")
         if bottom is not None and not bottom.terms:
             raise Refuted(f"law {number + 1} has the denominator 0")
         for one in fields:

@@ -29,6 +29,7 @@ from conslaw.verification.algebra import (
 from conslaw.verification.bounds import SURPLUS, derivative
 from conslaw.verification.subject import Subject, derived_fields, family_model
 
+LARGEST_DIRECTLY = 100_000_000  # entries of a matrix of gradients
 LARGEST_SMALL = 4_000  # coordinates and data of a subnetwork that is written out
 
 
@@ -188,8 +189,11 @@ def upper_by_subnetworks(whole: Mapping[str, Any], subject: Subject, bounds: dic
     if upper["beside"]:
         _check_beside(network, upper)
     whole_rank = total + network.drift
-    if whole_rank != upper["ranks"][-1] or sorted(upper["ranks"]) != upper["ranks"]:
-        raise Refuted(f"the blocks add up to rank {whole_rank}, not {upper['ranks'][-1]}")
+    depths = max(len(b["ranks"]) for b in upper["blocks"])
+    padded = [(b["copies"], [*b["ranks"], *[b["ranks"][-1]] * depths]) for b in upper["blocks"]]
+    sums = [network.drift + sum(copies * ranks[d] for copies, ranks in padded) for d in range(depths)]
+    if [*sums[:-1], whole_rank] != upper["ranks"]:
+        raise Refuted(f"the blocks add up to ranks {[*sums[:-1], whole_rank]}, not {upper['ranks']}")
     bounds["laws_at_most"] = subject.dimension - whole_rank
     how = "exact symbolic brackets" + (f"; jets, the method of the search, for {jets} of them" if jets else "")
     how += "; jets beside them" if upper["beside"] else ""
@@ -251,10 +255,9 @@ def _block(
             if helpers and usable:
                 value = sampler.sample(depth, point, first=control)
                 rows.append([int(value[v]) if v in usable else 0 for v in exact])
-    found = rank(rows, p)
-    if found != ranks[-1]:
-        raise Refuted(f"the subnetworks {colours} have rank {found}, not {ranks[-1]}")
-    return found, len(exact), True
+        if more and (found := rank(rows, p)) != ranks[depth - 1]:
+            raise Refuted(f"the subnetworks {colours} have rank {found}, not {ranks[depth - 1]}")
+    return ranks[-1], len(exact), True
 
 
 def _data_only(allowed: npt.NDArray[np.bool_], n: int) -> npt.NDArray[np.bool_]:
@@ -269,10 +272,10 @@ def _block_by_jets(
 ) -> int:
     from conslaw.splitting import block_ranks
 
-    found = block_ranks(network.classes, colours, helpers, seed=3, p=p)[-1]
-    if found != ranks[-1]:
-        raise Refuted(f"the subnetworks {colours} have rank {found}, not {ranks[-1]}")
-    return found
+    found = block_ranks(network.classes, colours, helpers, seed=3, p=p)
+    if list(found) != list(ranks):
+        raise Refuted(f"the subnetworks {colours} have ranks {found}, not {ranks}")
+    return found[-1]
 
 
 def lower_by_families(whole: Mapping[str, Any], subject: Subject, bounds: dict[str, int]) -> str:
@@ -285,16 +288,19 @@ def lower_by_families(whole: Mapping[str, Any], subject: Subject, bounds: dict[s
         _check_identity(subject, every, one, i)
         _check_written(subject.flow, one)
     if lower["split"] is None:
-        found = _rank_directly(subject, lower)
+        each = _rank_directly(subject, lower)
         how = "at a random point, by jets"
     else:
         check_prime(lower["split"]["prime"])
-        found = _rank_in_blocks(_Network(whole, subject, lower["split"]), lower)
+        each = _rank_in_blocks(_Network(whole, subject, lower["split"]), lower)
         how = "in subnetworks"
-    claimed = sum(one["laws"] for one in lower["families"])
+    found = sum(each)
     bounds["laws_found"] = found
-    if found != claimed or found != whole["bounds"]["laws_found"]:
+    if found != whole["bounds"]["laws_found"]:
         raise Refuted(f"the gradients of the families have rank {found}, not {whole['bounds']['laws_found']}")
+    for one, laws in zip(lower["families"], each, strict=True):
+        if one["laws"] != laws:
+            raise Refuted(f"{one['text']} adds {laws} laws, not {one['laws']}")
     texts = "; ".join(one["text"] for one in lower["families"]) or "no family"
     return f"{found} laws, as the entries of {texts} are identities over Q, and their gradients have rank {found} ({how})"
 
@@ -379,8 +385,8 @@ def _check_identity(subject: Subject, every: IndexClasses, one: Mapping[str, Any
                 raise Refuted(f"{one['text']}: entry {index} is not conserved")
 
 
-def _rank_directly(subject: Subject, lower: Mapping[str, Any]) -> int:
-    from conslaw.families import Candidate, Combination, directly
+def _rank_directly(subject: Subject, lower: Mapping[str, Any]) -> list[int]:
+    from conslaw.families import Candidate, Combination, directly, size_directly
 
     assert subject.flow is not None
     made = []
@@ -391,11 +397,14 @@ def _rank_directly(subject: Subject, lower: Mapping[str, Any]) -> int:
             for t in one["terms"]
         ]
         made.append(Combination(tuple(parts), one["time_power"]))
-    return sum(directly(subject.flow, made, lower["seed"] + 1))
+    if size_directly(subject.flow, made) > LARGEST_DIRECTLY:
+        raise Refuted("too many gradients for a random point of the whole: they need subnetworks")
+    return directly(subject.flow, made, lower["seed"] + 1)
 
 
-def _rank_in_blocks(network: _Network, lower: Mapping[str, Any]) -> int:
-    split, total = lower["split"], 0
+def _rank_in_blocks(network: _Network, lower: Mapping[str, Any]) -> list[int]:
+    """What each family adds to the rank of the gradients, shape by shape."""
+    split, total = lower["split"], [0] * len(lower["families"])
     by_shape = {tuple(map(tuple, b["colours"])): b for b in split["blocks"]}
     for colours, copies in network.shapes():
         block = by_shape.get(colours)
@@ -410,7 +419,7 @@ def _rank_in_blocks(network: _Network, lower: Mapping[str, Any]) -> int:
         if network.drift:
             point[0] = 1
         exact = [v for v in range(small.n) if small.colours[v] == own]
-        rows = list[list[int]]()
+        rows, ranks = list[list[int]](), [0]
         for one in lower["families"]:
             axes = _family_axes(network, one)
             of = {c: [i for i, w in enumerate([*colours, other]) for _ in range(w[k])] for k, c in enumerate(network.order)}
@@ -422,10 +431,11 @@ def _rank_in_blocks(network: _Network, lower: Mapping[str, Any]) -> int:
                 if where == own:
                     slopes = entry.slopes()
                     rows.append([slopes[v].at(point, split["prime"]) if v in slopes else 0 for v in exact])
-        found = rank(rows, split["prime"])
-        if found != block["laws"]:
+            ranks.append(rank(rows, split["prime"]))
+        found = ranks[-1]
+        if (found, copies, len(exact)) != (block["laws"], block["copies"], block["dimension"]):
             raise Refuted(f"the laws of the subnetworks {colours} have gradients of rank {found}, not {block['laws']}")
-        total += copies * found
+        total = [t + copies * (b - a) for t, a, b in zip(total, ranks, ranks[1:], strict=False)]
     return total
 
 

@@ -17,7 +17,7 @@ from conslaw.networks import FAMILIES
 from conslaw.verification.algebra import Polynomial, Refuted, VectorField, coordinate_names, expanded, parse
 
 LARGEST_STATE = 20_000  # coordinates of a state whose polynomials are written out
-LARGEST_CONSTANT = 50_000_000  # entries of a constant
+LARGEST_CONSTANT = 5_000_000  # entries of a constant
 
 
 class Subject:
@@ -74,25 +74,28 @@ class Subject:
             raise Refuted("a flow has either a metric in words or vector fields written out")
         if section["damping"] is not None and section["kind"] != "momentum":
             raise Refuted(f"a {section['kind']} flow has no damping")
-        how = {"metric": section["metric"]}
         if any(
             re.fullmatch(r"euclidean|z\*\*[0-9]{1,2}|[0-9]+(/[0-9]+)?", word) is None for word in (section["metric"] or {}).values()
         ):
             raise Refuted(f"the metric {section['metric']} is not in words: euclidean, z**k with k >= 0, or a rational number")
-        if self.model is not None and section["fields"] is None:
+        if str(Fraction(section["weight_decay"])) != section["weight_decay"]:
+            raise Refuted(f"weight decay {section['weight_decay']!r}: write {Fraction(section['weight_decay'])}")
+        if self.model is not None:
+            if section["metric"] is not None and set(section["metric"]) != set(self.model.parameters):
+                raise Refuted("the metric does not say one word for each parameter array")
             make = {"gradient": gradient_flow, "momentum": momentum_flow}.get(section["kind"])
             if make is None:
-                raise Refuted(f"a flow of the kind {section['kind']!r} has no fields in the certificate")
+                raise Refuted(f"the kind of a flow of a model is not {section['kind']!r}")
             damping = {"damping": section["damping"]} if section["kind"] == "momentum" else {}
-            self.flow = make(self.model, weight_decay=section["weight_decay"], **how, **damping)
-            time = self.flow.time and {"kind": self.flow.time.kind, "rate": str(self.flow.time.rate)}
-            if dict(self.flow.state) != self.state or dict(self.flow.data) != self.data or time != section["time"]:
+            made = make(self.model, weight_decay=section["weight_decay"], metric=section["metric"] or "euclidean", **damping)
+            time = made.time and {"kind": made.time.kind, "rate": str(made.time.rate)}
+            if dict(made.state) != self.state or dict(made.data) != self.data or time != section["time"]:
                 raise Refuted("the state or the time of the certificate are not those of this flow")
-            return f"{section['kind']} flow of this model"
-        if section["fields"] is None:
-            raise Refuted("there are no vector fields")
-        if (self.model is None) != (section["kind"] == "given"):
-            raise Refuted(f"the kind of a flow {'without' if self.model is None else 'of'} a model is not {section['kind']!r}")
+            if section["fields"] is None:
+                self.flow = made
+                return f"{section['kind']} flow of this model"
+        elif (section["kind"], section["time"], section["weight_decay"]) != ("given", None, "0"):
+            raise Refuted("vector fields without a model have no time, no weight decay, and are of the kind 'given'")
         if self.dimension > LARGEST_STATE:
             raise Refuted(f"{self.dimension:,} coordinates are too many to write the fields out")
         numbers = self.numbers()
@@ -100,7 +103,26 @@ class Subject:
         self.fields = [{numbers[c]: parse(text, numbers) for c, text in one.items()} for one in section["fields"]]
         if any(i >= n for one in self.fields for i in one):
             raise Refuted("a field moves the data")
+        if self.model is not None:
+            self._check_drift()
         return "the vector fields as they stand in the certificate: they are what is proved about"
+
+    def _check_drift(self) -> None:
+        """Beside a model the metric alone is its own: the drift is that of the flow, up to a constant."""
+        assert self.fields is not None
+        assert self.model is not None
+        plain = {**self.flow_section, "metric": dict.fromkeys(self.model.parameters, "euclidean")}
+        parameters = {name: tuple(s) for name, s in self.model.parameters.items()}
+        expected = derived_fields(Polynomial({}), parameters, self.numbers(), plain)
+        if len(self.fields) != len(expected):
+            raise Refuted(f"{len(self.fields)} vector fields; a {self.flow_section['kind']} flow has {len(expected)}")
+        for given, known in zip(self.fields[:-1], expected[:-1], strict=True):
+            moved = {i: x for i, x in known.items() if x.terms}
+            i, x = next(iter(moved.items()))
+            monomial, c = next(iter(x.terms.items()))
+            factor = Fraction(given[i].terms.get(monomial, 0)) / c if i in given else 0
+            if not factor or given != {j: y * factor for j, y in moved.items()}:
+                raise Refuted("the drift is not that of this flow")
 
     def exact(self) -> list[VectorField]:
         """The vector fields as polynomials; of a family's flow, derived from the potential here."""
