@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import gram_difference_rank, widths
 
@@ -43,10 +43,10 @@ def flows(draw):
 @given(flows())
 def test_every_colouring_is_a_bound_and_the_coarsest_is_the_plain_route(flow):
     """Whatever the colours: rank <= generic rank <= n - laws.  One colour for all is no restriction at all."""
-    exact = conslaw.count(flow, split=False).laws_at_most
+    exact = conslaw.lie_ranks(flow).laws_at_most
     combinations = matrix_combinations(IndexClasses.of(flow))
     found = []
-    for classes in splits(flow):
+    for classes in splits(flow)[:3]:
         for colouring in colourings(classes):
             split = split_ranks(classes, colouring, combinations, seed=0, p=LIFTING_PRIME)
             assert split.laws_at_most >= exact >= split.laws_found
@@ -55,13 +55,15 @@ def test_every_colouring_is_a_bound_and_the_coarsest_is_the_plain_route(flow):
     assert not found or min(found) == exact
 
 
-@given(widths(1, 20, (2, 4), 500), st.booleans())
+@settings(max_examples=30)
+@given(widths(1, 20, (2, 3), 200), st.booleans())
 def test_relu_counts_are_known(sizes, bias):
     """[MGP23]: one law for each hidden neuron, whatever the widths."""
     analysis = conslaw.analyze(G(conslaw.relu(sizes, bias=bias)), ansatz="matrix", split=True)
     assert (analysis.laws_found, analysis.complete) == (sum(sizes[1:-1]), True)
 
 
+@settings(max_examples=30)
 @given(widths(2, 9, (2, 3), 200))
 def test_linear_counts_are_ranks_of_gram_differences(sizes):
     flow = G(conslaw.linear(sizes))
