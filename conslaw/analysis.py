@@ -14,7 +14,17 @@ from conslaw import display
 from conslaw.ansatz import Degree, PolynomialLaws, ansatz_size, has_logarithms, polynomial_laws, random_sample
 from conslaw.certificates import certificate
 from conslaw.errors import ConslawError, check_seed
-from conslaw.families import MOST_TERMS, LawFamily, MatrixLaws, directly, family, law_families, matrix_combinations, size_directly
+from conslaw.families import (
+    LARGEST_DIRECTLY,
+    MOST_TERMS,
+    LawFamily,
+    MatrixLaws,
+    directly,
+    family,
+    law_families,
+    matrix_combinations,
+    size_directly,
+)
 from conslaw.finite_field import RowSpace
 from conslaw.flows import Flow, check_flow
 from conslaw.index_classes import IndexClasses
@@ -29,7 +39,7 @@ if TYPE_CHECKING:
 SECOND_RUN = 2**32  # added to the seed for the independent second run
 SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
 SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
-CHEAP, LARGEST_DIRECTLY = 3_000_000, 100_000_000  # entries of a matrix of gradients: made at once; only if need be
+CHEAP = 3_000_000  # entries of a matrix of gradients that is made at once
 QUICK, SLOW = 2e9, 4e10  # multiplications of a plain rank that are spent where subnetworks gave a bound already
 MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the matrix ansatz is tried first
 
@@ -337,13 +347,11 @@ def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point |
         raise ConslawError(f"split={split!r}: this network does not fall apart into small subnetworks; leave split out")
     runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
     with suppress(ConslawError) if bounds else nullcontext():  # too large: the bound of the subnetworks stands
-        if split is None and (not bounds or bounds[0].ranks[-1] <= _feasible(flow, QUICK)):
+        if not bounds or (split is None and bounds[0].ranks[-1] <= _feasible(flow, QUICK)):
             most = _feasible(flow, QUICK) if bounds else None
             runs = [lie_ranks(flow, seed=seed, prime=prime, point=point, most=most)]
             if prime is None and point is None:
                 runs.append(lie_ranks(flow, seed=seed + SECOND_RUN, most=most))
-    if not runs:
-        runs = [lie_ranks(flow, seed=seed), lie_ranks(flow, seed=seed + SECOND_RUN)]
     counted = _counted(flow, runs, seed)
     spent = time.perf_counter() - start
     return Count(**counted, seconds={"lie": spent, "ansatz": 0.0, "total": spent})

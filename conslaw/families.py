@@ -6,7 +6,7 @@ coefficients, found from their derivatives along random fields at random points 
 if each of its entries is conserved, as an exact identity.  Nothing depends on the name of a family of models.
 
 The identity does not depend on the number of neurons: a monomial of it involves few of them, so it is checked, exactly, on a
-network that has no more (:func:`matrix_laws`).  That is how the 5,050 laws of ``linear 100-100-100`` are proved in a moment.
+network that has no more (:func:`matrix_combinations`).  So the 5,050 laws of ``linear 100-100-100`` are proved in a moment.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 ORDER = ("symmetric", "skew", "array", "vector", "scalar")  # the larger a family, the earlier it is tried
 MOST_TERMS = 200_000  # terms of polynomials that are written out
+LARGEST_DIRECTLY = 100_000_000  # entries of a matrix of gradients that is made if need be
 
 
 @dataclass(frozen=True)

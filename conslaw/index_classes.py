@@ -121,6 +121,10 @@ class IndexClasses:
             made[id(node)] = Expression(node.operation, arguments, attribute, shape)
         return [made[id(x)] for x in outputs]
 
+    def dimension(self, lengths: Lengths) -> int:
+        """The dimension of the flow with other numbers of indices, which is not built for it."""
+        return sum(prod(_shape(shape, self.state[name], lengths)) for name, shape in self.flow.state.items())
+
     def smaller_flow(self, lengths: Lengths) -> Flow:
         """The flow of the same array code with other numbers of indices."""
         flow = self.flow

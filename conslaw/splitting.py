@@ -156,8 +156,8 @@ def _work(classes: IndexClasses, colouring: Counter[Widths]) -> float:
     """About how many seconds a colouring takes."""
     total = 0.0
     for colours, _ in shapes(classes, colouring):
-        largest = _smaller(classes, [*colours, *_helpers(colouring, colours)]).dimension
-        own = _smaller(classes, colours).dimension
+        largest = classes.dimension(_lengths(classes, [*colours, *_helpers(colouring, colours)]))
+        own = classes.dimension(_lengths(classes, colours))
         total += 0.02 + 4e-6 * min(own, largest) * largest + 1e-9 * own**3
     return total
 
@@ -275,15 +275,15 @@ def _colour_of(classes: IndexClasses, colours: Sequence[Widths]) -> dict[int, np
     return {c: np.repeat(np.arange(len(colours)), [w[i] for w in colours]) for i, c in enumerate(classes.lengths)}
 
 
-def _smaller(classes: IndexClasses, colours: Sequence[Widths]) -> Flow:
-    """The flow of some colours."""
-    return classes.smaller_flow({c: sum(w[i] for w in colours) for i, c in enumerate(classes.lengths)})
+def _lengths(classes: IndexClasses, colours: Sequence[Widths]) -> dict[int, int]:
+    """How many neurons of each class some colours have."""
+    return {c: sum(w[i] for w in colours) for i, c in enumerate(classes.lengths)}
 
 
 def subnetwork(classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], values: State) -> Subnetwork:
     """The subnetwork of some colours, and others that help, at the point that these values, where sign flips allow it, make up."""
     both = [*colours, *helpers]
-    flow, of = _smaller(classes, both), _colour_of(classes, both)
+    flow, of = classes.smaller_flow(_lengths(classes, both)), _colour_of(classes, both)
     point, marks, flipped = dict[str, dict[int, Residues]](), [], _flipped(classes)
     for name, shape in flow.state.items():
         seen, change = _seen(classes.state[name], shape, of, len(both), flipped[name])
@@ -304,7 +304,7 @@ def split_ranks(
     blocks, beside, common = list[Block](), 0, 0
     for colours, copies in shapes(classes, colouring):
         alone, helpers = len(colours) == 1, _helpers(colouring, colours)
-        if _smaller(classes, [*colours, *helpers]).dimension > LARGEST:
+        if classes.dimension(_lengths(classes, [*colours, *helpers])) > LARGEST:
             return None
         rng = np.random.default_rng([seed, *np.ravel(colours)])
         part, aided = _with_helpers(classes, colours, helpers, rng, p)
@@ -328,7 +328,7 @@ def _with_helpers(
     classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], rng: np.random.Generator, p: int
 ) -> tuple[Subnetwork, Subnetwork]:
     """The subnetwork of some colours and the larger one with helpers, at one random point."""
-    values = random_point(_smaller(classes, [*colours, *helpers]), rng, p)
+    values = random_point(classes.smaller_flow(_lengths(classes, [*colours, *helpers])), rng, p)
     return subnetwork(classes, colours, (), values), subnetwork(classes, colours, helpers, values)
 
 

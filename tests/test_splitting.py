@@ -277,3 +277,11 @@ def test_odd_models_are_proved_on_both_sides(case):
     model, laws = ODD[case]
     analysis = conslaw.analyze(G(model), ansatz="matrix")
     assert (analysis.laws_found, analysis.laws_at_most) == (laws, laws)
+
+
+def test_a_count_without_splitting_heeds_prime_and_point():
+    flow = G(conslaw.linear([2, 2, 2]))
+    zero = {"W1": np.zeros((2, 2), dtype=int), "W2": np.zeros((2, 2), dtype=int)}
+    for options in ({"prime": 2**31 - 1}, {"point": zero}):
+        plain, unsplit = conslaw.count(flow, **options), conslaw.count(flow, split=False, **options)
+        assert (unsplit.primes, unsplit.generic, unsplit.lie_ranks) == (plain.primes, plain.generic, plain.lie_ranks)

@@ -89,9 +89,7 @@ class Polynomial:
         result: dict[int, dict[tuple[int, ...], Any]] = {}
         for monomial, c in self.terms.items():
             for v in dict.fromkeys(monomial):
-                position = monomial.index(v)
-                lower = monomial[:position] + monomial[position + 1 :]
-                mine = result.setdefault(v, {})
+                lower, mine = without(monomial, v), result.setdefault(v, {})
                 mine[lower] = mine.get(lower, 0) + c * monomial.count(v)
         return {v: Polynomial(terms) for v, terms in result.items()}
 
@@ -107,6 +105,12 @@ class Polynomial:
 
 
 VectorField = dict[int, Polynomial]  # from coordinate to component
+
+
+def without(monomial: tuple[int, ...], v: int) -> tuple[int, ...]:
+    """A monomial divided by one of its variables."""
+    position = monomial.index(v)
+    return monomial[:position] + monomial[position + 1 :]
 
 
 def _mod(value: Any, p: int) -> int:
@@ -292,8 +296,7 @@ class Modular:
             for i, terms in outer.items():
                 for monomial, c in terms.items():
                     for v in dict.fromkeys(monomial):
-                        position = monomial.index(v)
-                        lower, factor = monomial[:position] + monomial[position + 1 :], sign * c * monomial.count(v)
+                        lower, factor = without(monomial, v), sign * c * monomial.count(v)
                         for other_monomial, d in inner.get(v, {}).items():
                             key = (i, tuple(sorted(lower + other_monomial)))
                             result[key] = (result.get(key, 0) + factor * d) % self.p

@@ -18,6 +18,7 @@ from conslaw.verification.algebra import (
     is_symbolic,
     parse,
     rank,
+    without,
 )
 from conslaw.verification.subject import Subject
 
@@ -113,7 +114,7 @@ def derivative(law: Polynomial, field: VectorField, logs: Mapping[int, int]) -> 
             if any(logs[v] not in m for m in moved.terms):
                 raise Refuted("a logarithm whose velocity is not a polynomial")
             x = logs[v]
-            moved = Polynomial({m[: m.index(x)] + m[m.index(x) + 1 :]: c for m, c in moved.terms.items()})
+            moved = Polynomial({without(m, x): c for m, c in moved.terms.items()})
         pieces.append(slope * moved)
     return _sum(pieces)
 

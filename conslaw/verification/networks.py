@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conslaw.families import LARGEST_DIRECTLY, Combination, candidates, directly, family, indices_of_derivative, size_directly
 from conslaw.flows import TIME, Flow
 from conslaw.index_classes import RIGID, IndexClasses, velocities
 from conslaw.verification.algebra import (
@@ -29,7 +30,6 @@ from conslaw.verification.algebra import (
 from conslaw.verification.bounds import SURPLUS, derivative
 from conslaw.verification.subject import Subject, derived_fields, family_model
 
-LARGEST_DIRECTLY = 100_000_000  # entries of a matrix of gradients
 LARGEST_SMALL = 4_000  # coordinates and data of a subnetwork that is written out
 
 
@@ -57,7 +57,7 @@ class _Network:
     def __init__(self, whole: Mapping[str, Any], subject: Subject, split: Mapping[str, Any]) -> None:
         if subject.flow is None or subject.model is None:
             raise Refuted("only flows of models in a metric of words are split")
-        self.subject, self.split, self.family = subject, split, whole["model"]["family"]
+        self.subject, self.family = subject, whole["model"]["family"]
         every = IndexClasses.of(subject.flow)
         axes = {(n, i): c for n, a in [*every.state.items(), *every.data.items()] for i, c in enumerate(a)}
         chosen = [{axes[name, i] for name, i in group} for group in split["classes"]]
@@ -72,9 +72,8 @@ class _Network:
         self.signs = {name: list(turn) for name, turn in split["sign_flips"].items()}
         self.moving = {dot: name for name, dot in velocities(subject.flow).items()}
         words = subject.flow_section["metric"].values()
-        self.constant = not any(word.startswith("z") for word in words)
         single = all(sum(c != RIGID for c in a) < 2 for a in self.classes.state.values())
-        if not self.constant and (self.signs or not single):
+        if any(word.startswith("z") for word in words) and (self.signs or not single):
             raise Refuted("with this metric only one axis of an array may be coloured, and signs may not be flipped")
         self.drift = len(subject.flow.fields) > 1
         self.colouring = Counter({tuple(widths): count for widths, count in split["colours"]})
@@ -244,11 +243,11 @@ def _block(
     if not symbolic:
         return _block_by_jets(network, colours, helpers, ranks, p), len(exact), False
     point, allowed = network.point(small, list(np.ravel(colours)), p), small.allowed(own)
-    inside = np.append(point * allowed[: small.n], 0)[: small.n]
+    inside = point * allowed[: small.n]
     rows = list[list[int]]()
     for depth, more in enumerate(increments(ranks), start=1):
         for _ in range(more + SURPLUS if more else 0):
-            value = sampler.sample(depth, inside, first=control, allowed=_data_only(allowed, small.n))
+            value = sampler.sample(depth, inside, first=control, allowed=allowed)
             if any(value[v] for v in state if not small.colours[v] <= own and not (network.drift and v == 0)):
                 raise Refuted(f"the subnetwork {colours} moves other neurons")
             rows.append([int(value[v]) for v in exact])
@@ -258,13 +257,6 @@ def _block(
         if more and (found := rank(rows, p)) != ranks[depth - 1]:
             raise Refuted(f"the subnetworks {colours} have rank {found}, not {ranks[depth - 1]}")
     return ranks[-1], len(exact), True
-
-
-def _data_only(allowed: npt.NDArray[np.bool_], n: int) -> npt.NDArray[np.bool_]:
-    """Which variables may be other than zero when data are drawn."""
-    result = allowed.copy()
-    result[:n] = True
-    return result
 
 
 def _block_by_jets(
@@ -284,11 +276,12 @@ def lower_by_families(whole: Mapping[str, Any], subject: Subject, bounds: dict[s
     if subject.flow is None:
         raise Refuted("families are of flows of models in a metric of words")
     every = IndexClasses.of(subject.flow)
-    for i, one in enumerate(lower["families"]):
-        _check_identity(subject, every, one, i)
-        _check_written(subject.flow, one)
+    combinations = [_combination(subject.flow, one) for one in lower["families"]]
+    for one, combination in zip(lower["families"], combinations, strict=True):
+        _check_identity(subject, every, one, combination)
+        _check_written(subject.flow, one, combination)
     if lower["split"] is None:
-        each = _rank_directly(subject, lower)
+        each = _rank_directly(subject.flow, combinations, lower["seed"] + 1)
         how = "at a random point, by jets"
     else:
         check_prime(lower["split"]["prime"])
@@ -305,18 +298,23 @@ def lower_by_families(whole: Mapping[str, Any], subject: Subject, bounds: dict[s
     return f"{found} laws, as the entries of {texts} are identities over Q, and their gradients have rank {found} ({how})"
 
 
-def _check_written(flow: Flow, one: Mapping[str, Any]) -> None:
-    """A family is written as its terms say."""
-    from conslaw.families import Combination, candidates, family
-
+def _combination(flow: Flow, one: Mapping[str, Any]) -> Combination:
+    """The combination of candidates of this model that a family is."""
     known = {(c.kind, c.factors, c.out): c for c in candidates(flow)}
     parts = []
+    if not one["terms"]:
+        raise Refuted(f"{one['text']}: a family without terms")
     for term in one["terms"]:
         candidate = known.get((one["kind"], tuple(map(tuple, term["factors"])), term["indices"]))
         if candidate is None:
             raise Refuted(f"{one['text']}: {term['factors']} is not a candidate of this model")
         parts.append((term["coefficient"], candidate))
-    written = family(flow, Combination(tuple(parts), one["time_power"]), one["laws"])
+    return Combination(tuple(parts), one["time_power"])
+
+
+def _check_written(flow: Flow, one: Mapping[str, Any], combination: Combination) -> None:
+    """A family is written as its terms say."""
+    written = family(flow, combination, one["laws"])
     for name in ("text", "latex", "kind", "size"):
         if getattr(written, name) != one[name]:
             raise Refuted(
@@ -357,16 +355,10 @@ def _entry_name(name: str, index: Sequence[int]) -> str:
     return f"{name}[{','.join(map(str, index))}]" if index else name
 
 
-def _check_identity(subject: Subject, every: IndexClasses, one: Mapping[str, Any], number: int) -> None:
-    from conslaw.families import Candidate, indices_of_derivative
-
-    if not one["terms"]:
-        raise Refuted(f"family {number + 1} is empty")
+def _check_identity(subject: Subject, every: IndexClasses, one: Mapping[str, Any], combination: Combination) -> None:
     assert subject.model is not None
     needed = dict.fromkeys(every.lengths, 1)
-    for term in one["terms"]:
-        factors = tuple((name, letters) for name, letters in term["factors"])
-        candidate = Candidate(one["kind"], one["size"], factors, term["indices"], ("", "")[: 1 + (one["kind"] == "skew")], ())
+    for _, candidate in combination.terms:
         counts = indices_of_derivative(every, candidate)
         if counts is None:
             raise Refuted(f"{one['text']} depends on the number of neurons")
@@ -385,21 +377,10 @@ def _check_identity(subject: Subject, every: IndexClasses, one: Mapping[str, Any
                 raise Refuted(f"{one['text']}: entry {index} is not conserved")
 
 
-def _rank_directly(subject: Subject, lower: Mapping[str, Any]) -> list[int]:
-    from conslaw.families import Candidate, Combination, directly, size_directly
-
-    assert subject.flow is not None
-    made = []
-    for one in lower["families"]:
-        signed = ("", "")[: 1 + (one["kind"] == "skew")]
-        parts = [
-            (t["coefficient"], Candidate(one["kind"], one["size"], tuple(map(tuple, t["factors"])), t["indices"], signed, ()))
-            for t in one["terms"]
-        ]
-        made.append(Combination(tuple(parts), one["time_power"]))
-    if size_directly(subject.flow, made) > LARGEST_DIRECTLY:
+def _rank_directly(flow: Flow, combinations: Sequence[Combination], seed: int) -> list[int]:
+    if size_directly(flow, combinations) > LARGEST_DIRECTLY:
         raise Refuted("too many gradients for a random point of the whole: they need subnetworks")
-    return directly(subject.flow, made, lower["seed"] + 1)
+    return directly(flow, combinations, seed)
 
 
 def _rank_in_blocks(network: _Network, lower: Mapping[str, Any]) -> list[int]:
