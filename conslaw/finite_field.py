@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import shake_256
 from math import gcd, isqrt, prod
 from typing import TypeAlias
 
@@ -51,6 +52,12 @@ def random_prime(rng: np.random.Generator) -> int:
         p = int(rng.integers(2**29, 2**30)) * 2 + 1
         if flint.fmpz(p).is_prime():
             return p
+
+
+def drawn(key: str, shape: tuple[int, ...], p: int) -> Residues:
+    """The residues that a key stands for, the same for ever: the 64-bit little-endian words of its SHAKE-256, mod p, in C order."""
+    words = np.frombuffer(shake_256(key.encode()).digest(8 * prod(shape)), dtype="<u8")
+    return (words % np.uint64(p)).astype(np.uint64).reshape(shape)
 
 
 @lru_cache(maxsize=1024)

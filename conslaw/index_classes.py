@@ -109,7 +109,7 @@ class IndexClasses:
         """The same expressions for other numbers of indices (at most those there are); classes not named keep theirs."""
         axes, made = self.axes(outputs, values_of), dict[int, Expression]()
         for node in topological_order(outputs):
-            shape = _shape(node.shape, axes[id(node)], lengths)
+            shape = resized_shape(node.shape, axes[id(node)], lengths)
             arguments = tuple(made[id(x)] for x in node.args)
             attribute = node.attribute
             if node.operation == "constant":
@@ -123,17 +123,17 @@ class IndexClasses:
 
     def dimension(self, lengths: Lengths) -> int:
         """The dimension of the flow with other numbers of indices, which is not built for it."""
-        return sum(prod(_shape(shape, self.state[name], lengths)) for name, shape in self.flow.state.items())
+        return sum(prod(resized_shape(shape, self.state[name], lengths)) for name, shape in self.flow.state.items())
 
     def smaller_flow(self, lengths: Lengths) -> Flow:
         """The flow of the same array code with other numbers of indices."""
         flow = self.flow
         fields = [dict(zip(x, self.resized(list(x.values()), lengths, list(x)), strict=True)) for x in flow.fields]
-        state = {name: _shape(shape, self.state[name], lengths) for name, shape in flow.state.items()}
+        state = {name: resized_shape(shape, self.state[name], lengths) for name, shape in flow.state.items()}
         for name, value in (pair for x in fields for pair in x.items()):
             if value.shape != state[name]:
                 raise ConslawError(f"the velocity of {name} cannot be cut down to fewer neurons")
-        data = {name: _shape(shape, self.data[name], lengths) for name, shape in flow.data.items()}
+        data = {name: resized_shape(shape, self.data[name], lengths) for name, shape in flow.data.items()}
         return replace(flow, state=state, data=data, fields=tuple(fields), metric_entries={})
 
     def decouples(self, output: Expression, *, first_order: bool = True) -> bool:
@@ -435,7 +435,8 @@ def _reshape_links(inner: Shape, outer: Shape) -> list[tuple[int, int]]:
     return links + _unit_links(inner, outer, links)
 
 
-def _shape(shape: Shape, classes: Axes, lengths: Lengths) -> Shape:
+def resized_shape(shape: Shape, classes: Axes, lengths: Lengths) -> Shape:
+    """The shape of an array with axes of these classes for other numbers of neurons."""
     return tuple(lengths.get(c, n) if c != RIGID else n for n, c in zip(shape, classes, strict=True))
 
 

@@ -3,8 +3,9 @@
 Give every neuron a colour and take a point where weights between different colours are zero, a point fixed by flipping the signs
 of all neurons of one colour.  There the trace of the Lie algebra contains, for each set T of colours, the trace of the
 *subnetwork* of those colours (the data of all others being zero), and the parts with all colours of T in their indices are
-independent for different T.  So the one big rank is at least a sum of small ones, and subnetworks of the same shape have the same
-generic rank: each shape is computed once.  The same holds for the gradients of laws.  Statement and proof: docs/what_is_proved.md.
+independent for different T.  So the one big rank is at least a sum of small ones, all at one point mod p; colours of the same widths
+take the same values there, so subnetworks of the same shape have the same rank: each shape is computed once.  The same holds for the
+gradients of laws.  Statement and proof: docs/what_is_proved.md.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.expressions import Shape, topological_order
+from conslaw.expressions import Shape, evaluate, topological_order
 from conslaw.families import Combination, arrays_of, derivatives_along
-from conslaw.finite_field import Residues, RowSpace, random_prime, rank
-from conslaw.flows import Flow
-from conslaw.index_classes import RIGID, Axes, IndexClasses, velocities
-from conslaw.lie import State, random_point, ranks_by_depth, trace_samples
+from conslaw.finite_field import Residues, RowSpace, drawn, random_prime, rank
+from conslaw.flows import TIME, Flow
+from conslaw.index_classes import RIGID, Axes, IndexClasses, resized_shape, velocities
+from conslaw.jets import Jets
+from conslaw.lie import State, ranks_by_depth, trace_samples
 
 logger = logging.getLogger(__name__)
 
@@ -61,33 +63,52 @@ class Block:
     laws: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Elements of the trace of one subnetwork that move no coloured coordinate.
+
+    Attributes
+    ----------
+    colours : the widths of each colour of the subnetwork
+    ranks : of its trace in all coordinates but time, depth by depth
+    rank : the last of them minus the rank of the same elements in the coloured coordinates
+    """
+
+    colours: tuple[Widths, ...]
+    ranks: tuple[int, ...]
+    rank: int
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
-    """What a colouring proves about a flow.
+    """What a colouring proves about a flow, at one point.
 
     Attributes
     ----------
     classes : the index classes that are coloured
     colouring : how many colours there are of which widths
     blocks : one for each shape of subnetworks
-    beside : rank beside the blocks, of coordinates without colour
+    beside : the rank of coordinates without colour, if there are some that move
+    drift : how many of the drift fields are no combination of the rest, as time moves: 0 or 1
     laws : what each family adds to the rank of gradients
-    prime : the ranks are mod this prime
+    prime, seed : the point is drawn mod this prime from this seed (:func:`slice_of_point`)
     """
 
     classes: IndexClasses
     colouring: Counter[Widths]
     blocks: list[Block]
-    beside: int
+    beside: Beside | None
+    drift: int
     laws: list[int]
     prime: int
+    seed: int
 
     @property
     def ranks(self) -> tuple[int, ...]:
-        """Proved lower bounds for the generic rank of the trace with brackets of up to 1, 2, ... fields."""
-        depths, drift = max((len(b.ranks) for b in self.blocks), default=1), len(self.classes.flow.fields) - 1
-        ranks = [drift + sum(b.copies * b.ranks[min(d, len(b.ranks) - 1)] for b in self.blocks) for d in range(depths)]
-        return (*ranks[:-1], ranks[-1] + self.beside)
+        """Ranks of the trace at the point with brackets of up to 1, 2, ... fields: proved lower bounds of the generic ones."""
+        depths = max((len(b.ranks) for b in self.blocks), default=1)
+        ranks = [self.drift + sum(b.copies * b.ranks[min(d, len(b.ranks) - 1)] for b in self.blocks) for d in range(depths)]
+        return (*ranks[:-1], ranks[-1] + (self.beside.rank if self.beside else 0))
 
     @property
     def laws_at_most(self) -> int:
@@ -114,12 +135,15 @@ class Split:
             "sign_flips": {name: list(flips[name]) for name in flips},
             "colours": [[list(widths), count] for widths, count in self.colouring.items()],
             "prime": self.prime,
+            "seed": self.seed,
             "blocks": [
                 {"colours": [list(w) for w in b.colours], "copies": b.copies, "dimension": b.dimension}
                 | {"ranks": list(b.ranks), "laws": sum(b.laws)}
                 for b in self.blocks
             ],
-            "beside": self.beside,
+            "beside": None
+            if self.beside is None
+            else {"colours": [list(w) for w in self.beside.colours], "ranks": list(self.beside.ranks), "rank": self.beside.rank},
         }
 
 
@@ -142,7 +166,10 @@ def best_split(
         if upper and (upper.laws_at_most == known or spent + work > (most if known else LITTLE_WORK) or (idle and not known)):
             break
         spent += work
-        split = split_ranks(classes, colouring, combinations, seed=seed, p=p)
+        try:
+            split = split_ranks(classes, colouring, combinations, seed=seed, p=p)
+        except ZeroDivisionError:  # mod p at this point
+            split = None
         if split is None:
             continue
         logger.info("splitting: %s: at most %d laws", split, split.laws_at_most)
@@ -280,18 +307,41 @@ def _lengths(classes: IndexClasses, colours: Sequence[Widths]) -> dict[int, int]
     return {c: sum(w[i] for w in colours) for i, c in enumerate(classes.lengths)}
 
 
-def subnetwork(classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], values: State) -> Subnetwork:
-    """The subnetwork of some colours, and others that help, at the point that these values, where sign flips allow it, make up."""
+def slice_of_point(name: str, shape: Shape, widths: Widths, *, seed: int, p: int) -> Residues:
+    """The values mod p, at the point of a seed, of a state array's entries whose indices have one colour of these widths."""
+    return drawn(f"conslaw point {seed} {p} {name} {','.join(map(str, widths))}", shape, p)
+
+
+def split_point(classes: IndexClasses, colours: Sequence[Widths], *, seed: int, p: int) -> State:
+    """The point of a seed in the subnetwork of some colours, or in the whole network if these are all its colours.
+
+    Entries with indices of several colours are zero, so are the arrays of ``zero`` and what changes sign with its colour.
+    """
+    of, flipped, point = _colour_of(classes, colours), _flipped(classes), dict[str, dict[int, Residues]]()
+    lengths = _lengths(classes, colours)
+    for name, axes in classes.state.items():
+        coloured = any(c != RIGID for c in axes)
+        whole = np.zeros(resized_shape(classes.flow.state[name], axes, lengths), dtype=np.uint64)
+        if name not in classes.zero and sum(flipped[name]) % 2 == 0:
+            for number, widths in enumerate(colours) if coloured else [(0, ())]:
+                shape = resized_shape(classes.flow.state[name], axes, dict(zip(classes.lengths, widths, strict=False)))
+                chosen = [np.flatnonzero(of[c] == number) if c != RIGID else np.arange(n) for c, n in zip(axes, shape, strict=True)]
+                whole[np.ix_(*chosen)] = slice_of_point(name, shape, widths, seed=seed, p=p)
+        point[name] = {0: whole[None]}
+    return point
+
+
+def subnetwork(classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], *, seed: int, p: int) -> Subnetwork:
+    """The subnetwork of some colours, and others that help, at the point of a seed."""
     both = [*colours, *helpers]
-    flow, of = classes.smaller_flow(_lengths(classes, both)), _colour_of(classes, both)
-    point, marks, flipped = dict[str, dict[int, Residues]](), [], _flipped(classes)
+    flow, of, flipped = classes.smaller_flow(_lengths(classes, both)), _colour_of(classes, both), _flipped(classes)
+    marks = []
     for name, shape in flow.state.items():
         seen, change = _seen(classes.state[name], shape, of, len(both), flipped[name])
         wanted = (np.arange(len(both)) < len(colours)).reshape(-1, *[1] * len(shape))
         even, number = ~change.any(axis=0), seen.sum(axis=0)
         marks.append([x.reshape(-1) for x in ((seen == wanted).all(axis=0), (change == wanted).all(axis=0), even, number)])
-        alike = (number <= 1) & even & (name not in classes.zero)
-        point[name] = {0: values[name][0][(slice(None), *(slice(n) for n in shape))] * alike}
+    point = split_point(classes, both, seed=seed, p=p)
     return Subnetwork(flow, point, *(np.concatenate(x) for x in zip(*marks, strict=True)))
 
 
@@ -301,13 +351,14 @@ def split_ranks(
     """The blocks of a colouring, with the ranks of the trace and of some laws in each; None if a block is too large."""
     flow = classes.flow
     usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
-    blocks, beside, common = list[Block](), 0, 0
+    blocks, beside, common, moving = list[Block](), None, 0, True
     for colours, copies in shapes(classes, colouring):
         alone, helpers = len(colours) == 1, _helpers(colouring, colours)
         if classes.dimension(_lengths(classes, [*colours, *helpers])) > LARGEST:
             return None
         rng = np.random.default_rng([seed, *np.ravel(colours)])
-        part, aided = _with_helpers(classes, colours, helpers, rng, p)
+        part, aided = (subnetwork(classes, colours, some, seed=seed, p=p) for some in ((), helpers))
+        moving = moving and _time_moves(part, p)
         if part.exact.any():
             ranks = _block_ranks(part, aided, aided.usable(alone), rng, p)
             laws = _law_ranks(classes, part, colours, usable, p)
@@ -315,30 +366,23 @@ def split_ranks(
         own, others = part.number == 0, part.number > 0
         own[: len(flow.fields) - 1] = False  # time
         if own.any():
-            beside, common = max(beside, _beside(part, own, others, rng, p)), int(own.sum())
+            found, common = _beside(part, colours, own | others, others, rng, p), int(own.sum())
+            beside = found if found.rank > (beside.rank if beside else 0) else beside
     drift = len(flow.fields) - 1
     assert sum(b.copies * b.dimension for b in blocks) + common + drift == flow.dimension
     if not blocks:
         return None
     contributions = dict(zip(usable, np.sum([[b.copies * n for n in b.laws] for b in blocks], axis=0).tolist(), strict=True))
-    return Split(classes, colouring, blocks, beside, [contributions.get(c, 0) for c in combinations], p)
+    laws = [contributions.get(c, 0) for c in combinations]
+    return Split(classes, colouring, blocks, beside, drift if moving else 0, laws, p, seed)
 
 
-def _with_helpers(
-    classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], rng: np.random.Generator, p: int
-) -> tuple[Subnetwork, Subnetwork]:
-    """The subnetwork of some colours and the larger one with helpers, at one random point."""
-    values = random_point(classes.smaller_flow(_lengths(classes, [*colours, *helpers])), rng, p)
-    return subnetwork(classes, colours, (), values), subnetwork(classes, colours, helpers, values)
-
-
-def block_ranks(
-    classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], *, seed: int, p: int
-) -> tuple[int, ...]:
-    """The ranks of one block, for whoever checks them."""
-    rng = np.random.default_rng(seed)
-    part, aided = _with_helpers(classes, colours, helpers, rng, p)
-    return _block_ranks(part, aided, aided.usable(len(colours) == 1), rng, p)
+def _time_moves(part: Subnetwork, p: int) -> bool:
+    """Whether the drift, if there is one, changes time at the point (mod p it might stand still)."""
+    if len(part.flow.fields) == 1:
+        return True
+    [speed] = evaluate([part.flow.fields[0][TIME]], part.point, Jets(p))
+    return bool(speed.get(0, np.zeros(1)).any())
 
 
 def _samples(part: Subnetwork, depth: int, count: int, rng: np.random.Generator, p: int) -> Residues:
@@ -361,17 +405,23 @@ def _block_ranks(
     return _ranks(samples, int(part.exact.sum()), aided, p)
 
 
-def _beside(part: Subnetwork, own: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_], rng: np.random.Generator, p: int) -> int:
-    """The dimension of the elements of the trace, of those that are drawn, that vanish in the other coordinates."""
-    drawn = list[Residues]()
+def _beside(
+    part: Subnetwork,
+    colours: tuple[Widths, ...],
+    every: npt.NDArray[np.bool_],
+    coloured: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
+    p: int,
+) -> Beside:
+    """The elements of the trace, of those that are drawn, that vanish in the coloured coordinates: two ranks of one matrix."""
+    elements = list[Residues]()
 
     def samples(depth: int, count: int) -> Residues:
-        drawn.append(_samples(part, depth, count, rng, p))
-        return drawn[-1][:, own | others]
+        elements.append(_samples(part, depth, count, rng, p))
+        return elements[-1][:, every]
 
-    size = int((own | others).sum())
-    both = _ranks(samples, size, part, p)[-1]
-    return both - rank(np.concatenate(drawn)[:, others], p)
+    ranks = _ranks(samples, int(every.sum()), part, p)
+    return Beside(colours, ranks, ranks[-1] - rank(np.concatenate(elements)[:, coloured], p))
 
 
 def _ranks(samples: Callable[[int, int], Residues], size: int, largest: Subnetwork, p: int) -> tuple[int, ...]:
