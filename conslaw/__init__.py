@@ -1,6 +1,6 @@
 """conslaw: what does training this network conserve?  Exact, proved conservation laws of gradient flows."""
 
-__version__ = "0.1.0"
+__version__ = "0.1.1"
 
 from conslaw.analysis import Analysis, Count, analyze, count
 from conslaw.ansatz import PolynomialLaws, polynomial_laws

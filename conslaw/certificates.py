@@ -17,18 +17,18 @@ from conslaw import __version__
 from conslaw.ansatz import PolynomialLaws, exact_fields, random_sample
 from conslaw.coordinates import Coordinate, entries, write
 from conslaw.errors import ConslawError
-from conslaw.expressions import Expression, evaluate, topological_order
+from conslaw.expressions import Expression, topological_order
 from conslaw.families import LawFamily, MatrixLaws
 from conslaw.finite_field import RowSpace
 from conslaw.flows import Flow
 from conslaw.lie import LieRanks, random_start
 from conslaw.models import Model
 from conslaw.networks import FAMILIES
-from conslaw.polynomials import PolynomialArray, Polynomials, number, terms
+from conslaw.polynomials import PolynomialArray, Polynomials, terms
 from conslaw.rational import RationalLaws
 from conslaw.splitting import Split
 
-FORMAT, VERSION = "conslaw certificate", 1
+FORMAT, VERSION, KIND = "conslaw certificate", 2, "conservation laws"
 SECTIONS = ("claim", "model", "flow", "bounds", "upper", "lower")
 
 
@@ -46,25 +46,24 @@ def certificate(
 
     ``lower`` is the split in which the gradients of the laws were counted, if they were, and ``laws_found`` their rank.
     """
-    model, how = _model(flow, isinstance(upper, Split) or isinstance(laws, MatrixLaws)), _flow(flow)
+    model, how = _model(flow), _flow(flow)
     bounds = {
         "state_dimension": flow.dimension,
         "laws_at_most": upper.laws_at_most,
         "laws_found": laws_found,
         "complete": laws_found == upper.laws_at_most,
     }
-    written = (
-        _families(laws, lower, seed) if isinstance(laws, MatrixLaws) else _polynomials(flow, laws, quotients, laws_found, seed)
-    )
+    written = _families(laws, lower) if isinstance(laws, MatrixLaws) else _polynomials(flow, laws, quotients, laws_found, seed)
     whole: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
+        "kind": KIND,
         "made_by": f"conslaw {__version__}",
         "claim": claim(model, how, bounds),
         "model": model,
         "flow": how,
         "bounds": bounds,
-        "upper": _upper(flow, upper, seed),
+        "upper": _upper(flow, upper),
         "lower": written,
     }
     return {**whole, "digests": digests(whole)}
@@ -102,20 +101,15 @@ def claim(model: Mapping[str, Any] | None, flow: Mapping[str, Any], bounds: Mapp
     return f"{subject}: {number} independent conservation law{'s' * (most != 1)} near a generic point"
 
 
-def _model(flow: Flow, large: bool) -> dict[str, Any] | None:
+def _model(flow: Flow) -> dict[str, Any] | None:
     model = flow.model
     if model is None:
         return None
     family = {"name": model.name, "arguments": dict(model.arguments)} if _is_family(model) else None
-    potential: dict[str, Any] = {"graph": None if family else graph(model.potential), "polynomial": None}
-    if not large:
-        names = {**model.parameters, **model.data}
-        [value] = evaluate([model.potential], number(names), Polynomials())
-        potential["polynomial"] = _texts(value, entries(names))[0]
     shapes = {
         kind: {n: list(s) for n, s in named.items()} for kind, named in (("parameters", model.parameters), ("data", model.data))
     }
-    return {"name": model.name, "family": family, **shapes, "potential": potential}
+    return {"name": model.name, "family": family, **shapes, "graph": None if family else graph(model.potential)}
 
 
 def _is_family(model: Model) -> bool:
@@ -152,20 +146,22 @@ def _flow(flow: Flow) -> dict[str, Any]:
     }
 
 
-def _upper(flow: Flow, bound: LieRanks | Split, seed: int) -> dict[str, Any]:
+def _upper(flow: Flow, bound: LieRanks | Split) -> dict[str, Any]:
     if isinstance(bound, Split):
         split = bound.to_json()
         blocks = [{name: value for name, value in block.items() if name != "laws"} for block in split["blocks"]]
-        return {"method": "subnetworks", "seed": seed, **split, "blocks": blocks, "ranks": list(bound.ranks)}
+        return {"method": "subnetworks", **split, "blocks": blocks, "ranks": list(bound.ranks)}
     p, point, _ = random_start(flow, bound.seed, None)
     values = {name: x[0].reshape(-1).tolist() for name, x in point.items()}
-    drawn = "point and samples uniformly mod the prime, by numpy.random.default_rng(seed)"
-    return {"method": "brackets", "seed": bound.seed, "prime": p, "point": values, "ranks": list(bound.ranks), "drawn": drawn}
+    return {"method": "brackets", "prime": p, "point": values, "ranks": list(bound.ranks)}
 
 
-def _families(laws: MatrixLaws, split: Split | None, seed: int) -> dict[str, Any]:
+def _families(laws: MatrixLaws, split: Split | None) -> dict[str, Any]:
     where = None if split is None else split.to_json()
-    return {"method": "families", "seed": seed, "split": where, "families": [_family(f) for f in laws.families]}
+    if where is not None:
+        blocks = [{name: value for name, value in block.items() if name != "ranks"} for block in where["blocks"]]
+        where = {name: value for name, value in where.items() if name != "beside"} | {"blocks": blocks}
+    return {"method": "families", "split": where, "families": [_family(f) for f in laws.families]}
 
 
 def _polynomials(flow: Flow, found: PolynomialLaws, quotients: RationalLaws | None, rank: int, first_seed: int) -> dict[str, Any]:

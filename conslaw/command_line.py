@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conslaw.flows import Flow
     from conslaw.models import Model
 
-REFUTED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+REFUTED, BAD_INPUT, NOT_CHECKED, INTERRUPTED = 1, 2, 3, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,7 +25,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0, 1 for a certificate that is not valid, 2 for bad input, 130 when interrupted."""
+    """Run the command; return its exit status.
+
+    0: all is well; 1: a certificate is not valid; 2: bad input; 3: a certificate would take more work to check than it may;
+    130: interrupted.
+    """
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets a question mark, not a traceback
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -89,7 +93,11 @@ def _parser() -> argparse.ArgumentParser:
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
     count.set_defaults(run=_count)
     verify = commands.add_parser("verify", help="check a certificate with other code than that which made it")
-    verify.add_argument("file", help="a certificate, made with 'conslaw analyze ... --certificate FILE'")
+    verify.add_argument("file", help="a certificate, made with 'conslaw analyze ... --certificate FILE'; - for standard input")
+    verify.add_argument(
+        "--budget", type=float, default=1.0, metavar="X", help="work that it may take, in 10⁹ multiplications and GB (default 1)"
+    )
+    verify.add_argument("--json", action="store_true", help="print one JSON object")
     verify.set_defaults(run=_verify)
     models = commands.add_parser("models", help="list the families of models")
     models.set_defaults(run=_models)
@@ -136,15 +144,13 @@ def _count(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    import json
+
     from conslaw.verification import verify
 
-    try:
-        result = verify(options.file)
-    except ConslawError as error:
-        print(f"conslaw: {error}", file=sys.stderr)
-        return REFUTED
-    print(result)
-    return 0 if result.ok else REFUTED
+    result = verify(options.file, budget=options.budget)
+    print(json.dumps(result.to_json()) if options.json else result)
+    return {"ok": 0, "FAIL": REFUTED, "not checked": NOT_CHECKED}[result.verdict]
 
 
 def _models(options: argparse.Namespace) -> None:

@@ -1,69 +1,89 @@
 """Verification of certificates, by other code than that which made them.
 
-Polynomials are dictionaries of exact coefficients here, vector fields are derived from the potential again, Lie brackets are taken
-symbolically (mod the prime of the certificate) and evaluated at its point, ranks are FLINT's.  Only where symbolic brackets would
-be too large are the jets of the search used, and the report says so.  Shared with the search are the definitions: what a family
-is, what array code means, and which axes belong together; the last is checked on small networks that are written out.
-Nothing in a certificate is executed.
+``reading`` checks every name, number and shape; ``rules`` reduces what a certificate says to small
+statements, one function for each theorem; ``kernel`` decides those, from the definitions.  What one must
+believe is said in *Certificates* in the documentation.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from conslaw.certificates import FORMAT, claim, digests
+from conslaw.certificates import FORMAT, VERSION, claim, digests
 from conslaw.errors import ConslawError
-from conslaw.verification.algebra import Refuted
-from conslaw.verification.bounds import lower_by_polynomials, upper_by_brackets
-from conslaw.verification.networks import lower_by_families, upper_by_subnetworks
+from conslaw.verification import rules
+from conslaw.verification.budget import BYTES, OPERATIONS, NotChecked, Task
+from conslaw.verification.kernel import Refuted
+from conslaw.verification.reading import problem, read
 from conslaw.verification.subject import Subject
 
-LARGEST_FILE = 2**28  # bytes
+Verdict = Literal["ok", "FAIL", "not checked"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was checked: what, whether it holds, and what was found."""
+    """One thing that was checked: what, with which verdict (``"ok"``, ``"FAIL"`` or ``"not checked"``), and
+    what was found.
+    """
 
     what: str
-    ok: bool
+    verdict: Verdict
     found: str
 
+    @property
+    def ok(self) -> bool:
+        """Whether it holds."""
+        return self.verdict == "ok"
+
     def __str__(self) -> str:
-        return f"  {'ok  ' if self.ok else 'FAIL'} {self.what}: {self.found}"
+        return f"  {self.verdict:<4} {self.what}: {self.found}"
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of :func:`verify`: ``ok`` if every check holds; printing it shows them all."""
+    """The result of :func:`verify`; printing it shows every check."""
 
     claim: str
     checks: Sequence[Check] = field(repr=False)
 
     @property
+    def verdict(self) -> Verdict:
+        """``"ok"`` if every check holds, ``"FAIL"`` if one does not, ``"not checked"`` if one would take too
+        much work.
+        """
+        found = {check.verdict for check in self.checks}
+        return "FAIL" if "FAIL" in found else "not checked" if "not checked" in found else "ok"
+
+    @property
     def ok(self) -> bool:
         """Whether the certificate is valid."""
-        return all(check.ok for check in self.checks)
+        return self.verdict == "ok"
 
     def __str__(self) -> str:
-        verdict = "verified" if self.ok else "NOT verified"
-        return "\n".join([f"{verdict}: {self.claim}", *map(str, self.checks)])
+        said = {"ok": "verified", "FAIL": "NOT verified", "not checked": "NOT CHECKED"}[self.verdict]
+        return "\n".join([f"{said}: {self.claim}", *map(str, self.checks)])
 
     __repr__ = __str__
 
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        checks = [{"what": c.what, "verdict": c.verdict, "found": c.found} for c in self.checks]
+        return {"claim": self.claim, "verdict": self.verdict, "checks": checks}
 
-def verify(source: str | Path | Mapping[str, Any]) -> Verification:
+
+def verify(source: str | Path | Mapping[str, Any], *, budget: float = 1.0) -> Verification:
     """Check a certificate: both bounds again, with other code than that which found them.
 
     Parameters
     ----------
-    source : path of a JSON file, or the certificate itself
+    source : path of a JSON file, ``"-"`` for standard input, or the certificate itself
+    budget : float > 0
+        How much work may be done, in units of 10**9 multiplications and of 1 GB (1 is some ten seconds,
+        seldom a minute).  What would take more, by an estimate that is made first, is not begun.
 
     Returns
     -------
@@ -73,140 +93,152 @@ def verify(source: str | Path | Mapping[str, Any]) -> Verification:
     Raises
     ------
     ConslawError
-        If the source is no certificate at all (unreadable, not JSON, not of the format).
+        If the source is no certificate at all (unreadable, not JSON, not of the format), or of a kind or
+        version that proves nothing.
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> certificate = conslaw.analyze(conslaw.gradient_flow(conslaw.linear([3, 2, 4]))).certificate()
+    >>> conslaw.verify(certificate).ok
+    True
     """
-    whole = _read(source)
-    problem = _against_schema(whole, _schema(), "certificate")
-    if problem:
-        raise ConslawError(f"not a {FORMAT} of version 1: {problem}")
-    checks = list[Check]()
-
-    def check(what: str, run: Callable[[], str]) -> bool:
-        try:
-            checks.append(Check(what, True, run()))
-        except Refuted as error:
-            checks.append(Check(what, False, str(error)))
-        except (
-            ConslawError,
-            ArithmeticError,
-            LookupError,
-            TypeError,
-            ValueError,
-            AssertionError,
-            RecursionError,
-            MemoryError,
-        ) as error:
-            checks.append(Check(what, False, f"cannot be checked: {type(error).__name__}: {error}"[:300]))
-        return checks[-1].ok
-
-    subject = Subject(whole)
-    check("unchanged", lambda: _unchanged(whole))
-    if check("model", subject.build) and check("flow", subject.derive):
-        upper = upper_by_subnetworks if whole["upper"]["method"] == "subnetworks" else upper_by_brackets
-        lower = lower_by_families if whole["lower"]["method"] == "families" else lower_by_polynomials
-        bounds: dict[str, int] = {}
-        check("at most", lambda: upper(whole, subject, bounds))
-        check("at least", lambda: lower(whole, subject, bounds))
-        check("conclusion", lambda: _conclusion(whole, subject, bounds))
-    return Verification(whole["claim"], checks)
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0:
+        raise ConslawError(f"budget={budget!r}: give a positive number")
+    whole = read(source)
+    made = _unchanged(whole)
+    kind = whole.get("kind") if isinstance(whole, dict) else None
+    if isinstance(whole, dict) and whole.get("format") == FORMAT and whole.get("version") == 1:
+        whole, kind = _of_version_1(whole), next(iter(KINDS))
+    if not isinstance(kind, str) or kind not in KINDS:
+        shown = (
+            f"kind is {str(kind)[:40]!r}, not one of {', '.join(KINDS)}"
+            if isinstance(whole, dict)
+            else "not of type object"
+        )
+        raise ConslawError(f"not a {FORMAT}: {shown}")
+    schema, checks = KINDS[kind]
+    if trouble := problem(whole, schema):
+        raise ConslawError(f"not a {FORMAT} of version {VERSION}: {trouble}")
+    return Verification(whole["claim"], [made, *checks(whole, budget)])
 
 
-# reading
+# one kind of certificate: conservation laws
 
 
-def _read(source: str | Path | Mapping[str, Any]) -> Any:
-    if not isinstance(source, str | Path | Mapping):
-        raise ConslawError(f"verify({source!r}): give the path of a certificate, or the certificate")
-    try:
-        if isinstance(source, Mapping):
-            return json.loads(json.dumps(source))
-        path = Path(source)
-        if path.exists() and not path.is_file():
-            raise ConslawError(f"{source}: not a file")
-        if path.stat().st_size > LARGEST_FILE:
-            raise ConslawError(f"{source}: larger than {LARGEST_FILE:,} bytes")
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repetition)
-    except OSError as error:
-        raise ConslawError(f"{source}: {error.strerror or error}") from None
-    except (ValueError, RecursionError, TypeError) as error:
-        raise ConslawError(f"{source if not isinstance(source, Mapping) else 'the certificate'}: not JSON: {error}"[:300]) from None
+def conservation_laws(whole: Mapping[str, Any], budget: float) -> Iterator[Check]:
+    """The checks of a certificate of conservation laws: what each part costs is known before any part is
+    begun.
+    """
+    subject, bounds, tasks = Subject(whole), dict[str, int](), list[tuple[str, Task]]()
+    for what, read_part in (("model", subject.build), ("flow", subject.derive)):
+        yield (done := _checked(what, read_part))
+        if not done.ok:
+            return
+    upper = rules.splitting if whole["upper"]["method"] == "subnetworks" else rules.upper_bound
+    lower = rules.matrix_ansatz if whole["lower"]["method"] == "families" else rules.lower_bound
+    plans: dict[str, Callable[[], Task | None]] = {
+        "drift": subject.drift,
+        "at most": lambda: upper(whole, subject),
+        "at least": lambda: lower(whole, subject),
+    }
+    for what, plan in plans.items():
+        if not (planned := _checked(what, partial(_plan, tasks, what, plan))).ok:
+            yield planned
+    operations = sum(task.operations for _, task in tasks) / OPERATIONS
+    memory = max((task.bytes for _, task in tasks), default=0.0) / BYTES
+    if max(operations, memory) > budget:
+        needed = f"about {operations:.2g}·10⁹ multiplications and {memory:.2g} GB"
+        yield Check(
+            "work", "not checked", f"{needed}: --budget {max(operations, memory) * 1.05:.2g} allows them"
+        )
+        return
+
+    def decided(what: str, task: Task) -> str:
+        found = task.run()
+        if isinstance(found, str):
+            return found
+        bounds[what], text = found
+        return str(text)
+
+    for what, task in tasks:
+        yield _checked(what, partial(decided, what, task))
+    yield _checked("conclusion", lambda: _conclusion(whole, subject, bounds))
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a name stands twice in an object")
-    return dict(pairs)
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads(files("conslaw").joinpath("certificate.schema.json").read_text(encoding="utf-8"))
-    return schema
-
-
-TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "integer": (int,),
-    "boolean": (bool,),
-    "null": (type(None),),
-}
-
-
-def _against_schema(value: Any, schema: Mapping[str, Any], where: str) -> str:
-    """The first thing that is not as the schema says (the part of JSON Schema that ours uses); empty if all is well."""
-    if "$ref" in schema:
-        return _against_schema(value, _schema()["$defs"][schema["$ref"].rpartition("/")[2]], where)
-    if "anyOf" in schema:
-        problems = [_against_schema(value, one, where) for one in schema["anyOf"]]
-        return "" if "" in problems else problems[-1]
-    shown = repr(value)[:60]
-    if "const" in schema and (value != schema["const"] or type(value) is not type(schema["const"])):
-        return f"{where} is {shown}, not {schema['const']!r}"
-    if "enum" in schema and value not in schema["enum"]:
-        return f"{where} is {shown}, not one of {schema['enum']}"
-    wanted = schema.get("type")
-    if wanted and (not isinstance(value, TYPES[wanted]) or (wanted == "integer" and isinstance(value, bool))):
-        return f"{where} is {shown}, not of type {wanted}"
-    if "minimum" in schema and value < schema["minimum"]:
-        return f"{where} is {shown}, less than {schema['minimum']}"
-    if isinstance(value, dict):
-        missing = [name for name in schema.get("required", []) if name not in value]
-        if missing:
-            return f"{where} has no {missing[0]!r}"
-        for name, one in value.items():
-            inner = schema.get("properties", {}).get(name, schema.get("additionalProperties", {}))
-            if inner is False:
-                return f"{where} has an unknown {name!r}"
-            problem = _against_schema(one, inner, f"{where}.{name}")
-            if problem:
-                return problem
-    if isinstance(value, list) and "items" in schema:
-        for i, one in enumerate(value):
-            problem = _against_schema(one, schema["items"], f"{where}[{i}]")
-            if problem:
-                return problem
+def _plan(tasks: list[tuple[str, Task]], what: str, plan: Callable[[], Task | None]) -> str:
+    if task := plan():
+        tasks.append((what, task))
     return ""
 
 
-def _unchanged(whole: Mapping[str, Any]) -> str:
-    changed = [name for name, digest in digests(whole).items() if whole["digests"].get(name) != digest]
+KINDS: dict[str, tuple[str, Callable[[Mapping[str, Any], float], Iterator[Check]]]] = {
+    "conservation laws": ("certificate.schema.json", conservation_laws),
+}
+
+
+def _checked(what: str, run: Callable[[], str]) -> Check:
+    try:
+        return Check(what, "ok", run())
+    except Refuted as error:
+        return Check(what, "FAIL", str(error))
+    except NotChecked as error:
+        return Check(what, "not checked", str(error))
+    except (
+        ConslawError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AssertionError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        return Check(what, "FAIL", f"cannot be checked: {type(error).__name__}: {error}"[:300])
+
+
+def _unchanged(whole: Any) -> Check:
+    """Whether each section has the digest that it was made with: what was changed by accident is named."""
+    try:
+        changed = [name for name, digest in digests(whole).items() if whole["digests"].get(name) != digest]
+    except (LookupError, TypeError, AttributeError):
+        changed = ["digests"]
     if changed:
-        raise Refuted(f"the section {', '.join(map(repr, changed))} was changed after the certificate was made")
-    return "every section has the digest that it was made with"
+        return Check(
+            "unchanged",
+            "FAIL",
+            f"the section {', '.join(map(repr, changed))} was changed after the certificate was made",
+        )
+    return Check("unchanged", "ok", "every section has the digest that it was made with")
 
 
-def _conclusion(whole: Mapping[str, Any], subject: Subject, bounds: Mapping[str, int]) -> str:
+def _of_version_1(whole: Mapping[str, Any]) -> dict[str, Any]:
+    """A certificate of version 0.1.0 of the package in the format of today, where it proves what it says."""
+    upper, lower, model = (whole.get(name) for name in ("upper", "lower", "model"))
+    if not isinstance(upper, dict) or not isinstance(lower, dict):
+        raise ConslawError(f"not a {FORMAT}: it has no bounds")
+    if upper.get("method") == "subnetworks" or lower.get("method") == "families":
+        raise ConslawError(
+            "a certificate of format 1 by subnetworks or families: conslaw 0.1.0 took ranks at several "
+            "points for ranks at one, which proves nothing; make it again with this version"
+        )
+    if isinstance(model, dict) and isinstance(model.get("potential"), dict):
+        model = {**model, "graph": model["potential"].get("graph")}
+        del model["potential"]
+    upper = {name: value for name, value in upper.items() if name not in ("seed", "drawn")}
+    return {**whole, "version": VERSION, "kind": next(iter(KINDS)), "model": model, "upper": upper}
+
+
+def _conclusion(whole: Mapping[str, Any], subject: Subject, found: Mapping[str, int]) -> str:
     claimed = whole["bounds"]
     if claimed["state_dimension"] != subject.dimension:
         raise Refuted(f"the state has {subject.dimension} coordinates, not {claimed['state_dimension']}")
-    for name, words in (("laws_at_most", "upper"), ("laws_found", "lower")):
-        if name not in bounds:
+    for name, what, words in (("laws_at_most", "at most", "upper"), ("laws_found", "at least", "lower")):
+        if what not in found:
             raise Refuted(f"the {words} bound does not hold")
-        if bounds[name] != claimed[name]:
-            raise Refuted(f"{name} is {bounds[name]}, not {claimed[name]}")
-    complete = bounds["laws_at_most"] == bounds["laws_found"]
+        if found[what] != claimed[name]:
+            raise Refuted(f"{name} is {found[what]}, not {claimed[name]}")
+    complete = found["at most"] == found["at least"]
     if claimed["complete"] != complete:
         raise Refuted(f"complete is {complete}, not {claimed['complete']}")
     stated = claim(whole["model"], whole["flow"], claimed)
