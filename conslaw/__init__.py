@@ -1,5 +1,7 @@
 """conslaw: what does training this network conserve?  Exact, proved conservation laws of gradient flows."""
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.1"
 
 from conslaw.analysis import Analysis, Count, analyze, count
@@ -12,7 +14,9 @@ from conslaw.models import Model, model
 from conslaw.networks import icnn, linear, monomial, nmf, pca, relu
 from conslaw.rational import RationalLaws, rational_laws
 from conslaw.symbolic import flow_from_fields, from_sympy
-from conslaw.verification import Verification, verify
+
+if TYPE_CHECKING:
+    from conslaw.verification import Verification, verify
 
 __all__ = [
     "Analysis",
@@ -43,3 +47,12 @@ __all__ = [
     "relu",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The verifier brings FLINT with it, so it is imported when it is asked for."""
+    if name not in ("Verification", "verify"):
+        raise AttributeError(f"module 'conslaw' has no attribute {name!r}")
+    from conslaw import verification
+
+    return getattr(verification, name)

@@ -175,8 +175,10 @@ def _polynomials(flow: Flow, found: PolynomialLaws, quotients: RationalLaws | No
         space = RowSpace.zero(flow.dimension, sample.prime).extend(found.gradients(sample))
         if (space.extend(quotients.gradients(sample)) if quotients else space).rank == rank:
             break
-    point = {"prime": sample.prime, "point": sample.values.tolist()[: len(names)]}
-    return {"method": "polynomials", **point, "coordinates": [c.text(1) for c in names], "laws": laws}
+    used = [i for i, c in enumerate(names) if i < flow.dimension or c.kind == "log"]  # the rest stand in no law
+    values = sample.values.tolist()
+    point = {"prime": sample.prime, "point": [values[i] for i in used], "coordinates": [names[i].text(1) for i in used]}
+    return {"method": "polynomials", **point, "laws": laws}
 
 
 def _family(family: LawFamily) -> dict[str, Any]:

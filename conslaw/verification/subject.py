@@ -153,7 +153,7 @@ class Subject:
         for one in self.section["fields"]:
             if any(numbers.get(c, n) >= n for c in one):
                 raise Refuted("a field moves what is no coordinate of the state")
-            components += [parse(one.get(c, ""), numbers) for c in list(numbers)[:n]]
+            components += [parse(one[c], numbers) if c in one else {} for c in list(numbers)[:n]]
         nodes = polynomial_code(components, {"state": n, "data": m})
         last, count = len(nodes) - 1, len(self.section["fields"])
         nodes += [Node("take", (last,), (n,), np.arange(k * n, (k + 1) * n)) for k in range(count)]
