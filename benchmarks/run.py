@@ -1,7 +1,9 @@
-"""Benchmarks: ``python benchmarks/run.py`` prints a table; with ``--save`` it also goes into ``benchmarks/results.md``.
+"""Benchmarks: ``python benchmarks/run.py`` prints a table; with ``--save`` it also goes into
+``benchmarks/results.md``.
 
-Each row runs in a process of its own (so that its peak memory is its own), imports not counted.  Times on a shared machine are
-noisy: read the ratios to one dense FLINT rank of an n x n matrix mod p, n = state dimension, measured in the same process.
+Each row runs in a process of its own (so that its peak memory is its own), imports not counted.  Times on a
+shared machine are noisy: read the ratios to one dense FLINT rank of an n x n matrix mod p, n = state
+dimension, measured in the same process.
 """
 
 from __future__ import annotations
@@ -61,7 +63,11 @@ def keep_the_momentum() -> str:
     dampings = [0, "1/2", 1, 2, "nesterov"]
     flows: list[conslaw.Flow] = []
     for i in range(20):
-        deep, damping, bias = [rng.integers(1, 4, rng.integers(3, 6)).tolist() for _ in range(2)], dampings[i % 5], bool(i % 2)
+        deep, damping, bias = (
+            [rng.integers(1, 4, rng.integers(3, 6)).tolist() for _ in range(2)],
+            dampings[i % 5],
+            bool(i % 2),
+        )
         flows.append(conslaw.momentum_flow(conslaw.linear(deep[0]), damping=damping))
         flows.append(conslaw.momentum_flow(conslaw.relu(deep[1], bias=bias), damping=damping))
         for model in (conslaw.nmf(*rng.integers(1, 8, 3)), conslaw.icnn(*rng.integers(1, 6, 3), bias=bias)):
@@ -82,7 +88,9 @@ def count(family: str, sizes: list[int], momentum: bool = False) -> str:
     import conslaw
 
     flow = conslaw.momentum_flow if momentum else conslaw.gradient_flow
-    model = getattr(conslaw, family)(sizes) if family in ("linear", "relu") else getattr(conslaw, family)(*sizes)
+    model = (
+        getattr(conslaw, family)(sizes) if family in ("linear", "relu") else getattr(conslaw, family)(*sizes)
+    )
     result = conslaw.count(flow(model))
     return f"n = {result.state_dimension}, {result.laws_at_most} laws"
 
@@ -94,7 +102,9 @@ def analyzed(family: str, sizes: list[int], momentum: bool = False, **options: o
     import conslaw
 
     flow = conslaw.momentum_flow if momentum else conslaw.gradient_flow
-    model = getattr(conslaw, family)(sizes) if family in ("linear", "relu") else getattr(conslaw, family)(*sizes)
+    model = (
+        getattr(conslaw, family)(sizes) if family in ("linear", "relu") else getattr(conslaw, family)(*sizes)
+    )
     answer = conslaw.analyze(flow(model), **options)  # type: ignore[arg-type]
     repr(answer)
     start = time.perf_counter()
@@ -163,8 +173,14 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("count linear 10-10-10, momentum", "", count, ("linear", [10] * 3, True), 401),
     ("count icnn 10-10-10", "", count, ("icnn", [10] * 3), 200),
     ("count nmf 10-10-10", "", count, ("nmf", [10] * 3), 200),
-    *[(f"count linear {w}-{w}-{w}, plain", "", plain_count, ("linear", [w] * 3), 2 * w * w) for w in (10, 15, 20, 25, 30, 40)],
-    *[(f"count relu {w}-{w}-{w}, plain", "", plain_count, ("relu", [w] * 3), 2 * w * w) for w in (10, 20, 30)],
+    *[
+        (f"count linear {w}-{w}-{w}, plain", "", plain_count, ("linear", [w] * 3), 2 * w * w)
+        for w in (10, 15, 20, 25, 30, 40)
+    ],
+    *[
+        (f"count relu {w}-{w}-{w}, plain", "", plain_count, ("relu", [w] * 3), 2 * w * w)
+        for w in (10, 20, 30)
+    ],
     ("count linear 300-300-300", "", count, ("linear", [300] * 3), 0),
     ("count linear 700-700-700", "", count, ("linear", [700] * 3), 0),
     ("count relu 784-512-10", "", count, ("relu", [784, 512, 10]), 0),
@@ -190,12 +206,16 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
 
 
 def plot_growth(lines: list[str], path: Path) -> None:
-    """Seconds of the rows called growth against parameters, both on logarithmic scales, as SVG without any library."""
+    """Seconds of the rows called growth against parameters, both on logarithmic scales, as SVG without any
+    library.
+    """
     points = []
     for line in lines:
         cells = [cell.strip() for cell in line.split("|")]
         if len(cells) > 3 and cells[1].startswith("growth"):
-            points.append((float(cells[1].split(",", 1)[1].split()[0].replace(",", "")), max(float(cells[3]), 0.01)))
+            points.append(
+                (float(cells[1].split(",", 1)[1].split()[0].replace(",", "")), max(float(cells[3]), 0.01))
+            )
     if not points:
         return
     left, top, width, height = 70, 20, 480, 260
@@ -203,19 +223,26 @@ def plot_growth(lines: list[str], path: Path) -> None:
     def place(x: float, y: float) -> tuple[float, float]:
         return left + width * (np.log10(x) - 4) / 2, top + height * (2 - np.log10(y)) / 4
 
-    marks = "".join('<circle cx="{:.1f}" cy="{:.1f}" r="4" fill="#0b6"/>'.format(*place(x, y)) for x, y in points)
+    marks = "".join(
+        '<circle cx="{:.1f}" cy="{:.1f}" r="4" fill="#0b6"/>'.format(*place(x, y)) for x, y in points
+    )
     line = "M" + " L".join("{:.1f} {:.1f}".format(*place(x, y)) for x, y in points)
     slope = "M{:.1f} {:.1f} L{:.1f} {:.1f}".format(*place(1e4, 0.1), *place(1e6, 10))
     ticks = "".join(
-        f'<text x="{place(x, 0.01)[0]:.0f}" y="{top + height + 20}" text-anchor="middle">{x:,.0f}</text>' for x in (1e4, 1e5, 1e6)
+        f'<text x="{place(x, 0.01)[0]:.0f}" y="{top + height + 20}" text-anchor="middle">{x:,.0f}</text>'
+        for x in (1e4, 1e5, 1e6)
     ) + "".join(
-        f'<text x="{left - 8}" y="{place(1e4, y)[1] + 4:.0f}" text-anchor="end">{y:g} s</text>' for y in (0.01, 0.1, 1, 10, 100)
+        f'<text x="{left - 8}" y="{place(1e4, y)[1] + 4:.0f}" text-anchor="end">{y:g} s</text>'
+        for y in (0.01, 0.1, 1, 10, 100)
     )
     path.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 580 330" font-family="sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 580 330" font-family="sans-serif" '
+        'font-size="12">'
         f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>{ticks}'
-        f'<path d="{slope}" stroke="#999" stroke-dasharray="4" fill="none"/><path d="{line}" stroke="#0b6" fill="none"/>{marks}'
-        f'<text x="{left + 10}" y="{top + 18}">analyze linear w-w-w: seconds by parameters (dashed: proportional)</text></svg>\n'
+        f'<path d="{slope}" stroke="#999" stroke-dasharray="4" fill="none"/>'
+        f'<path d="{line}" stroke="#0b6" fill="none"/>{marks}'
+        f'<text x="{left + 10}" y="{top + 18}">'
+        "analyze linear w-w-w: seconds by parameters (dashed: proportional)</text></svg>\n"
     )
 
 
@@ -237,7 +264,10 @@ def main() -> None:
             continue
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             answer, seconds, memory, ratio = pool.apply(measured, [(function, arguments, n)])
-        lines.append(f"| {name} | {answer} | {seconds:.2f} | {published} | {memory:.2f} | {f'{ratio:.2f}' if n else ''} |")
+        lines.append(
+            f"| {name} | {answer} | {seconds:.2f} | {published} | {memory:.2f} | "
+            f"{f'{ratio:.2f}' if n else ''} |"
+        )
         print(lines[-1], flush=True)
     if options.save:
         plot_growth(lines, Path(__file__).parent / "growth.svg")

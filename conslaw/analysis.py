@@ -40,7 +40,10 @@ SECOND_RUN = 2**32  # added to the seed for the independent second run
 SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
 SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
 CHEAP = 3_000_000  # entries of a matrix of gradients that is made at once
-QUICK, SLOW = 2e9, 4e10  # multiplications of a plain rank that are spent where subnetworks gave a bound already
+QUICK, SLOW = (
+    2e9,
+    4e10,
+)  # multiplications of a plain rank that are spent where subnetworks gave a bound already
 MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the matrix ansatz is tried first
 
 
@@ -55,10 +58,12 @@ class Count:
     damping, weight_decay, metric : how the flow was made
     parameters : number of scalar parameters
     state_dimension : number of state coordinates (n)
-    lie_ranks : ranks of the Lie algebra's trace with brackets of up to 1, 2, ... fields; **proved** lower bounds
+    lie_ranks : ranks of the Lie algebra's trace with brackets of up to 1, 2, ... fields; **proved** lower
+    bounds
     laws_at_most : n minus the last rank; **proved** upper bound on the number of independent laws
     generic : True for a random point; False if ``point`` was given, for which alone the answer then holds
-    error_probability : bound on the *probability* that there are fewer laws than ``laws_at_most``: 0 where that is excluded, None
+    error_probability : bound on the *probability* that there are fewer laws than ``laws_at_most``: 0 where
+    that is excluded, None
         where nothing is known (at a given point, with a given prime, or if the brackets were not exhausted)
     primes, seed : what reproduces the run
     bound : the run that proves ``laws_at_most``; the JSON has its ``split``
@@ -85,7 +90,7 @@ class Count:
 
     @property
     def split(self) -> Split | None:
-        """How the network was split into subnetworks, for ranks at a special point; None for the plain route."""
+        """How the network was split into subnetworks, at a special point; None for the plain route."""
         return self.bound if isinstance(self.bound, Split) else None
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +123,12 @@ class Count:
         if not self.laws_at_most and self.generic:
             rows.append(("laws exactly", "0   proved"))
         elif self.error_probability is not None and self.error_probability < 1:
-            rows.append(("laws exactly", f"{self.laws_at_most}   except with probability < {self.error_probability:.0e}"))
+            rows.append(
+                (
+                    "laws exactly",
+                    f"{self.laws_at_most}   except with probability < {self.error_probability:.0e}",
+                )
+            )
         return display.Summary(self.title, rows)
 
     def __repr__(self) -> str:
@@ -138,10 +148,12 @@ class Analysis(Count):
     homogeneous : whether only monomials of exactly that degree were looked at
     laws_found : rank of the gradients of ``laws``; **proved** lower bound on the number of independent laws
     complete : True iff ``laws_found == laws_at_most``: both bounds meet, so the number of laws is **proved**
-    ansatz : how the laws were found: ``"monomials"`` (all polynomials up to the degree) or ``"matrix"`` (combinations of the
+    ansatz : how the laws were found: ``"monomials"`` (all polynomials up to the degree) or ``"matrix"``
+    (combinations of the
         model's own arrays)
     laws : the laws as SymPy expressions in the model's own names
-    polynomial_laws : those that are polynomials (in the state, and where needed the logarithms of its entries)
+    polynomial_laws : those that are polynomials (in the state, and where needed the logarithms of its
+    entries)
     rational_laws : those that are quotients, independent of the polynomial ones
     lower_split : where the gradients of the laws of the matrix ansatz were counted in subnetworks: in which
     analyzed : the flow
@@ -206,7 +218,9 @@ class Analysis(Count):
 
     @property
     def law_families(self) -> tuple[LawFamily, ...]:
-        """The laws in matrix notation, as combinations of the model's own arrays, each entry of which is a law."""
+        """The laws in matrix notation, as combinations of the model's own arrays, each entry of which is a
+        law.
+        """
         return tuple(self._families[0])
 
     @property
@@ -218,7 +232,10 @@ class Analysis(Count):
         if isinstance(self.polynomial_laws, MatrixLaws):
             return ""
         logs = any(c.kind == "log" for c in self.polynomial_laws.coordinates)
-        tried = [*(["with logarithms"] if logs else []), *(["as a quotient"] if self.rational_laws is not None else [])]
+        tried = [
+            *(["with logarithms"] if logs else []),
+            *(["as a quotient"] if self.rational_laws is not None else []),
+        ]
         return f", and none was found {' or '.join(tried)}" if tried else ""
 
     @property
@@ -248,17 +265,25 @@ class Analysis(Count):
         remarks = []
         if not self.complete and self.split:
             remarks.append(
-                f"Proved: {found} to {most} independent laws.  The upper bound is a rank at a special point and may be too large;\n"
+                f"Proved: {found} to {most} independent laws.  The upper bound is a rank at a special "
+                f"point and may be too large;\n"
                 f"a plain rank is too much work here."
             )
         elif not self.complete:
-            chance = "" if self.error_probability is None else f" (except with probability < {self.error_probability:.0e})"
+            chance = (
+                ""
+                if self.error_probability is None
+                else f" (except with probability < {self.error_probability:.0e})"
+            )
             remarks.append(
                 f"Proved: {found} to {most} independent laws.  Probable: exactly {most}{chance};\n"
-                f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form {up_to}{self._tried()}."
+                f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form "
+                f"{up_to}{self._tried()}."
             )
         if not self.complete and self.ansatz == "matrix":
-            remarks.append(f"Polynomials up to degree {self.degree} that are not of these kinds were not looked for.")
+            remarks.append(
+                f"Polynomials up to degree {self.degree} that are not of these kinds were not looked for."
+            )
         return display.Summary(counted.title, rows, remarks, self._sections(up_to))
 
     def _sections(self, up_to: str) -> list[display.Section]:
@@ -266,11 +291,17 @@ class Analysis(Count):
         if not self.laws_found:
             return [display.Section(f"no polynomial laws {up_to}")]
         families = [rf"{f.latex}\quad\text{{({str(f).partition('   ')[2]})}}" for f in self.law_families]
-        sections = [display.Section("laws in matrix notation", [str(f) for f in self.law_families], families)] if families else []
+        sections = (
+            [display.Section("laws in matrix notation", [str(f) for f in self.law_families], families)]
+            if families
+            else []
+        )
         if self._many:
             return [
                 *sections,
-                display.Section(f"{self.laws_found:,} polynomials; one at a time: analysis.law_families[0].law(...)"),
+                display.Section(
+                    f"{self.laws_found:,} polynomials; one at a time: analysis.law_families[0].law(...)"
+                ),
             ]
         written, latex = self._written(), self._latex()
         if len(written) <= display.SHOWN or not families:
@@ -284,8 +315,12 @@ class Analysis(Count):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dictionary of the attributes; the laws are strings that SymPy parses back, None if they are too many."""
-        degree = self.degree if isinstance(self.degree, int) else {str(k): int(v) for k, v in self.degree.items()}
+        """A JSON-ready dictionary of the attributes; the laws are strings that SymPy parses back, None if
+        they are too many.
+        """
+        degree = (
+            self.degree if isinstance(self.degree, int) else {str(k): int(v) for k, v in self.degree.items()}
+        )
         found = {
             "degree": degree,
             "homogeneous": self.homogeneous,
@@ -300,12 +335,19 @@ class Analysis(Count):
         return {**known, **found, "seconds": seconds}
 
 
-def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point | None = None, split: bool | None = None) -> Count:
+def count(
+    flow: Flow,
+    *,
+    seed: int = 0,
+    prime: int | None = None,
+    point: Point | None = None,
+    split: bool | None = None,
+) -> Count:
     """Count the independent conservation laws of a flow, without finding them.
 
-    The bound ``laws_at_most`` is proved.  That it is attained is probable: of two runs with different primes and points the one
-    that finds more counts, and ``error_probability`` bounds the chance that both missed something (one run only if ``prime`` or
-    ``point`` is given).
+    The bound ``laws_at_most`` is proved.  That it is attained is probable: of two runs with different primes
+    and points the one that finds more counts, and ``error_probability`` bounds the chance that both missed
+    something (one run only if ``prime`` or ``point`` is given).
 
     Parameters
     ----------
@@ -317,8 +359,9 @@ def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point |
     point : mapping from state array to integers or fractions, optional
         Count at this point instead of a generic one; the answer holds there only.
     split : bool, optional
-        Whether to split the network into subnetworks.  By default from 2,000 state coordinates on, where that is possible.
-        The bound is proved either way; how probable it is that it is attained is not known then, but :func:`analyze` can show it.
+        Whether to split the network into subnetworks.  By default from 2,000 state coordinates on, where that
+        is possible. The bound is proved either way; how probable it is that it is attained is not known then,
+        but :func:`analyze` can show it.
 
     Returns
     -------
@@ -344,9 +387,13 @@ def count(flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point |
     choices = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else []
     bounds = best_split(choices, seed=seed) if choices else None
     if split and not bounds:
-        raise ConslawError(f"split={split!r}: this network does not fall apart into small subnetworks; leave split out")
+        raise ConslawError(
+            f"split={split!r}: this network does not fall apart into small subnetworks; leave split out"
+        )
     runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
-    with suppress(ConslawError) if bounds else nullcontext():  # too large: the bound of the subnetworks stands
+    with (
+        suppress(ConslawError) if bounds else nullcontext()
+    ):  # too large: the bound of the subnetworks stands
         if not bounds or (split is None and bounds[0].ranks[-1] <= _feasible(flow, QUICK)):
             most = _feasible(flow, QUICK) if bounds else None
             runs = [lie_ranks(flow, seed=seed, prime=prime, point=point, most=most)]
@@ -383,8 +430,9 @@ def analyze(
 ) -> Analysis:
     """Count the conservation laws of a flow, find the polynomial ones, and say whether the list is complete.
 
-    If polynomials do not reach the upper bound, quotients of polynomials are tried on small flows, then polynomials in the state
-    and the logarithms of its entries (where the velocity of an entry is divisible by it, as in mirror flows).
+    If polynomials do not reach the upper bound, quotients of polynomials are tried on small flows, then
+    polynomials in the state and the logarithms of its entries (where the velocity of an entry is divisible by
+    it, as in mirror flows).
 
     Parameters
     ----------
@@ -400,18 +448,21 @@ def analyze(
     max_unknowns : int
         Refuse a larger ansatz.
     ansatz : ``"monomials"`` or ``"matrix"``, optional
-        Look for all polynomials up to the degree, or for combinations of the model's own arrays (Gram matrices, norms and sums of
-        slices, skew products with velocities), which needs no monomials.  By default the latter from 500,000 monomials on; if it
-        leaves laws open, the former as well, where ``max_unknowns`` allows it.
+        Look for all polynomials up to the degree, or for combinations of the model's own arrays (Gram
+        matrices, norms and sums of slices, skew products with velocities), which needs no monomials.  By
+        default the latter from 500,000 monomials on; if it leaves laws open, the former as well, where
+        ``max_unknowns`` allows it.
     split : bool, optional
-        Whether to split the network into subnetworks for the upper bound.  By default where that is possible from 500 state
-        coordinates on; if the bounds then do not meet, the plain route is taken as well, where memory allows it.
+        Whether to split the network into subnetworks for the upper bound.  By default where that is possible
+        from 500 state coordinates on; if the bounds then do not meet, the plain route is taken as well, where
+        memory allows it.
 
     Returns
     -------
     Analysis
-        ``complete`` means proved: at most as many laws by the Lie ranks as were found with independent gradients.  If the
-        bounds do not meet, both are reported, and the upper one was confirmed with a second prime and point.
+        ``complete`` means proved: at most as many laws by the Lie ranks as were found with independent
+        gradients.  If the bounds do not meet, both are reported, and the upper one was confirmed with a
+        second prime and point.
 
     Raises
     ------
@@ -436,7 +487,12 @@ def analyze(
     start = time.perf_counter()
     if ansatz not in (None, "monomials", "matrix"):
         raise ConslawError(f"ansatz={ansatz!r}: give 'monomials' or 'matrix', or leave it out")
-    options: dict[str, Any] = {"degree": degree, "time_degree": time_degree, "homogeneous": homogeneous, "seed": seed}
+    options: dict[str, Any] = {
+        "degree": degree,
+        "time_degree": time_degree,
+        "homogeneous": homogeneous,
+        "seed": seed,
+    }
     large = ansatz_size(flow, degree, time_degree, homogeneous) > MATRIX_FROM
     matrix = ansatz == "matrix" or (large and ansatz is None)
     choices = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
@@ -446,7 +502,9 @@ def analyze(
     if matrix:
         laws, bounds, lower = _matrix_laws(flow, choices, seed)
     if laws is None or (ansatz is None and not (bounds and bounds[0].laws_at_most == laws.independent)):
-        with suppress(ConslawError) if laws is not None else nullcontext():  # too large: the laws of the matrix ansatz stand
+        with (
+            suppress(ConslawError) if laws is not None else nullcontext()
+        ):  # too large: the laws of the matrix ansatz stand
             laws, matrix, lower = polynomial_laws(flow, **options, max_unknowns=max_unknowns), False, None
             if choices and not bounds:
                 bounds = best_split(choices, seed=seed, enough=laws.independent)
@@ -455,7 +513,9 @@ def analyze(
     spent = time.perf_counter() - start
     runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
     if not bounds or found < bounds[0].laws_at_most:
-        with suppress(ConslawError) if bounds else nullcontext():  # too large: the bound of the subnetworks stands
+        with (
+            suppress(ConslawError) if bounds else nullcontext()
+        ):  # too large: the bound of the subnetworks stands
             most = _feasible(flow, SLOW) if bounds else None
             runs.append(lie_ranks(flow, seed=seed, most=most))
             if found < runs[-1].laws_at_most:
@@ -490,7 +550,9 @@ def analyze(
 def _matrix_laws(
     flow: Flow, choices: Sequence[IndexClasses], seed: int
 ) -> tuple[MatrixLaws, tuple[Split, Split] | None, Split | None]:
-    """The laws of the matrix ansatz, what subnetworks prove about them, and in which their gradients were counted, if in any."""
+    """The laws of the matrix ansatz, what subnetworks prove about them, and in which their gradients were
+    counted, if in any.
+    """
     combinations = matrix_combinations(IndexClasses.of(flow))
     added, bounds, lower = [0] * len(combinations), None, None
     if size_directly(flow, combinations) <= CHEAP:
@@ -510,7 +572,9 @@ def _matrix_laws(
 def _with_quotients(
     flow: Flow, laws: PolynomialLaws, degree: Degree, homogeneous: bool, most: int, seed: int
 ) -> tuple[int, RationalLaws | None]:
-    """How many laws are independent, with the quotients that add to the polynomials; None if they were not looked for."""
+    """How many laws are independent, with the quotients that add to the polynomials; None if they were not
+    looked for.
+    """
     if laws.independent == most or homogeneous or not isinstance(degree, int) or not is_small(flow, degree):
         return laws.independent, None
     sample = random_sample(flow.dimension, seed)
@@ -538,7 +602,9 @@ def _counted(flow: Flow, runs: Sequence[LieRanks | Split], seed: int) -> dict[st
         "laws_at_most": best.laws_at_most,
         "generic": isinstance(best, Split) or best.generic,
         # independent runs fail together only if each does
-        "error_probability": None if None in errors or not errors else prod(e for e in errors if e is not None),
+        "error_probability": None
+        if None in errors or not errors
+        else prod(e for e in errors if e is not None),
         "primes": tuple(run.prime for run in runs),
         "seed": seed,
         "bound": best,

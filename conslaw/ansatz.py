@@ -1,13 +1,16 @@
-"""The polynomial solver: all conservation laws up to a degree, exactly over Q, from a generic-coefficient ansatz.
+"""The polynomial solver: all conservation laws up to a degree, exactly over Q, from a generic-coefficient
+ansatz.
 
-h = sum a_alpha theta^alpha is conserved iff its derivative along every field vanishes as a polynomial in state and data: one
-sparse linear system in the a_alpha, an equation for each monomial.  Its matrix is built in NumPy with monomials as sums of random
-64-bit keys.  Components of the fields (coefficients of one data monomial) share no equation, so they are taken in portions: an
-equation with one unknown left kills it, and after a few portions nearly all unknowns are gone.  What survives falls into connected
-components, mostly alike, each solved exactly.
+h = sum a_alpha theta^alpha is conserved iff its derivative along every field vanishes as a polynomial in
+state and data: one sparse linear system in the a_alpha, an equation for each monomial.  Its matrix is built
+in NumPy with monomials as sums of random 64-bit keys.  Components of the fields (coefficients of one data
+monomial) share no equation, so they are taken in portions: an equation with one unknown left kills it, and
+after a few portions nearly all unknowns are gone.  What survives falls into connected components, mostly
+alike, each solved exactly.
 
-Why the answer is complete: two monomials that happened to share a key would only *add* two true equations, so the kernel found
-always contains every law of the ansatz.  Why it is sound: each law found is then checked as an identity with exact monomials.
+Why the answer is complete: two monomials that happened to share a key would only *add* two true equations, so
+the kernel found always contains every law of the ansatz.  Why it is sound: each law found is then checked as
+an identity with exact monomials.
 """
 
 from __future__ import annotations
@@ -43,7 +46,16 @@ from conslaw.polynomials import (
     number,
     terms,
 )
-from conslaw.sparse_kernel import Equations, Vector, added_up, distinct, kernel_by_components, kill, merged, sparser
+from conslaw.sparse_kernel import (
+    Equations,
+    Vector,
+    added_up,
+    distinct,
+    kernel_by_components,
+    kill,
+    merged,
+    sparser,
+)
 
 if TYPE_CHECKING:
     import sympy
@@ -62,10 +74,13 @@ class PolynomialLaws:
 
     Attributes
     ----------
-    coordinates : what the variables 1, 2, ... of the polynomials are: the state, and with ``logs`` the logarithms of its entries
-    polynomials : (k,) array of polynomials with primitive integer coefficients: generators of the algebra of laws, in order of
+    coordinates : what the variables 1, 2, ... of the polynomials are: the state, and with ``logs`` the
+    logarithms of its entries
+    polynomials : (k,) array of polynomials with primitive integer coefficients: generators of the algebra of
+    laws, in order of
         degree; a law that is a polynomial in earlier ones is left out
-    independent : the rank of their gradients at a random point mod p, so proved: at least that many laws are independent
+    independent : the rank of their gradients at a random point mod p, so proved: at least that many laws are
+    independent
     unknowns : number of monomials in the ansatz
     """
 
@@ -86,7 +101,9 @@ class PolynomialLaws:
         return [write(polynomial, self.coordinates, latex=True) for polynomial in terms(self.polynomials)]
 
     def expressions(self) -> list[sympy.Expr]:
-        """The laws as SymPy expressions in ``IndexedBase`` symbols of the model's own names (``Symbol`` for a scalar)."""
+        """The laws as SymPy expressions in ``IndexedBase`` symbols of the model's own names (``Symbol`` for a
+        scalar).
+        """
         return [to_sympy(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
 
     def gradients(self, sample: Sample) -> Residues:
@@ -110,14 +127,14 @@ def polynomial_laws(
     ----------
     flow : Flow
     degree : int, or mapping from groups of state arrays to integers
-        The largest total degree in the state without time; or one for each group: ``{"U": 1, ("V", "b"): 2}`` (arrays not named
-        do not appear).  At least 1.
+        The largest total degree in the state without time; or one for each group: ``{"U": 1, ("V", "b"): 2}``
+        (arrays not named do not appear).  At least 1.
     time_degree : int >= 0, optional
-        The largest degree in the array ``"time"`` (which may stand for exp(tau t), say).  By default what the known laws of this
-        kind of flow need.
+        The largest degree in the array ``"time"`` (which may stand for exp(tau t), say).  By default what the
+        known laws of this kind of flow need.
     logs : bool
-        Adds a coordinate log(x) for each state entry x by which its own velocity is divisible, as in mirror flows; they count
-        towards the degree of x's array.
+        Adds a coordinate log(x) for each state entry x by which its own velocity is divisible, as in mirror
+        flows; they count towards the degree of x's array.
     homogeneous : bool
         Only monomials of exactly that degree (in each group).
     seed : int
@@ -144,29 +161,46 @@ def polynomial_laws(
 
     References
     ----------
-    [MGP23] arXiv 2307.00144, Section 2.3: finding conserved functions as the kernel of a linear map on polynomials.
+    [MGP23] arXiv 2307.00144, Section 2.3: finding conserved functions as the kernel of a linear map on
+    polynomials.
     """
     check_flow(flow)
     seed = check_seed(seed)
-    if not isinstance(homogeneous, bool) or not isinstance(logs, bool) or not is_positive_integer(max_unknowns):
+    if (
+        not isinstance(homogeneous, bool)
+        or not isinstance(logs, bool)
+        or not is_positive_integer(max_unknowns)
+    ):
         raise ConslawError(
-            f"homogeneous={homogeneous!r}, logs={logs!r}, max_unknowns={max_unknowns!r}: give two booleans and an integer"
+            f"homogeneous={homogeneous!r}, logs={logs!r}, max_unknowns={max_unknowns!r}: give two booleans "
+            f"and an integer"
         )
-    named, unknowns = _groups(flow, degree, time_degree), ansatz_size(flow, degree, time_degree, homogeneous, logs=logs)
+    named, unknowns = (
+        _groups(flow, degree, time_degree),
+        ansatz_size(flow, degree, time_degree, homogeneous, logs=logs),
+    )
     if unknowns > max_unknowns:
         many = f"{unknowns:,}" if unknowns < 10**15 else f"about 10^{int(unknowns.bit_length() * 0.30103)}"
         raise ConslawError(
             f"degree={degree!r}: the ansatz has {many} unknowns, more than max_unknowns={max_unknowns:,}; "
             f"lower the degree or give degrees per group of arrays"
         )
-    check_memory(100.0 * unknowns * sum(d for _, d in named), f"degree={degree!r}: an ansatz of {unknowns:,} unknowns")
+    check_memory(
+        100.0 * unknowns * sum(d for _, d in named), f"degree={degree!r}: an ansatz of {unknowns:,} unknowns"
+    )
     fields, coordinates = exact_fields(flow, logs=logs)
     n = flow.dimension
-    groups = [([i for i, c in enumerate(flow.coordinates, start=1) if c.name in names], d) for names, d in named]
+    groups = [
+        ([i for i, c in enumerate(flow.coordinates, start=1) if c.name in names], d) for names, d in named
+    ]
     if logs:
         usable = {i for i, c in enumerate(coordinates[n:], start=1) if c is not None}
         groups = [(sorted([*v, *(n + i for i in v if i in usable)]), d) for v, d in groups]
-    linear = {} if isinstance(degree, Mapping) or degree == 1 or homogeneous else _linear_laws(groups, fields, seed)
+    linear = (
+        {}
+        if isinstance(degree, Mapping) or degree == 1 or homogeneous
+        else _linear_laws(groups, fields, seed)
+    )
     monomials = _monomials([([i for i in v if i not in linear], d) for v, d in groups], homogeneous)
     for salt in range(seed, seed + 3):
         basis = _kernel(monomials, fields, salt) if len(monomials) else []
@@ -175,13 +209,17 @@ def polynomial_laws(
     else:
         raise AssertionError("three sets of random 64-bit keys each had a collision")
     found = _law_array(monomials, _generators(monomials, basis, seed))
-    laws = concatenate([*linear.values(), found], list(range(len(linear) + 1)), (len(linear) + found.shape[0],))
+    laws = concatenate(
+        [*linear.values(), found], list(range(len(linear) + 1)), (len(linear) + found.shape[0],)
+    )
     laws = laws.select(np.argsort(laws.degrees(), kind="stable"))
     names = [c or Coordinate("unused") for c in coordinates]
     return PolynomialLaws(names, laws, _independent(laws, n, seed), unknowns)
 
 
-def ansatz_size(flow: Flow, degree: Degree, time_degree: int | None, homogeneous: bool, *, logs: bool = False) -> int:
+def ansatz_size(
+    flow: Flow, degree: Degree, time_degree: int | None, homogeneous: bool, *, logs: bool = False
+) -> int:
     """The number of monomials in the ansatz."""
     named = _groups(check_flow(flow), degree, time_degree)
     sizes = [(sum(prod(flow.state[name]) for name in names), d) for names, d in named]
@@ -189,7 +227,9 @@ def ansatz_size(flow: Flow, degree: Degree, time_degree: int | None, homogeneous
 
 
 def _independent(laws: PolynomialArray, n: int, seed: int) -> int:
-    """The rank of the gradients at a random sample, or at a second one if that leaves it open whether all are independent."""
+    """The rank of the gradients at a random sample, or at a second one if that leaves it open whether all are
+    independent.
+    """
     best = 0
     for sample in (random_sample(n, seed), random_sample(n, seed + 1)):
         best = max(best, rank(state_gradients(laws, sample), sample.prime))
@@ -198,10 +238,14 @@ def _independent(laws: PolynomialArray, n: int, seed: int) -> int:
     return best
 
 
-def _linear_laws(groups: list[tuple[list[int], int]], fields: list[PolynomialArray], salt: int) -> dict[int, PolynomialArray]:
-    """Linear laws l with a variable x that occurs in no field: they are put aside, and x is left out of the ansatz.
+def _linear_laws(
+    groups: list[tuple[list[int], int]], fields: list[PolynomialArray], salt: int
+) -> dict[int, PolynomialArray]:
+    """Linear laws l with a variable x that occurs in no field: they are put aside, and x is left out of the
+    ansatz.
 
-    In coordinates with l in place of x no field depends on l, so every law is a sum of powers of the l times laws without x.
+    In coordinates with l in place of x no field depends on l, so every law is a sum of powers of the l times
+    laws without x.
     """
     occurring = {int(v) for x in fields for v in np.unique(x.monomial)}
     variables = [v for v, d in groups if d > 1 or len(groups) == 1][-1]
@@ -218,29 +262,36 @@ def _linear_laws(groups: list[tuple[list[int], int]], fields: list[PolynomialArr
 
 
 def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArray], list[Coordinate | None]]:
-    """The vector fields as exact polynomials with integer coefficients, and the coordinates of their components.
+    """The vector fields as exact polynomials with integer coefficients, and the coordinates of their
+    components.
 
-    A rational field is multiplied by its common denominator, which changes no law.  The variables are numbered state first, then
-    data.  With ``logs`` a component x'/x of log(x) follows for each state entry x; where that is no polynomial, it is 0 and its
-    coordinate None.
+    A rational field is multiplied by its common denominator, which changes no law.  The variables are
+    numbered state first, then data.  With ``logs`` a component x'/x of log(x) follows for each state entry x;
+    where that is no polynomial, it is 0 and its coordinate None.
     """
     n = flow.dimension
     first_data = 1 + n * (1 + logs)
     inputs = {**number(flow.state), **number(flow.data, first_data)}
-    first = dict(zip(flow.state, np.cumsum([0, *(prod(s) for s in flow.state.values())]).tolist(), strict=False))
+    first = dict(
+        zip(flow.state, np.cumsum([0, *(prod(s) for s in flow.state.values())]).tolist(), strict=False)
+    )
     fields = []
     for components in flow.fields:
         numbers = Polynomials(first_data + size(flow.data))
         try:
             values = evaluate(list(components.values()), inputs, numbers)
         except ZeroDivisionError:
-            raise ConslawError(f"the {flow.name} flow (metric {flow.metric}) divides by zero everywhere") from None
+            raise ConslawError(
+                f"the {flow.name} flow (metric {flow.metric}) divides by zero everywhere"
+            ) from None
         field, _ = numbers.cleared(concatenate(values, [first[name] for name in components], (n,)))
         fields.append(integral(field))
     coordinates: list[Coordinate | None] = list(flow.coordinates)
     if logs:
         divisible = [
-            all(_divisible(x, i) for x in fields) and any((x.entry == i).any() for x in fields) and c.name != TIME
+            all(_divisible(x, i) for x in fields)
+            and any((x.entry == i).any() for x in fields)
+            and c.name != TIME
             for i, c in enumerate(flow.coordinates)
         ]
         fields = [_with_logs(x, np.array(divisible)) for x in fields]
@@ -250,7 +301,9 @@ def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArra
 
 
 def has_logarithms(flow: Flow) -> bool:
-    """Whether the velocity of some state entry is divisible by it, so that its logarithm has a polynomial velocity."""
+    """Whether the velocity of some state entry is divisible by it, so that its logarithm has a polynomial
+    velocity.
+    """
     return any(c is not None for c in exact_fields(flow, logs=True)[1][flow.dimension :])
 
 
@@ -259,7 +312,9 @@ def _divisible(field: PolynomialArray, i: int) -> bool:
 
 
 def _with_logs(field: PolynomialArray, divisible: npt.NDArray[np.bool_]) -> PolynomialArray:
-    """The field with a component more for the logarithm of each coordinate: its own component divided by the coordinate."""
+    """The field with a component more for the logarithm of each coordinate: its own component divided by the
+    coordinate.
+    """
     [n] = field.shape
     chosen = divisible[field.entry]
     rows = field.monomial[chosen]
@@ -270,12 +325,16 @@ def _with_logs(field: PolynomialArray, divisible: npt.NDArray[np.bool_]) -> Poly
 
 
 def lie_derivative(laws: PolynomialArray, field: PolynomialArray) -> PolynomialArray:
-    """The derivatives of some polynomials along a field; no terms iff each is conserved, as a polynomial identity."""
+    """The derivatives of some polynomials along a field; no terms iff each is conserved, as a polynomial
+    identity.
+    """
     return Polynomials().product(derivatives(laws, field.shape[0]), field, "ln", "n", "l")
 
 
 class Sample(NamedTuple):
-    """A random prime and a random point mod it: n state coordinates, and as many logarithms, algebraically independent of them."""
+    """A random prime and a random point mod it: n state coordinates, and as many logarithms, algebraically
+    independent of them.
+    """
 
     prime: int
     values: Residues
@@ -307,9 +366,16 @@ def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[t
     seen = set[str]()
     for key, d in given.items():
         names = tuple(key) if isinstance(key, tuple | list) else (key,)
-        if not names or seen & set(names) or len(set(names)) < len(names) or not all(name in flow.state for name in names):
+        if (
+            not names
+            or seen & set(names)
+            or len(set(names)) < len(names)
+            or not all(name in flow.state for name in names)
+        ):
             known = ", ".join(flow.state)
-            raise ConslawError(f"degree={degree!r}: group {key!r} must name arrays of the state, each once; they are {known}")
+            raise ConslawError(
+                f"degree={degree!r}: group {key!r} must name arrays of the state, each once; they are {known}"
+            )
         if not is_positive_integer(d):
             where = f" for {key!r}" if isinstance(degree, Mapping) else ""
             raise ConslawError(f"degree={degree!r}: give a positive integer{where}")
@@ -320,16 +386,25 @@ def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[t
     if time_degree is not None and time_degree != 0 and not is_positive_integer(time_degree):
         raise ConslawError(f"time_degree={time_degree!r}: give an integer >= 0")
     if time_degree is not None and (flow.time is None or TIME in seen):
-        raise ConslawError(f"time_degree={time_degree}: " + ("time is in degree already" if flow.time else "this flow has no time"))
+        raise ConslawError(
+            f"time_degree={time_degree}: "
+            + ("time is in degree already" if flow.time else "this flow has no time")
+        )
     if flow.time and TIME not in seen:
         total = sum(d for _, d in groups)
-        in_time = max(flow.time_degree, -(-flow.time_degree * total // 2)) if time_degree is None else int(time_degree)
+        in_time = (
+            max(flow.time_degree, -(-flow.time_degree * total // 2))
+            if time_degree is None
+            else int(time_degree)
+        )
         groups = [((TIME,), in_time), *groups] if in_time else groups
     return groups
 
 
 def _monomials(groups: list[tuple[list[int], int]], homogeneous: bool) -> npt.NDArray[np.int32]:
-    """All monomials of the ansatz but 1, a row each (sorted variable numbers, 0 for none), in graded lexicographic order."""
+    """All monomials of the ansatz but 1, a row each (sorted variable numbers, 0 for none), in graded
+    lexicographic order.
+    """
     product = np.zeros((1, 0), dtype=np.int32)
     for variables, degree in groups:
         layer = np.zeros((1, 0), dtype=np.int32)  # positions in `variables`, non-decreasing along a row
@@ -339,12 +414,18 @@ def _monomials(groups: list[tuple[list[int], int]], homogeneous: bool) -> npt.ND
             count = len(variables) - last
             start = np.repeat(np.cumsum(count) - count, count)
             appended = np.arange(count.sum()) - start + np.repeat(last, count)
-            layer = np.concatenate([np.repeat(layer, count, axis=0), appended[:, None].astype(np.int32)], axis=1)
+            layer = np.concatenate(
+                [np.repeat(layer, count, axis=0), appended[:, None].astype(np.int32)], axis=1
+            )
             layers.append(layer)
         chosen = layers[-1:] if homogeneous else [np.zeros((1, 0), dtype=np.int32), *layers]
         numbers = np.array([*variables, 0], dtype=np.int32)
-        rows = np.concatenate([numbers[np.pad(x, ((0, 0), (degree - x.shape[1], 0)), constant_values=-1)] for x in chosen])
-        product = np.concatenate([np.repeat(product, len(rows), axis=0), np.tile(rows, (len(product), 1))], axis=1)
+        rows = np.concatenate(
+            [numbers[np.pad(x, ((0, 0), (degree - x.shape[1], 0)), constant_values=-1)] for x in chosen]
+        )
+        product = np.concatenate(
+            [np.repeat(product, len(rows), axis=0), np.tile(rows, (len(product), 1))], axis=1
+        )
     if len(groups) > 1:
         product = np.sort(product, axis=1)
         product = product[np.lexsort((*product.T[::-1], (product > 0).sum(axis=1)))]
@@ -356,7 +437,9 @@ def _monomials(groups: list[tuple[list[int], int]], homogeneous: bool) -> npt.ND
 
 @dataclass(frozen=True)
 class Factors:
-    """Terms with a variable set apart: ``variable``, the key of what is left, and the coefficient; ``owner`` says whose term."""
+    """Terms with a variable set apart: ``variable``, the key of what is left, and the coefficient; ``owner``
+    says whose term.
+    """
 
     variable: npt.NDArray[Any]
     key: Keys
@@ -369,7 +452,9 @@ class Factors:
 
 
 def _kernel(monomials: npt.NDArray[np.int32], fields: list[PolynomialArray], salt: int) -> list[Vector]:
-    """A canonical basis of the kernel of the system, each vector a dictionary from monomial number to primitive integers."""
+    """A canonical basis of the kernel of the system, each vector a dictionary from monomial number to
+    primitive integers.
+    """
     alive = np.ones(len(monomials), dtype=bool)
     rng = np.random.default_rng(salt)
     system = merged([_eliminated(_gradient_factors(monomials, salt), x, alive, rng, salt) for x in fields])
@@ -378,7 +463,9 @@ def _kernel(monomials: npt.NDArray[np.int32], fields: list[PolynomialArray], sal
 
 
 def _gradient_factors(monomials: npt.NDArray[np.int32], salt: int) -> Factors:
-    """All partial derivatives of the monomials: variable, key of the derivative, exponent, number of the monomial."""
+    """All partial derivatives of the monomials: variable, key of the derivative, exponent, number of the
+    monomial.
+    """
     count = len(monomials)
     identity = PolynomialArray((count,), np.arange(count), monomials, np.ones(count, dtype=np.int64))
     n = int(monomials.max())
@@ -387,9 +474,15 @@ def _gradient_factors(monomials: npt.NDArray[np.int32], salt: int) -> Factors:
 
 
 def _eliminated(
-    unknowns: Factors, field: PolynomialArray, alive: npt.NDArray[np.bool_], rng: np.random.Generator, salt: int
+    unknowns: Factors,
+    field: PolynomialArray,
+    alive: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
+    salt: int,
 ) -> Equations:
-    """The equations of one field, portion by portion, without those that only kill unknowns (which are marked in ``alive``)."""
+    """The equations of one field, portion by portion, without those that only kill unknowns (which are marked
+    in ``alive``).
+    """
     n = field.shape[0]
     data = np.where(field.monomial > n, field.monomial, 0)
     component = np.unique(keys(np.sort(data, axis=1), salt), return_inverse=True)[1]
@@ -405,13 +498,21 @@ def _eliminated(
         reach = start + int(np.searchsorted(size, portion, side="right"))
         stop = int(ends[min(int(np.searchsorted(ends, max(reach, start + 1))), len(ends) - 1)])
         kept.append(_portion(unknowns, slopes.where(np.arange(start, stop)), alive))
-        logger.info("ansatz: %d of %d terms of the field used, %d unknowns left", stop, len(field), alive.sum())
+        logger.info(
+            "ansatz: %d of %d terms of the field used, %d unknowns left", stop, len(field), alive.sum()
+        )
         start, portion = stop, min(2 * portion, LARGEST_PORTION)
-    return merged(kept) if kept else Equations(np.zeros(0, np.int64), np.zeros(0, np.intp), np.zeros(0, np.int64))
+    return (
+        merged(kept)
+        if kept
+        else Equations(np.zeros(0, np.int64), np.zeros(0, np.intp), np.zeros(0, np.int64))
+    )
 
 
 def _portion(unknowns: Factors, slopes: Factors, alive: npt.NDArray[np.bool_]) -> Equations:
-    """The equations of some components: <grad h, field>, its terms sorted into equations by the key of their monomial."""
+    """The equations of some components: <grad h, field>, its terms sorted into equations by the key of their
+    monomial.
+    """
     i, j = join(slopes.variable, unknowns.variable)
     key = slopes.key[i] + unknowns.key[j]
     order = np.argsort(key)
@@ -433,14 +534,17 @@ def _law_array(monomials: npt.NDArray[np.int32], basis: list[Vector]) -> Polynom
     rows = np.array([m for vector in basis for m in vector], dtype=np.intp)
     values = [v for vector in basis for v in vector.values()]
     small = all(abs(v) < 2**62 for v in values)
-    return collect((len(basis),), entry, monomials[rows], np.array(values, dtype=np.int64 if small else object))
+    return collect(
+        (len(basis),), entry, monomials[rows], np.array(values, dtype=np.int64 if small else object)
+    )
 
 
 def _generators(monomials: npt.NDArray[np.int32], basis: list[Vector], seed: int) -> list[Vector]:
-    """Of a basis of all laws, those that are not polynomials in earlier ones (products of laws say nothing new), made sparse.
+    """Of a basis of all laws, those that are not polynomials in earlier ones (products of laws say nothing
+    new), made sparse.
 
-    Exact, although ranks mod p decide: products that lie in the ansatz are laws, so together with the chosen laws they span at most
-    what the basis spans, and all of it if they have its dimension mod p.
+    Exact, although ranks mod p decide: products that lie in the ansatz are laws, so together with the chosen
+    laws they span at most what the basis spans, and all of it if they have its dimension mod p.
     """
     degree = (monomials > 0).sum(axis=1)
     degrees = [int(degree[list(vector)].max()) for vector in basis]
@@ -455,8 +559,12 @@ def _generators(monomials: npt.NDArray[np.int32], basis: list[Vector], seed: int
     return [v for d in sorted(set(degrees)) for v in sparser([basis[i] for i in chosen if degrees[i] == d])]
 
 
-def _chosen(monomials: npt.NDArray[np.int32], basis: list[Vector], degrees: list[int], p: int) -> list[int] | None:
-    """The numbers of the generators; None if the ranks mod p do not prove that the others are polynomials in them."""
+def _chosen(
+    monomials: npt.NDArray[np.int32], basis: list[Vector], degrees: list[int], p: int
+) -> list[int] | None:
+    """The numbers of the generators; None if the ranks mod p do not prove that the others are polynomials in
+    them.
+    """
     laws, known, least = _law_array(monomials, basis), np.sort(keys(monomials)), min(degrees)
     chosen: list[int] = []
     for d in sorted(set(degrees)):
@@ -473,7 +581,9 @@ def _chosen(monomials: npt.NDArray[np.int32], basis: list[Vector], degrees: list
         together = [laws.select(np.array(chosen + candidates)), products.select(np.flatnonzero(inside))]
         sizes = [x.shape[0] for x in together]
         table = coefficients(concatenate(together, [0, sizes[0]], (sum(sizes),)), p)
-        space = RowSpace.zero(table.shape[1], p).extend(np.delete(table, np.arange(len(chosen), sizes[0]), axis=0))
+        space = RowSpace.zero(table.shape[1], p).extend(
+            np.delete(table, np.arange(len(chosen), sizes[0]), axis=0)
+        )
         new = space.independent(table[len(chosen) : sizes[0]])
         chosen += [candidates[position] for position in new]
         if space.rank + len(new) < sum(e <= d for e in degrees):
@@ -486,7 +596,9 @@ def _products(laws: PolynomialArray, factors: list[tuple[int, ...]]) -> Polynomi
     width = max(map(len, factors), default=1)
     one = PolynomialArray((1,), np.zeros(1, np.int64), np.zeros((1, 0), np.int32), np.ones(1, np.int64))
     padded = concatenate([laws, one], [0, laws.shape[0]], (laws.shape[0] + 1,))
-    index = np.array([[*f, *[laws.shape[0]] * (width - len(f))] for f in factors], dtype=np.intp).reshape(len(factors), width)
+    index = np.array([[*f, *[laws.shape[0]] * (width - len(f))] for f in factors], dtype=np.intp).reshape(
+        len(factors), width
+    )
     result = padded.select(index[:, 0])
     for column in index.T[1:]:
         result = Polynomials().product(result, padded.select(column), "a", "a", "a")
@@ -496,7 +608,9 @@ def _products(laws: PolynomialArray, factors: list[tuple[int, ...]]) -> Polynomi
 def coefficients(x: PolynomialArray, p: int) -> npt.NDArray[np.uint64]:
     """The matrix of coefficients mod p: a row for each polynomial, a column for each monomial that occurs."""
     column = np.unique(keys(x.monomial), return_inverse=True)[1]
-    check_memory(40.0 * x.shape[0] * (column.max(initial=0) + 1), f"comparing {x.shape[0]:,} products of laws")
+    check_memory(
+        40.0 * x.shape[0] * (column.max(initial=0) + 1), f"comparing {x.shape[0]:,} products of laws"
+    )
     table = np.zeros((x.shape[0], int(column.max(initial=-1)) + 1), dtype=np.uint64)
     table[x.entry, column] = from_integers(x.coefficient, p)
     return table

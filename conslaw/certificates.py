@@ -1,7 +1,7 @@
 """Certificates: everything that is needed to check both bounds of an analysis again, as one JSON object.
 
-The format is described by ``certificate.schema.json`` beside this file and in the documentation; ``conslaw verify`` checks it with
-other code than that which made it (:mod:`conslaw.verification`).
+The format is described by ``certificate.schema.json`` beside this file and in the documentation; ``conslaw
+verify`` checks it with other code than that which made it (:mod:`conslaw.verification`).
 """
 
 from __future__ import annotations
@@ -42,9 +42,11 @@ def certificate(
     laws_found: int,
     seed: int,
 ) -> dict[str, Any]:
-    """The certificate of an analysis, ready for JSON: the run that proves the upper bound, and the laws that prove the lower one.
+    """The certificate of an analysis, ready for JSON: the run that proves the upper bound, and the laws that
+    prove the lower one.
 
-    ``lower`` is the split in which the gradients of the laws were counted, if they were, and ``laws_found`` their rank.
+    ``lower`` is the split in which the gradients of the laws were counted, if they were, and ``laws_found``
+    their rank.
     """
     model, how = _model(flow), _flow(flow)
     bounds = {
@@ -53,7 +55,11 @@ def certificate(
         "laws_found": laws_found,
         "complete": laws_found == upper.laws_at_most,
     }
-    written = _families(laws, lower) if isinstance(laws, MatrixLaws) else _polynomials(flow, laws, quotients, laws_found, seed)
+    written = (
+        _families(laws, lower)
+        if isinstance(laws, MatrixLaws)
+        else _polynomials(flow, laws, quotients, laws_found, seed)
+    )
     whole: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -80,11 +86,14 @@ def claim(model: Mapping[str, Any] | None, flow: Mapping[str, Any], bounds: Mapp
     if model is None:
         subject = "the vector fields of this certificate"
     elif flow["fields"] is not None:
-        subject = f"the vector fields of this certificate, said to be a {flow['kind']} flow of {model['name']!r}"
+        subject = (
+            f"the vector fields of this certificate, said to be a {flow['kind']} flow of {model['name']!r}"
+        )
     else:
         family = model["family"]
         sizes = (
-            "-".join(map(str, family["arguments"]["widths"])) + (" with bias" if family["arguments"].get("bias") else "")
+            "-".join(map(str, family["arguments"]["widths"]))
+            + (" with bias" if family["arguments"].get("bias") else "")
             if family
             else ""
         )
@@ -107,9 +116,15 @@ def _model(flow: Flow) -> dict[str, Any] | None:
         return None
     family = {"name": model.name, "arguments": dict(model.arguments)} if _is_family(model) else None
     shapes = {
-        kind: {n: list(s) for n, s in named.items()} for kind, named in (("parameters", model.parameters), ("data", model.data))
+        kind: {n: list(s) for n, s in named.items()}
+        for kind, named in (("parameters", model.parameters), ("data", model.data))
     }
-    return {"name": model.name, "family": family, **shapes, "graph": None if family else graph(model.potential)}
+    return {
+        "name": model.name,
+        "family": family,
+        **shapes,
+        "graph": None if family else graph(model.potential),
+    }
 
 
 def _is_family(model: Model) -> bool:
@@ -121,14 +136,22 @@ def _is_family(model: Model) -> bool:
         again = family(widths, bool(model.arguments.get("bias")))
     except ConslawError:
         return False
-    same = again.parameters == model.parameters and again.data == model.data and dict(again.arguments) == dict(model.arguments)
+    same = (
+        again.parameters == model.parameters
+        and again.data == model.data
+        and dict(again.arguments) == dict(model.arguments)
+    )
     return same and graph(again.potential) == graph(model.potential)
 
 
 def _flow(flow: Flow) -> dict[str, Any]:
     time = flow.time and {"kind": flow.time.kind, "rate": str(flow.time.rate)}
     fields = None
-    if flow.model is None or flow.metric_words is None or any("-" in word for word in flow.metric_words.values()):
+    if (
+        flow.model is None
+        or flow.metric_words is None
+        or any("-" in word for word in flow.metric_words.values())
+    ):
         names = entries(flow.state)
         exact, _ = exact_fields(flow)
         variables = [*names, *entries(flow.data)]
@@ -137,7 +160,13 @@ def _flow(flow: Flow) -> dict[str, Any]:
     words = None
     if fields is None and flow.model and flow.metric_words is not None:
         words = {name: flow.metric_words.get(name, "euclidean") for name in flow.model.parameters}
-    how = {"kind": flow.name, "damping": flow.damping, "weight_decay": flow.weight_decay, "metric": words, "time": time}
+    how = {
+        "kind": flow.name,
+        "damping": flow.damping,
+        "weight_decay": flow.weight_decay,
+        "metric": words,
+        "time": time,
+    }
     return {
         **how,
         "state": {n: list(s) for n, s in flow.state.items()},
@@ -149,7 +178,9 @@ def _flow(flow: Flow) -> dict[str, Any]:
 def _upper(flow: Flow, bound: LieRanks | Split) -> dict[str, Any]:
     if isinstance(bound, Split):
         split = bound.to_json()
-        blocks = [{name: value for name, value in block.items() if name != "laws"} for block in split["blocks"]]
+        blocks = [
+            {name: value for name, value in block.items() if name != "laws"} for block in split["blocks"]
+        ]
         return {"method": "subnetworks", **split, "blocks": blocks, "ranks": list(bound.ranks)}
     p, point, _ = random_start(flow, bound.seed, None)
     values = {name: x[0].reshape(-1).tolist() for name, x in point.items()}
@@ -159,12 +190,16 @@ def _upper(flow: Flow, bound: LieRanks | Split) -> dict[str, Any]:
 def _families(laws: MatrixLaws, split: Split | None) -> dict[str, Any]:
     where = None if split is None else split.to_json()
     if where is not None:
-        blocks = [{name: value for name, value in block.items() if name != "ranks"} for block in where["blocks"]]
+        blocks = [
+            {name: value for name, value in block.items() if name != "ranks"} for block in where["blocks"]
+        ]
         where = {name: value for name, value in where.items() if name != "beside"} | {"blocks": blocks}
     return {"method": "families", "split": where, "families": [_family(f) for f in laws.families]}
 
 
-def _polynomials(flow: Flow, found: PolynomialLaws, quotients: RationalLaws | None, rank: int, first_seed: int) -> dict[str, Any]:
+def _polynomials(
+    flow: Flow, found: PolynomialLaws, quotients: RationalLaws | None, rank: int, first_seed: int
+) -> dict[str, Any]:
     names = [Coordinate(c.name, c.index, "log" if c.kind == "log" else "entry") for c in found.coordinates]
     laws = [{"numerator": text, "denominator": None} for text in _texts(found.polynomials, names)]
     if quotients is not None:
@@ -175,9 +210,15 @@ def _polynomials(flow: Flow, found: PolynomialLaws, quotients: RationalLaws | No
         space = RowSpace.zero(flow.dimension, sample.prime).extend(found.gradients(sample))
         if (space.extend(quotients.gradients(sample)) if quotients else space).rank == rank:
             break
-    used = [i for i, c in enumerate(names) if i < flow.dimension or c.kind == "log"]  # the rest stand in no law
+    used = [
+        i for i, c in enumerate(names) if i < flow.dimension or c.kind == "log"
+    ]  # the rest stand in no law
     values = sample.values.tolist()
-    point = {"prime": sample.prime, "point": [values[i] for i in used], "coordinates": [names[i].text(1) for i in used]}
+    point = {
+        "prime": sample.prime,
+        "point": [values[i] for i in used],
+        "coordinates": [names[i].text(1) for i in used],
+    }
     return {"method": "polynomials", **point, "laws": laws}
 
 

@@ -27,10 +27,13 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status.
 
-    0: all is well; 1: a certificate is not valid; 2: bad input; 3: a certificate would take more work to check than it may;
-    130: interrupted.
+    0: all is well; 1: a certificate is not valid; 2: bad input; 3: a certificate would take more work to
+    check than it may; 130: interrupted.
     """
-    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets a question mark, not a traceback
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # a terminal that cannot show a sign gets a question mark, not a traceback
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
@@ -61,41 +64,75 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
     common = _Parser(add_help=False)
-    common.add_argument("model", help="a family ('conslaw models' lists them) or FILE.py:NAME for a model of your own")
-    common.add_argument("sizes", nargs="?", help="sizes of the family: the widths of a network, from input to output, as 3-2-4")
+    common.add_argument(
+        "model", help="a family ('conslaw models' lists them) or FILE.py:NAME for a model of your own"
+    )
+    common.add_argument(
+        "sizes",
+        nargs="?",
+        help="sizes of the family: the widths of a network, from input to output, as 3-2-4",
+    )
     common.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
-    common.add_argument("--flow", choices=["gradient", "momentum", "nesterov"], help="how it is trained (default gradient)")
-    common.add_argument("--damping", metavar="Q", help="of a momentum flow: a rational number or C/t (default 0; nesterov is 3/t)")
+    common.add_argument(
+        "--flow", choices=["gradient", "momentum", "nesterov"], help="how it is trained (default gradient)"
+    )
+    common.add_argument(
+        "--damping",
+        metavar="Q",
+        help="of a momentum flow: a rational number or C/t (default 0; nesterov is 3/t)",
+    )
     common.add_argument(
         "--metric",
-        help="'euclidean', 'mirror', 'z**2', or ARRAY=METRIC,... with one of these or a scaling (default: the model's own)",
+        help="'euclidean', 'mirror', 'z**2', or ARRAY=METRIC,... with one of these or a scaling "
+        "(default: the model's own)",
     )
     common.add_argument("--weight-decay", metavar="Q", help="a rational number (default 0)")
     common.add_argument(
-        "--split", action=argparse.BooleanOptionalAction, help="split the network into subnetworks (default: if it is large)"
+        "--split",
+        action=argparse.BooleanOptionalAction,
+        help="split the network into subnetworks (default: if it is large)",
     )
     common.add_argument("--seed", type=int, default=0, help="draws primes, points and samples (default 0)")
     common.add_argument("--json", action="store_true", help="print one JSON object")
 
     analyze = commands.add_parser(
-        "analyze", parents=[common], help="count the laws, find the polynomial ones, say whether the list is complete"
+        "analyze",
+        parents=[common],
+        help="count the laws, find the polynomial ones, say whether the list is complete",
     )
-    analyze.add_argument("--degree", type=int, default=2, help="largest degree of the laws looked for (default 2)")
-    analyze.add_argument("--time-degree", type=int, metavar="N", help="largest degree in time (default: what the known laws need)")
+    analyze.add_argument(
+        "--degree", type=int, default=2, help="largest degree of the laws looked for (default 2)"
+    )
+    analyze.add_argument(
+        "--time-degree",
+        type=int,
+        metavar="N",
+        help="largest degree in time (default: what the known laws need)",
+    )
     analyze.add_argument("--homogeneous", action="store_true", help="laws of exactly that degree only")
     analyze.add_argument(
-        "--ansatz", metavar="KIND", help="'monomials': all polynomials; 'matrix': combinations of the arrays (default: by size)"
+        "--ansatz",
+        metavar="KIND",
+        help="'monomials': all polynomials; 'matrix': combinations of the arrays (default: by size)",
     )
     analyze.add_argument(
-        "--certificate", metavar="FILE", help="write what is needed to check the answer again ('conslaw verify FILE')"
+        "--certificate",
+        metavar="FILE",
+        help="write what is needed to check the answer again ('conslaw verify FILE')",
     )
     analyze.set_defaults(run=_analyze)
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
     count.set_defaults(run=_count)
     verify = commands.add_parser("verify", help="check a certificate with other code than that which made it")
-    verify.add_argument("file", help="a certificate, made with 'conslaw analyze ... --certificate FILE'; - for standard input")
     verify.add_argument(
-        "--budget", type=float, default=1.0, metavar="X", help="work that it may take, in 10⁹ multiplications and GB (default 1)"
+        "file", help="a certificate, made with 'conslaw analyze ... --certificate FILE'; - for standard input"
+    )
+    verify.add_argument(
+        "--budget",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="work that it may take, in 10⁹ multiplications and GB (default 1)",
     )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     verify.set_defaults(run=_verify)
@@ -127,13 +164,18 @@ def _print(result: Count, options: argparse.Namespace) -> None:
 def _analyze(options: argparse.Namespace) -> None:
     from conslaw.analysis import analyze
 
-    chosen = {name: getattr(options, name) for name in ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz")}
+    chosen = {
+        name: getattr(options, name)
+        for name in ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz")
+    }
     analysis = analyze(_flow(options), **chosen)
     if options.certificate:
         import json
         from pathlib import Path
 
-        Path(options.certificate).write_text(json.dumps(analysis.certificate(), indent=1) + "\n", encoding="utf-8")
+        Path(options.certificate).write_text(
+            json.dumps(analysis.certificate(), indent=1) + "\n", encoding="utf-8"
+        )
     _print(analysis, options)
 
 
@@ -159,19 +201,27 @@ def _models(options: argparse.Namespace) -> None:
     for name, family in FAMILIES.items():
         arguments = family.sizes + (" [--bias]" if family.bias else "")
         print(f"{name:9} {arguments:18} {(family.build.__doc__ or '').splitlines()[0]}")
-    print(f"{'FILE.py:NAME':28} A model of your own, made with conslaw.model (or a flow, or a function that returns either).")
+    print(
+        f"{'FILE.py:NAME':28} A model of your own, made with conslaw.model (or a flow, or a function that "
+        f"returns either)."
+    )
 
 
 def _flow(options: argparse.Namespace) -> Flow:
     from conslaw.flows import Flow, gradient_flow, momentum_flow
 
-    made = _from_file(options) if ":" in options.model or options.model.endswith(".py") else _from_family(options)
+    made = (
+        _from_file(options)
+        if ":" in options.model or options.model.endswith(".py")
+        else _from_family(options)
+    )
     chosen = {"metric": _metric(options.metric), "weight_decay": options.weight_decay}
     given = {name: value for name, value in chosen.items() if value is not None}
     if isinstance(made, Flow):
         if given or options.flow or options.damping:
             raise ConslawError(
-                f"model {options.model!r} is a flow: say in the file what --flow, --damping, --metric, --weight-decay say"
+                f"model {options.model!r} is a flow: say in the file what --flow, --damping, --metric, "
+                f"--weight-decay say"
             )
         return made
     if options.flow in (None, "gradient"):
@@ -179,7 +229,9 @@ def _flow(options: argparse.Namespace) -> Flow:
             raise ConslawError(f"--damping {options.damping}: a gradient flow has none; add --flow momentum")
         return gradient_flow(made, **given)
     if options.flow == "nesterov" and options.damping is not None:
-        raise ConslawError(f"--damping {options.damping}: Nesterov's is 3/t; for another, use --flow momentum")
+        raise ConslawError(
+            f"--damping {options.damping}: Nesterov's is 3/t; for another, use --flow momentum"
+        )
     damping = "nesterov" if options.flow == "nesterov" else options.damping or 0
     return momentum_flow(made, damping=damping, **given)
 
@@ -202,14 +254,20 @@ def _from_family(options: argparse.Namespace) -> Model:
 
     if options.model not in FAMILIES:
         known = ", ".join(FAMILIES)
-        raise ConslawError(f"model {options.model!r}: the families are {known}; or give FILE.py:NAME for a model of your own")
+        raise ConslawError(
+            f"model {options.model!r}: the families are {known}; or give FILE.py:NAME for a model of your own"
+        )
     family = FAMILIES[options.model]
     if options.sizes is None:
-        raise ConslawError(f"model {options.model!r} needs sizes {family.sizes}, such as: {options.model} {family.example}")
+        raise ConslawError(
+            f"model {options.model!r} needs sizes {family.sizes}, such as: {options.model} {family.example}"
+        )
     try:
         sizes = [int(n) for n in options.sizes.split("-")]
     except ValueError:
-        raise ConslawError(f"sizes {options.sizes!r}: give positive integers joined by '-', such as {family.example}") from None
+        raise ConslawError(
+            f"sizes {options.sizes!r}: give positive integers joined by '-', such as {family.example}"
+        ) from None
     return family(sizes, options.bias)
 
 
@@ -222,13 +280,23 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
 
     file, _, name = options.model.rpartition(":")
     if not file or not name:
-        raise ConslawError(f"model {options.model!r}: name the model in the file, such as {file or name}:model")
+        raise ConslawError(
+            f"model {options.model!r}: name the model in the file, such as {file or name}:model"
+        )
     if options.sizes is not None or options.bias:
-        raise ConslawError(f"model {options.model!r}: sizes and --bias are for the families; put them into the file")
+        raise ConslawError(
+            f"model {options.model!r}: sizes and --bias are for the families; put them into the file"
+        )
     path = Path(file)
-    spec = importlib.util.spec_from_file_location(f"_conslaw_model_{path.stem}", path) if path.is_file() else None
+    spec = (
+        importlib.util.spec_from_file_location(f"_conslaw_model_{path.stem}", path)
+        if path.is_file()
+        else None
+    )
     if spec is None or spec.loader is None:
-        raise ConslawError(f"model {options.model!r}: there is no Python file {file} (its name must end in .py)")
+        raise ConslawError(
+            f"model {options.model!r}: there is no Python file {file} (its name must end in .py)"
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     sys.path.insert(0, str(path.parent))  # as `python file.py` does, for modules beside it
@@ -240,8 +308,13 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
     except ConslawError:
         raise
     except (Exception, SystemExit) as error:
-        raise ConslawError(f"model {options.model!r}: {file} raised {type(error).__name__}: {error}") from error
+        raise ConslawError(
+            f"model {options.model!r}: {file} raised {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(made, Model | Flow):
         others = [n for n, value in vars(module).items() if isinstance(value, Model | Flow)]
-        raise ConslawError(f"model {options.model!r}: {file} has no model named {name!r}; it has {', '.join(others) or 'none'}")
+        raise ConslawError(
+            f"model {options.model!r}: {file} has no model named {name!r}; it has "
+            f"{', '.join(others) or 'none'}"
+        )
     return made

@@ -24,7 +24,8 @@ Terms = Sequence[tuple[tuple[int, ...], int | Fraction]]
 class Coordinate:
     """One scalar coordinate: an entry of an array, its logarithm, or a function of time that stands for time.
 
-    ``kind`` is ``"entry"`` or ``"log"`` of array ``name`` at ``index``; ``"exp"``, exp(rate t); or ``"power"``, t**rate.
+    ``kind`` is ``"entry"`` or ``"log"`` of array ``name`` at ``index``; ``"exp"``, exp(rate t); or
+    ``"power"``, t**rate.
     """
 
     name: str
@@ -56,7 +57,9 @@ class Coordinate:
         return rf"\log{exponent}({entry})" if self.kind == "log" else entry + exponent
 
     def symbol(self) -> Any:
-        """The SymPy expression: an entry of an ``IndexedBase``, a ``Symbol`` for a scalar, or a function of one."""
+        """The SymPy expression: an entry of an ``IndexedBase``, a ``Symbol`` for a scalar, or a function of
+        one.
+        """
         import sympy
 
         if self.kind == "exp":
@@ -88,7 +91,11 @@ def text_name(name: str) -> str:
 
 def entries(arrays: Mapping[str, Shape]) -> list[Coordinate]:
     """The scalar coordinates of some arrays, in order."""
-    return [Coordinate(name, tuple(map(int, index))) for name, shape in arrays.items() for index in np.ndindex(*shape)]
+    return [
+        Coordinate(name, tuple(map(int, index)))
+        for name, shape in arrays.items()
+        for index in np.ndindex(*shape)
+    ]
 
 
 def size(arrays: Mapping[str, Shape]) -> int:
@@ -113,4 +120,6 @@ def to_sympy(polynomial: Terms, coordinates: Sequence[Coordinate]) -> sympy.Expr
     import sympy
 
     symbols = {v: coordinates[v - 1].symbol() for monomial, _ in polynomial for v in monomial}
-    return sympy.Add(*[sympy.Mul(sympy.Rational(str(c)), *[symbols[v] for v in monomial]) for monomial, c in polynomial])
+    return sympy.Add(
+        *[sympy.Mul(sympy.Rational(str(c)), *[symbols[v] for v in monomial]) for monomial, c in polynomial]
+    )

@@ -35,7 +35,11 @@ def text(summary: Summary) -> str:
     for remark in summary.remarks:
         lines += ["", remark]
     for section in summary.sections:
-        lines += ["", section.heading, *(f"  {i}. {law}" for i, law in enumerate(section.text[:SHOWN], start=1))]
+        lines += [
+            "",
+            section.heading,
+            *(f"  {i}. {law}" for i, law in enumerate(section.text[:SHOWN], start=1)),
+        ]
         lines += [f"  ... and {len(section.text) - SHOWN} more"] if len(section.text) > SHOWN else []
     return "\n".join(lines)
 
@@ -43,8 +47,13 @@ def text(summary: Summary) -> str:
 def html(summary: Summary) -> str:
     """For a notebook."""
     left = "style='text-align:left'"
-    cells = "".join(f"<tr><th {left}>{escape(a)}</th><td {left}>{escape(b)}</td></tr>" for a, b in summary.rows)
-    parts = [f"<p><b>{escape(summary.title)}</b></p><table>{cells}</table>", *(f"<p>{escape(r)}</p>" for r in summary.remarks)]
+    cells = "".join(
+        f"<tr><th {left}>{escape(a)}</th><td {left}>{escape(b)}</td></tr>" for a, b in summary.rows
+    )
+    parts = [
+        f"<p><b>{escape(summary.title)}</b></p><table>{cells}</table>",
+        *(f"<p>{escape(r)}</p>" for r in summary.remarks),
+    ]
     for section in summary.sections:
         items = "".join(f"<li>${law}$</li>" for law in section.latex[:SHOWN])
         more = f"<p>... and {len(section.latex) - SHOWN} more</p>" if len(section.latex) > SHOWN else ""

@@ -11,7 +11,9 @@ class ConslawError(ValueError):
 
 
 class UnsupportedError(ConslawError, AttributeError, TypeError):
-    """Array code asks for something that arrays do not have here; also what Python and NumPy expect to be raised then."""
+    """Array code asks for something that arrays do not have here; also what Python and NumPy expect to be
+    raised then.
+    """
 
 
 def check_seed(seed: int) -> int:
@@ -22,10 +24,12 @@ def check_seed(seed: int) -> int:
 
 
 def check_memory(size: float, what: str) -> None:
-    """Refuse, before anything is allocated, what would need more than half of this machine's memory (bytes)."""
+    """Refuse, before anything is allocated, what would need more than half of the memory (bytes)."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not a POSIX system
         memory = 16 * 2**30
     if size > memory / 2:
-        raise ConslawError(f"{what}: would need about {size / 1e9:,.0f} GB of memory; make the model or the degree smaller")
+        raise ConslawError(
+            f"{what}: would need about {size / 1e9:,.0f} GB of memory; make the model or the degree smaller"
+        )

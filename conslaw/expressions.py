@@ -1,10 +1,11 @@
 """Array expressions: what a potential becomes when it is called once on symbolic arrays.
 
-The user's array code runs a single time, on :class:`Expression` objects that record it as a graph of five primitives: sum,
-product with contraction, sum over axes, and the two index maps that are adjoint to one another (take, put).  Each is linear in
-each of its arguments, so reverse mode turns a graph into another graph (:func:`gradient`), and :func:`evaluate` runs either over
-any number system: an object with the methods of :class:`NumberSystem`.  A sixth primitive, the reciprocal, serves rational
-metrics and vector fields; potentials are polynomial.
+The user's array code runs a single time, on :class:`Expression` objects that record it as a graph of five
+primitives: sum, product with contraction, sum over axes, and the two index maps that are adjoint to one
+another (take, put).  Each is linear in each of its arguments, so reverse mode turns a graph into another
+graph (:func:`gradient`), and :func:`evaluate` runs either over any number system: an object with the methods
+of :class:`NumberSystem`.  A sixth primitive, the reciprocal, serves rational metrics and vector fields;
+potentials are polynomial.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ Constants = npt.NDArray[Any]
 T = TypeVar("T")
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"  # Z is kept for the batch axis of jets
-SUPPORTED = "+ - * / (by a number) ** (by an integer >= 0) @ .T [...] .sum() .reshape(), numpy.einsum, .concatenate, .stack"
+SUPPORTED = (
+    "+ - * / (by a number) ** (by an integer >= 0) @ .T [...] .sum() .reshape(), numpy.einsum, "
+    ".concatenate, .stack"
+)
 
 
 class NumberSystem(Protocol[T]):
@@ -52,7 +56,9 @@ class NumberSystem(Protocol[T]):
         """The array of the shape of ``indices`` whose entries are those of ``x`` at these flat positions."""
 
     def put(self, x: T, indices: Indices, shape: Shape) -> T:
-        """The adjoint of ``take``: an array of zeros of this shape, to which each entry of ``x`` is added at its flat position."""
+        """The adjoint of ``take``: an array of zeros of this shape, to which each entry of ``x`` is added at
+        its flat position.
+        """
 
     def reshape(self, x: T, shape: Shape) -> T:
         """The same entries in another shape."""
@@ -64,7 +70,8 @@ class NumberSystem(Protocol[T]):
 class Expression:
     """An array-valued polynomial expression in named input arrays (a node of the graph; immutable).
 
-    Operators: ``+ - * / ** @ .T [...] .sum() .reshape()`` with NumPy's meaning and broadcasting, and ``numpy.einsum``.
+    Operators: ``+ - * / ** @ .T [...] .sum() .reshape()`` with NumPy's meaning and broadcasting, and
+    ``numpy.einsum``.
     """
 
     __slots__ = ("args", "attribute", "operation", "shape")
@@ -88,17 +95,25 @@ class Expression:
         return self.shape[0]
 
     def __repr__(self) -> str:
-        return f"<{self.operation} {self.attribute + ' ' if self.operation == 'input' else ''}of shape {self.shape}>"
+        return (
+            f"<{self.operation} {self.attribute + ' ' if self.operation == 'input' else ''}of shape "
+            f"{self.shape}>"
+        )
 
     def __bool__(self) -> bool:
-        raise ConslawError("the potential branches on the value of an array: it must be the same polynomial for every value")
+        raise ConslawError(
+            "the potential branches on the value of an array: it must be the same polynomial for every value"
+        )
 
     def _unsupported(self, *_: object) -> Any:
         raise UnsupportedError(
-            f"a float, a comparison, abs, //, % or the like of {self!r} is not polynomial. Supported: {SUPPORTED}"
+            f"a float, a comparison, abs, //, % or the like of {self!r} is not polynomial. Supported: "
+            f"{SUPPORTED}"
         )
 
-    __float__ = __int__ = __abs__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __rpow__ = _unsupported
+    __float__ = __int__ = __abs__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __rpow__ = (
+        _unsupported
+    )
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _unsupported
     __hash__ = object.__hash__
 
@@ -140,11 +155,16 @@ class Expression:
         own = [
             [
                 c if n == m else ""
-                for c, n, m in zip(letters[len(shape) - z.ndim :], z.shape, shape[len(shape) - z.ndim :], strict=True)
+                for c, n, m in zip(
+                    letters[len(shape) - z.ndim :], z.shape, shape[len(shape) - z.ndim :], strict=True
+                )
             ]
             for z in (self, y)
         ]
-        x, y = (_reshape(z, tuple(n for c, n in zip(a, z.shape, strict=True) if c)) for a, z in zip(own, (self, y), strict=True))
+        x, y = (
+            _reshape(z, tuple(n for c, n in zip(a, z.shape, strict=True) if c))
+            for a, z in zip(own, (self, y), strict=True)
+        )
         a, b = ("".join(c) for c in own)
         return _contract(x, y, a, b, letters)
 
@@ -208,7 +228,9 @@ class Expression:
 
     def sum(self, axis: int | Shape | None = None) -> Expression:
         """The sum over one axis, several, or all."""
-        axes = tuple(range(self.ndim)) if axis is None else (int(axis),) if isinstance(axis, Integral) else tuple(axis)  # type: ignore[arg-type]
+        if axis is None:
+            axis = tuple(range(self.ndim))
+        axes = (int(axis),) if isinstance(axis, Integral) else tuple(axis)  # type: ignore[arg-type]
         if any(not -self.ndim <= i < self.ndim for i in axes):
             raise ConslawError(f"sum over axis {axis} of {self!r}: no such axis")
         return _sum(self, tuple(sorted({i % self.ndim for i in axes})))
@@ -220,24 +242,32 @@ class Expression:
         if operation is None or method != "__call__" or kwargs:
             name = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
             raise ConslawError(
-                f"the potential calls {name}, which is not supported (not a polynomial operation). Supported: {SUPPORTED}"
+                f"the potential calls {name}, which is not supported (not a polynomial operation). "
+                f"Supported: {SUPPORTED}"
             )
         return operation(as_expression(inputs[0]), *inputs[1:])
 
-    def __array_function__(self, function: Any, types: object, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Expression:
+    def __array_function__(
+        self, function: Any, types: object, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Expression:
         name = function.__name__
         if name == "einsum" and set(kwargs) <= {"optimize"}:
             return einsum(*args)
         if name in ("concatenate", "stack") and set(kwargs) <= {"axis"}:
             return _joined(
-                [as_expression(x) for x in args[0]], args[1] if len(args) > 1 else kwargs.get("axis", 0), name == "stack"
+                [as_expression(x) for x in args[0]],
+                args[1] if len(args) > 1 else kwargs.get("axis", 0),
+                name == "stack",
             )
         if name in ("sum", "transpose", "reshape"):
             method: Callable[..., Expression] = getattr(as_expression(args[0]), name)
             return method(*args[1:], **kwargs)
         if name == "dot" and not kwargs:
             return as_expression(args[0]) @ as_expression(args[1])
-        raise ConslawError(f"the potential calls {function.__module__}.{name}, which is not supported. Supported: {SUPPORTED}")
+        raise ConslawError(
+            f"the potential calls {function.__module__}.{name}, which is not supported. Supported: "
+            f"{SUPPORTED}"
+        )
 
 
 _UFUNCS: dict[str, Callable[..., Expression]] = {
@@ -279,13 +309,17 @@ def as_expression(value: object) -> Expression:
 
 
 def exact_rational(value: object) -> int | Fraction:
-    """An exact number from an integer, a fraction, text such as ``"1/2"``, a SymPy rational, or a float that is what it seems."""
+    """An exact number from an integer, a fraction, text such as ``"1/2"``, a SymPy rational, or a float that
+    is what it seems.
+    """
     if isinstance(value, str):
         try:
             short = len(value) <= 200 and abs(int(value.lower().partition("e")[2] or 0)) <= 200
             return Fraction(value if short else "long")
         except (ValueError, ZeroDivisionError):
-            raise ConslawError(f"{value[:60]!r} is not a rational number, such as 1/2 (of up to 200 digits)") from None
+            raise ConslawError(
+                f"{value[:60]!r} is not a rational number, such as 1/2 (of up to 200 digits)"
+            ) from None
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Rational):
@@ -297,11 +331,15 @@ def exact_rational(value: object) -> int | Fraction:
         if exact.denominator <= 2**20:  # 0.5 means 1/2; 0.1 is not what it seems
             return int(exact) if exact.denominator == 1 else exact
         meant = Fraction(str(value))
-        raise ConslawError(f"the constant {value!r} is not exact: write fractions.Fraction({meant.numerator}, {meant.denominator})")
+        raise ConslawError(
+            f"the constant {value!r} is not exact: write fractions.Fraction({meant.numerator}, "
+            f"{meant.denominator})"
+        )
     if type(value).__module__.startswith("sympy") and getattr(value, "is_Rational", False):
         return Fraction(int(value.p), int(value.q))  # type: ignore[attr-defined]
     raise ConslawError(
-        f"{value!r} ({type(value).__name__}) in a potential: use the arrays given, integers and fractions. Supported: {SUPPORTED}"
+        f"{value!r} ({type(value).__name__}) in a potential: use the arrays given, integers and fractions. "
+        f"Supported: {SUPPORTED}"
     )
 
 
@@ -317,7 +355,9 @@ def _ones(shape: Shape) -> Expression:
 
 
 def _numpy(call: Callable[[], npt.NDArray[np.intp]], what: str) -> npt.NDArray[np.intp]:
-    """NumPy decides what an index or a shape means; its complaint is passed on with the user's words before it."""
+    """NumPy decides what an index or a shape means; its complaint is passed on with the user's words before
+    it.
+    """
     try:
         return call()
     except (IndexError, ValueError, TypeError) as error:
@@ -371,7 +411,10 @@ def _joined(parts: Sequence[Expression], axis: int, new_axis: bool) -> Expressio
     starts = np.cumsum([0, *(x.size for x in parts)])
     positions = [np.arange(x.size).reshape(x.shape) + s for x, s in zip(parts, starts, strict=False)]
     join = np.stack if new_axis else np.concatenate
-    return _take(stacked(parts), _numpy(lambda: join(positions, axis=axis), f"joining shapes {[x.shape for x in parts]}"))
+    return _take(
+        stacked(parts),
+        _numpy(lambda: join(positions, axis=axis), f"joining shapes {[x.shape for x in parts]}"),
+    )
 
 
 def scattered(x: Expression, positions: Indices, shape: Shape) -> Expression:
@@ -380,7 +423,9 @@ def scattered(x: Expression, positions: Indices, shape: Shape) -> Expression:
 
 
 def _contract(x: Expression, y: Expression, a: str, b: str, out: str) -> Expression:
-    """``einsum(a, b -> out)`` for operands without repeated letters; sums over a letter of one operand alone are done first."""
+    """``einsum(a, b -> out)`` for operands without repeated letters; sums over a letter of one operand alone
+    are done first.
+    """
     if x is ONE and b == out:  # where reverse mode starts
         return y
     x = _sum(x, tuple(i for i, letter in enumerate(a) if letter not in b + out))
@@ -409,7 +454,10 @@ def einsum(subscripts: object, *operands: object) -> Expression:
     """``numpy.einsum`` with a subscript string (no ellipsis)."""
     arrays = [as_expression(x) for x in operands]
     if not isinstance(subscripts, str) or "." in subscripts:
-        raise ConslawError(f"einsum({subscripts!r}, ...): give the subscripts as a string without an ellipsis, such as 'ij,jk->ik'")
+        raise ConslawError(
+            f"einsum({subscripts!r}, ...): give the subscripts as a string without an ellipsis, such as "
+            f"'ij,jk->ik'"
+        )
     left, arrow, out = subscripts.replace(" ", "").partition("->")
     names = left.split(",")
     sizes: dict[str, int] = {}
@@ -420,7 +468,9 @@ def einsum(subscripts: object, *operands: object) -> Expression:
         sizes = dict(pairs)
         fits = all(sizes[c] == n for c, n in pairs) and set(out) <= set(sizes) and len(set(out)) == len(out)
     if not fits or set(sizes) - set(LETTERS):
-        raise ConslawError(f"einsum({subscripts!r}): does not match operands of shapes {[x.shape for x in arrays]}")
+        raise ConslawError(
+            f"einsum({subscripts!r}): does not match operands of shapes {[x.shape for x in arrays]}"
+        )
     if not arrow:
         out = "".join(sorted(c for c in sizes if left.count(c) == 1))
     terms = [_diagonal(x, a) for x, a in zip(arrays, names, strict=True)]
@@ -467,7 +517,9 @@ def topological_order(outputs: Iterable[Expression]) -> list[Expression]:
 
 
 def gradient(output: Expression, inputs: Sequence[Expression]) -> list[Expression]:
-    """Reverse mode: the gradient of a scalar expression with respect to some of its nodes, as expressions of their shapes."""
+    """Reverse mode: the gradient of a scalar expression with respect to some of its nodes, as expressions of
+    their shapes.
+    """
     order = topological_order([output])
     wanted = {id(x) for x in inputs}
     active = set(wanted)
@@ -483,8 +535,13 @@ def gradient(output: Expression, inputs: Sequence[Expression]) -> list[Expressio
             if id(argument) in active:
                 piece = _pull_back(node, position, adjoint)
                 known = adjoints.get(id(argument))
-                adjoints[id(argument)] = piece if known is None else Expression("add", (known, piece), None, piece.shape)
-    return [adjoints[id(x)] if id(x) in adjoints else as_expression(np.zeros(x.shape, dtype=np.int64)) for x in inputs]
+                adjoints[id(argument)] = (
+                    piece if known is None else Expression("add", (known, piece), None, piece.shape)
+                )
+    return [
+        adjoints[id(x)] if id(x) in adjoints else as_expression(np.zeros(x.shape, dtype=np.int64))
+        for x in inputs
+    ]
 
 
 def _pull_back(node: Expression, position: int, adjoint: Expression) -> Expression:
@@ -502,7 +559,9 @@ def _pull_back(node: Expression, position: int, adjoint: Expression) -> Expressi
         letters = LETTERS[: argument.ndim]
         summed = "".join(letters[i] for i in node.attribute)
         kept = "".join(c for c in letters if c not in summed)
-        return _contract(adjoint, _ones(tuple(argument.shape[i] for i in node.attribute)), kept, summed, letters)
+        return _contract(
+            adjoint, _ones(tuple(argument.shape[i] for i in node.attribute)), kept, summed, letters
+        )
     assert node.operation == "product"
     a, b, out = node.attribute
     own, other = (a, b) if position == 0 else (b, a)
@@ -519,7 +578,9 @@ def evaluate(outputs: Sequence[Expression], inputs: Mapping[str, T], numbers: Nu
     for node in order:
         arguments = [values[id(x)] for x in node.args]
         values[id(node)] = _apply(node, arguments, inputs, numbers)
-        for x in node.args:  # let go of what no later node needs: peak memory is the widest layer, not the whole pass
+        for x in (
+            node.args
+        ):  # let go of what no later node needs: peak memory is the widest layer, not the whole pass
             uses[id(x)] -= 1
             if uses[id(x)] == 0:
                 values.pop(id(x), None)
@@ -552,7 +613,8 @@ def _apply(node: Expression, arguments: list[T], inputs: Mapping[str, T], number
 class NumPyNumbers(Generic[T]):
     """Plain NumPy arrays of one dtype: float64, or object arrays of any exact or high-precision number.
 
-    ``convert`` makes a number of the wanted kind from an exact constant (int or Fraction); ``float`` by default.
+    ``convert`` makes a number of the wanted kind from an exact constant (int or Fraction); ``float`` by
+    default.
     """
 
     convert: Callable[[Any], Any] = float

@@ -1,12 +1,15 @@
-"""Laws in matrix notation, written in the model's own arrays, and the matrix ansatz that finds them without monomials.
+"""Laws in matrix notation, written in the model's own arrays, and the matrix ansatz that finds them without
+monomials.
 
-Candidates are made from every array A of the state and each of its axes: Gram matrices, norms and sums of slices, the whole array
-and its norm, and with velocities the skew products.  Those of one kind, size and power of time are combined with unknown
-coefficients, found from their derivatives along random fields at random points over GF(p), with no monomials; a combination is kept
-if each of its entries is conserved, as an exact identity.  Nothing depends on the name of a family of models.
+Candidates are made from every array A of the state and each of its axes: Gram matrices, norms and sums of
+slices, the whole array and its norm, and with velocities the skew products.  Those of one kind, size and
+power of time are combined with unknown coefficients, found from their derivatives along random fields at
+random points over GF(p), with no monomials; a combination is kept if each of its entries is conserved, as an
+exact identity.  Nothing depends on the name of a family of models.
 
-The identity does not depend on the number of neurons: a monomial of it involves few of them, so it is checked, exactly, on a
-network that has no more (:func:`matrix_combinations`).  So the 5,050 laws of ``linear 100-100-100`` are proved in a moment.
+The identity does not depend on the number of neurons: a monomial of it involves few of them, so it is
+checked, exactly, on a network that has no more (:func:`matrix_combinations`).  So the 5,050 laws of ``linear
+100-100-100`` are proved in a moment.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from math import prod
 from operator import add, mul
 from typing import TYPE_CHECKING
@@ -44,10 +47,11 @@ LARGEST_DIRECTLY = 100_000_000  # entries of a matrix of gradients that is made 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An array of functions of the state: a contraction of ``factors`` (array, letters) to the letters ``out``.
+    """An array of functions of the state: a contraction of ``factors`` (array, letters) to the letters
+    ``out``.
 
-    ``kind`` and ``size`` are those of :class:`LawFamily`; a skew one is the contraction minus its transpose.  ``text`` and
-    ``latex`` are how it is written, in signed parts.
+    ``kind`` and ``size`` are those of :class:`LawFamily`; a skew one is the contraction minus its transpose.
+    ``text`` and ``latex`` are how it is written, in signed parts.
     """
 
     kind: str
@@ -65,7 +69,9 @@ class Candidate:
     @property
     def entries(self) -> int:
         """The number of entries that are not repetitions."""
-        return {"symmetric": self.size * (self.size + 1) // 2, "skew": self.size * (self.size - 1) // 2}.get(self.kind, self.size)
+        return {"symmetric": self.size * (self.size + 1) // 2, "skew": self.size * (self.size - 1) // 2}.get(
+            self.kind, self.size
+        )
 
     def array(self, state: Mapping[str, Expression]) -> Expression:
         """The whole array, of shape (size, size) for a matrix."""
@@ -79,7 +85,10 @@ class Candidate:
 
         def value(out: str) -> Expression:
             chosen = dict(zip(out, index, strict=True))
-            slices = [state[name][tuple(chosen.get(c, slice(None)) for c in letters)] for name, letters in self.factors]
+            slices = [
+                state[name][tuple(chosen.get(c, slice(None)) for c in letters)]
+                for name, letters in self.factors
+            ]
             return reduce(mul, slices).sum()
 
         return value(self.out) - value(self.out[::-1]) if self.kind == "skew" else value(self.out)
@@ -92,7 +101,11 @@ class Candidate:
 
     def terms(self, state: Mapping[str, Shape]) -> int:
         """How many terms all its entries have together."""
-        sizes = {letter: n for name, letters in self.factors for letter, n in zip(letters, state[name], strict=True)}
+        sizes = {
+            letter: n
+            for name, letters in self.factors
+            for letter, n in zip(letters, state[name], strict=True)
+        }
         return prod(sizes.values()) * len(self.text)
 
     def distinct(self, array: Expression) -> Expression:
@@ -126,7 +139,9 @@ class Combination:
         """As text or LaTeX, with the power of time in front."""
         minus, parts = "-" if latex else "−", []
         for coefficient, candidate in self.terms:
-            for sign, written in zip(candidate.signs, candidate.latex if latex else candidate.text, strict=True):
+            for sign, written in zip(
+                candidate.signs, candidate.latex if latex else candidate.text, strict=True
+            ):
                 size = "" if abs(coefficient) == 1 else f"{abs(coefficient)} "
                 parts.append((coefficient * sign < 0, size + written))
         head = (minus if parts[0][0] else "") + parts[0][1]
@@ -144,7 +159,8 @@ class LawFamily:
     Attributes
     ----------
     text, latex : the combination, such as ``W1 W1ᵀ - W2ᵀ W2``; in ``‖U[:,k]‖²`` k is any index
-    kind : ``"symmetric"`` or ``"skew"`` (size x size), ``"vector"`` or ``"array"`` (size entries), ``"scalar"``
+    kind : ``"symmetric"`` or ``"skew"`` (size x size), ``"vector"`` or ``"array"`` (size entries),
+    ``"scalar"``
     size : see there
     laws : how many linearly independent laws its entries add to those of the families before it
     """
@@ -189,13 +205,23 @@ class LawFamily:
             isinstance(i, int | np.integer) and 0 <= i < n for i, n in zip(index, shape, strict=True)
         ):
             raise ConslawError(f"law{index!r} of {self.text}: give {len(shape)} indices within {shape}")
-        entry = reduce(add, [coefficient * c.entry(state, index) for coefficient, c in self.combination.terms])
-        [polynomial] = evaluate([self.combination.timed(entry).reshape(1)], number(self.flow.state), Polynomials())
+        entry = reduce(
+            add, [coefficient * c.entry(state, index) for coefficient, c in self.combination.terms]
+        )
+        [polynomial] = evaluate(
+            [self.combination.timed(entry).reshape(1)], number(self.flow.state), Polynomials()
+        )
         return to_sympy(terms(polynomial)[0], self.flow.coordinates)
 
     def to_json(self) -> dict[str, object]:
         """A JSON-ready dictionary."""
-        return {"text": self.text, "latex": self.latex, "kind": self.kind, "size": self.size, "laws": self.laws}
+        return {
+            "text": self.text,
+            "latex": self.latex,
+            "kind": self.kind,
+            "size": self.size,
+            "laws": self.laws,
+        }
 
 
 def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[LawFamily], list[int]]:
@@ -209,7 +235,8 @@ def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[LawFamily], li
     Returns
     -------
     families, left
-        Proved: every entry of a family is a law, and the families and the laws left over span what the laws span.
+        Proved: every entry of a family is a law, and the families and the laws left over span what the laws
+        span.
     """
     powers = 0
     if flow.time is not None:
@@ -219,7 +246,10 @@ def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[LawFamily], li
     arrays = [laws, *(total for _, total in found)]
     starts = np.cumsum([0, *(x.shape[0] for x in arrays)]).tolist()
     table, count = coefficients(concatenate(arrays, starts[:-1], (starts[-1],)), PRIME), laws.shape[0]
-    whole, space = RowSpace.zero(table.shape[1], PRIME).extend(table[:count]), RowSpace.zero(table.shape[1], PRIME)
+    whole, space = (
+        RowSpace.zero(table.shape[1], PRIME).extend(table[:count]),
+        RowSpace.zero(table.shape[1], PRIME),
+    )
     families = list[LawFamily]()
     for (combination, total), start in zip(found, starts[1:], strict=False):
         rows = table[start : start + total.shape[0]]
@@ -244,7 +274,9 @@ def arrays_of(flow: Flow) -> dict[str, Expression]:
 def conserved_combinations(
     flow: Flow, chosen: Sequence[Candidate], powers: int, group: Callable[[Candidate], Hashable]
 ) -> list[tuple[Combination, PolynomialArray]]:
-    """All conserved combinations of candidates of one kind and group, and their entries as polynomials: proved to be laws."""
+    """All conserved combinations of candidates of one kind and group, and their entries as polynomials:
+    proved to be laws.
+    """
     fields, _ = exact_fields(flow)
     inputs, state = number(flow.state), arrays_of(flow)
     groups: dict[tuple[int, int, int, Hashable], list[Candidate]] = {}
@@ -274,7 +306,9 @@ def candidates(flow: Flow) -> Iterator[Candidate]:
             continue
         text, latex, letters = text_name(name), latex_name(name), LETTERS[: len(shape)]
         twice = ((name, letters), (name, letters))
-        yield Candidate("array" if shape else "scalar", prod(shape), ((name, letters),), letters, (text,), (latex,))
+        yield Candidate(
+            "array" if shape else "scalar", prod(shape), ((name, letters),), letters, (text,), (latex,)
+        )
         yield Candidate("scalar", 1, twice, "", (_norm(text, shape),), (_norm(latex, shape, latex=True),))
         for axis, n in enumerate(shape):
             out, kind = letters[axis], "vector" if n > 1 else "scalar"
@@ -282,14 +316,20 @@ def candidates(flow: Flow) -> Iterator[Candidate]:
             if len(shape) > 1:
                 written = (f"Σ{text}[{index}]",), (rf"\textstyle\sum {latex}_{{{index}}}",)
                 yield Candidate(kind, n, ((name, letters),), out, *written)
-            squared = (f"‖{text}[{index}]‖²", rf"\|{latex}_{{{index}}}\|^2") if len(shape) > 1 else (f"{text}[k]²", f"{latex}_k^2")
+            squared = (
+                (f"‖{text}[{index}]‖²", rf"\|{latex}_{{{index}}}\|^2")
+                if len(shape) > 1
+                else (f"{text}[k]²", f"{latex}_k^2")
+            )
             yield Candidate(kind, n, twice, out, squared[:1], squared[1:])
             if n == 1:
                 continue
             other = letters.replace(out, "Y")
             own = (name, axis, len(shape))
             text_product, latex_product = _product(own, own)
-            yield Candidate("symmetric", n, ((name, letters), (name, other)), out + "Y", (text_product,), (latex_product,))
+            yield Candidate(
+                "symmetric", n, ((name, letters), (name, other)), out + "Y", (text_product,), (latex_product,)
+            )
             if name in moving:
                 dotted = (moving[name], axis, len(shape))
                 first, second = _product(own, dotted), _product(dotted, own)
@@ -304,7 +344,9 @@ def _norm(name: str, shape: Shape, *, latex: bool = False) -> str:
 
 
 def _product(left: tuple[str, int, int], right: tuple[str, int, int]) -> tuple[str, str]:
-    """How A B^T is written, as text and as LaTeX, for the unfoldings of two arrays (name, axis, number of axes)."""
+    """How A B^T is written, as text and as LaTeX, for the unfoldings of two arrays (name, axis, number of
+    axes).
+    """
     (name_a, axis, axes), (name_b, _, _) = left, right
     a, b, tex_a, tex_b = text_name(name_a), text_name(name_b), latex_name(name_a), latex_name(name_b)
     if axes == 2 and axis == 1:
@@ -315,7 +357,9 @@ def _product(left: tuple[str, int, int], right: tuple[str, int, int]) -> tuple[s
 
 
 def _kernel(flow: Flow, arrays: list[Expression]) -> list[Vector]:
-    """The linear combinations of some arrays whose derivatives vanish along random fields at random points mod p."""
+    """The linear combinations of some arrays whose derivatives vanish along random fields at random points
+    mod p.
+    """
     rng, count = np.random.default_rng(0), 4 + len(arrays)
     point = random_point(flow, rng, PRIME, count)
     blocks = []
@@ -335,7 +379,9 @@ def _kernel(flow: Flow, arrays: list[Expression]) -> list[Vector]:
     return sparser(sorted(basis, key=sorted))
 
 
-def derivatives_along(arrays: Sequence[Expression], point: State, direction: State, count: int, p: int = PRIME) -> list[Residues]:
+def derivatives_along(
+    arrays: Sequence[Expression], point: State, direction: State, count: int, p: int = PRIME
+) -> list[Residues]:
     """The derivatives of arrays of functions along tangent vectors mod p, each of shape (count, *shape)."""
     moved = {name: lift(x, direction.get(name, {}), 1) for name, x in point.items()}
     slopes = [part(value, 1).get(0) for value in evaluate(arrays, moved, Jets(p))]
@@ -418,9 +464,11 @@ def size_directly(flow: Flow, combinations: Sequence[Combination]) -> int:
 
 
 def directly(flow: Flow, combinations: Sequence[Combination], seed: int) -> list[int]:
-    """What each combination adds to the rank of the gradients of all entries at a random point mod p: proved lower bounds.
+    """What each combination adds to the rank of the gradients of all entries at a random point mod p: proved
+    lower bounds.
 
-    The rank of the gradients is at least that of their products with random tangent vectors, somewhat more than there are entries.
+    The rank of the gradients is at least that of their products with random tangent vectors, somewhat more
+    than there are entries.
     """
     state, rng = arrays_of(flow), np.random.default_rng(seed)
     arrays = [c.like.distinct(c.array(state)) for c in combinations]
@@ -435,11 +483,12 @@ def directly(flow: Flow, combinations: Sequence[Combination], seed: int) -> list
 
 
 def matrix_combinations(classes: IndexClasses) -> list[Combination]:
-    """The conserved combinations of candidates of a flow, whatever the numbers of its neurons: each entry is proved a law.
+    """The conserved combinations of candidates of a flow, whatever the numbers of its neurons: each entry is
+    proved a law.
 
-    The derivative of an entry along a field, as a polynomial, has monomials with at most so many distinct indices of each class as
-    its expression has summations (:meth:`IndexClasses.distinct_indices`).  If it is zero for a network with so many neurons, no
-    monomial can be left over in a larger one.
+    The derivative of an entry along a field, as a polynomial, has monomials with at most so many distinct
+    indices of each class as its expression has summations (:meth:`IndexClasses.distinct_indices`).  If it is
+    zero for a network with so many neurons, no monomial can be left over in a larger one.
     """
     flow, groups = classes.flow, dict[Axes, list[tuple[Candidate, dict[int, int]]]]()
     for candidate in candidates(flow):
@@ -450,12 +499,16 @@ def matrix_combinations(classes: IndexClasses) -> list[Combination]:
     for axes, members in groups.items():
         needed = {c: max(1, *(counts.get(c, 0) for _, counts in members)) for c in classes.lengths}
         smaller = classes.smaller_flow({c: min(n, needed[c]) for c, n in classes.lengths.items()})
-        found += [x for x, _ in conserved_combinations(smaller, [c for c, _ in members], powers, lambda _, axes=axes: axes)]  # type: ignore[misc]
+        group: Callable[[Candidate], Hashable] = partial(lambda own, _: own, axes)
+        pairs = conserved_combinations(smaller, [c for c, _ in members], powers, group)
+        found += [combination for combination, _ in pairs]
     return sorted(found, key=lambda x: (ORDER.index(x.like.kind), -x.like.size, x.power))
 
 
 def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[int, int] | None:
-    """How many distinct indices of each class a monomial of the derivative of an entry involves; None if that is not known."""
+    """How many distinct indices of each class a monomial of the derivative of an entry involves; None if that
+    is not known.
+    """
     state = arrays_of(classes.flow)
     array = candidate.array(state)
     tests = {f"_{k}": input_array(f"_{k}", (n,)) for k, n in enumerate(array.shape)}  # they pick an entry

@@ -1,9 +1,10 @@
 """Linear algebra over GF(p), p < 2**31, on NumPy arrays of residues (``uint64``, canonical in ``[0, p)``).
 
-Why not ``flint.nmod_mat``: its rank is excellent, but making the matrix from Python integers costs as much again, and the
-Lie ranks need an *incremental* row space (is this new row in the span?) that python-flint does not offer.  Here every product
-is two float64 matrix products on BLAS, exact because one factor is split into 16-bit halves; the row space of 1800 x 1800
-takes about a third of the time of FLINT's rank with its conversion (``benchmarks/``).
+Why not ``flint.nmod_mat``: its rank is excellent, but making the matrix from Python integers costs as much
+again, and the Lie ranks need an *incremental* row space (is this new row in the span?) that python-flint does
+not offer.  Here every product is two float64 matrix products on BLAS, exact because one factor is split into
+16-bit halves; the row space of 1800 x 1800 takes about a third of the time of FLINT's rank with its
+conversion (``benchmarks/``).
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ PRIMES_DRAWN_FROM = 50_697_537  # number of primes between 2**30 and 2**31: pi(2
 
 
 def check_prime(p: int) -> int:
-    """Return ``p`` if it is a prime that the arithmetic here can use; raise :class:`ConslawError` with the witness if not."""
+    """Return ``p`` if it is a prime that the arithmetic here can use; raise :class:`ConslawError` with the
+    witness if not.
+    """
     import flint
 
     if isinstance(p, bool) or not isinstance(p, int | np.integer):
@@ -55,14 +58,20 @@ def random_prime(rng: np.random.Generator) -> int:
 
 
 def drawn(key: str, shape: tuple[int, ...], p: int) -> Residues:
-    """The residues that a key stands for, the same for ever: the 64-bit little-endian words of its SHAKE-256, mod p, in C order."""
+    """The residues that a key stands for, the same for ever: the 64-bit little-endian words of its SHAKE-256,
+    mod p, in C order.
+    """
     words = np.frombuffer(shake_256(key.encode()).digest(8 * prod(shape)), dtype="<u8")
     return (words % np.uint64(p)).astype(np.uint64).reshape(shape)
 
 
 @lru_cache(maxsize=1024)
-def _axes(a: str, b: str, out: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int, int]:
-    """How to bring operands ``a`` and ``b`` of a contraction into matrix form: (batch, free a, sum) and (batch, sum, free b)."""
+def _axes(
+    a: str, b: str, out: str
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int, int]:
+    """How to bring operands ``a`` and ``b`` of a contraction into matrix form: (batch, free a, sum) and
+    (batch, sum, free b).
+    """
     batch = [x for x in out if x in a and x in b]
     total = [x for x in a if x in b and x not in out]
     free_a = [x for x in out if x in a and x not in b]
@@ -79,13 +88,17 @@ def _axes(a: str, b: str, out: str) -> tuple[tuple[int, ...], tuple[int, ...], t
 
 
 def contract(x: Residues, y: Residues, a: str, b: str, out: str, p: int) -> Residues:
-    """The product ``einsum(a, b -> out)`` mod p; each letter stands in at least two of ``a``, ``b``, ``out``."""
+    """The product ``einsum(a, b -> out)`` mod p; each letter is in at least two of ``a``, ``b``, ``out``."""
     axes_x, axes_y, axes_out, batch, free, total = _axes(a, b, out)
     x, y = x.transpose(axes_x), y.transpose(axes_y)
     shape = x.shape[: batch + free] + y.shape[batch + total :]
     if total == 0:  # outer or elementwise: no sum, so no BLAS
         tail = (1,) * (y.ndim - batch)
-        product = x.reshape(x.shape + tail) * y.reshape(y.shape[:batch] + (1,) * free + y.shape[batch:]) % np.uint64(p)
+        product = (
+            x.reshape(x.shape + tail)
+            * y.reshape(y.shape[:batch] + (1,) * free + y.shape[batch:])
+            % np.uint64(p)
+        )
         return product.transpose(axes_out)
     stack, inner = x.shape[:batch], prod(x.shape[batch + free :])
     rows, columns = prod(x.shape[batch : batch + free]), prod(y.shape[batch + total :])
@@ -96,15 +109,19 @@ def contract(x: Residues, y: Residues, a: str, b: str, out: str, p: int) -> Resi
 def matmul(x: Residues, y: Residues, p: int) -> Residues:
     """``x @ y`` mod p for stacks of matrices, by exact float64 products.
 
-    With x centred (at most 2**30 in size) and y cut into a high and a low half of 16 bits, each product is below 2**46, so
-    2**7 of them add up exactly in float64 whatever the order of summation.
+    With x centred (at most 2**30 in size) and y cut into a high and a low half of 16 bits, each product is
+    below 2**46, so 2**7 of them add up exactly in float64 whatever the order of summation.
     """
     modulus, chunk = np.uint64(p), 128
     inner = x.shape[-1]
     if inner == 0:
-        return np.zeros((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1]), dtype=np.uint64)
+        return np.zeros(
+            (*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1]), dtype=np.uint64
+        )
     one = inner * x.shape[-2] * y.shape[-1]
-    if one * prod(x.shape[:-2]) <= SMALL or one <= TINY:  # six calls to BLAS and back would cost more than the sums
+    if (
+        one * prod(x.shape[:-2]) <= SMALL or one <= TINY
+    ):  # six calls to BLAS and back would cost more than the sums
         return np.asarray(((x[..., :, :, None] * y[..., None, :, :]) % modulus).sum(axis=-2) % modulus)
     left = x.astype(np.float64)
     left -= (left > p // 2) * float(p)
@@ -131,7 +148,9 @@ def from_integers(values: npt.ArrayLike, p: int) -> Residues:
     """Residues of integers or fractions (any array-like of int, Fraction or NumPy integers)."""
     array = np.asarray(values)
     if array.dtype.kind in "iu":
-        return np.asarray(array.astype(object) % p if array.dtype.kind == "u" else array.astype(np.int64) % p).astype(np.uint64)
+        return np.asarray(
+            array.astype(object) % p if array.dtype.kind == "u" else array.astype(np.int64) % p
+        ).astype(np.uint64)
     flat = [_residue(v, p) for v in array.ravel().tolist()]
     return np.array(flat, dtype=np.uint64).reshape(array.shape)
 
@@ -162,7 +181,9 @@ def invert(x: Residues, p: int) -> Residues:
 
 
 def fraction(value: int, p: int) -> tuple[int, int] | None:
-    """The fraction (a, b) = value mod p with |a|, b <= sqrt(p/2), if there is one (Wang's rational reconstruction)."""
+    """The fraction (a, b) = value mod p with |a|, b <= sqrt(p/2), if there is one (Wang's rational
+    reconstruction).
+    """
     bound = isqrt(p // 2)
     r, s, a, b = p, value % p, 0, 1
     while s > bound:
@@ -175,7 +196,8 @@ def fraction(value: int, p: int) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class RowSpace:
-    """A subspace of GF(p)^n in reduced echelon form: its basis is the identity on ``pivots`` and ``rest`` on ``free``.
+    """A subspace of GF(p)^n in reduced echelon form: its basis is the identity on ``pivots`` and ``rest`` on
+    ``free``.
 
     Attributes: ``prime``; ``pivots`` (r,) and ``free`` (n - r,) column numbers; ``rest`` (r, n - r) residues.
     """
@@ -196,14 +218,18 @@ class RowSpace:
         return len(self.pivots)
 
     def reduce(self, rows: Residues) -> Residues:
-        """The rows (m, n) modulo this space, in its free coordinates: (m, n - r).  A row is in the space iff it becomes 0."""
+        """The rows (m, n) modulo this space, in its free coordinates: (m, n - r).  A row is in the space iff
+        it becomes 0.
+        """
         p = np.uint64(self.prime)
         if self.rank == 0:
             return rows[:, self.free]
         return (rows[:, self.free] + (p - matmul(rows[:, self.pivots], self.rest, self.prime))) % p
 
     def independent(self, rows: Residues) -> list[int]:
-        """The numbers of the rows, taken in order, that each raise the rank of this space and the rows before it."""
+        """The numbers of the rows, taken in order, that each raise the rank of this space and the rows before
+        it.
+        """
         reduced, chosen = self.reduce(rows), list[int]()
         new = RowSpace.zero(reduced.shape[1], self.prime)
         for i in np.flatnonzero(reduced.any(axis=1)).tolist():
@@ -231,7 +257,9 @@ class RowSpace:
 
 
 def _echelon(rows: Residues, p: int) -> RowSpace:
-    """Row space of a matrix, by halves: the upper half is solved, the lower half is reduced by it and solved in turn."""
+    """Row space of a matrix, by halves: the upper half is solved, the lower half is reduced by it and solved
+    in turn.
+    """
     m, n = rows.shape
     if m > 12:
         return _echelon(rows[: m // 2], p).extend(rows[m // 2 :])

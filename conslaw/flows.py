@@ -9,7 +9,16 @@ from fractions import Fraction
 
 from conslaw.coordinates import Coordinate, entries, size
 from conslaw.errors import ConslawError
-from conslaw.expressions import ONE, Expression, Shape, as_expression, exact_rational, gradient, input_array, topological_order
+from conslaw.expressions import (
+    ONE,
+    Expression,
+    Shape,
+    as_expression,
+    exact_rational,
+    gradient,
+    input_array,
+    topological_order,
+)
 from conslaw.metrics import Metric, MetricSpecification
 from conslaw.models import Model
 
@@ -27,14 +36,16 @@ class Flow:
     name : ``"gradient"``, ``"momentum"`` or ``"given"``
     model : the model that is trained (None for fields of the user's own)
     state, data : mapping from array name to shape
-    fields : vector fields on the state, each a mapping from state array to its component (those not named are 0), polynomial or
-        rational in the state and polynomial in the data.  A function is conserved iff its derivative along each of them is zero
-        for every value of the data.
+    fields : vector fields on the state, each a mapping from state array to its component (those not named are
+    0), polynomial or
+        rational in the state and polynomial in the data.  A function is conserved iff its derivative along
+        each of them is zero for every value of the data.
     time : what the state array ``"time"`` stands for, if there is one
     time_degree : degree in that array of the laws of degree 2 that are known for this kind of flow
     damping, weight_decay, metric : how the flow was made, for the record
     metric_entries : entries of the metric, to be checked for zeros: a diagonal, or a square matrix
-    metric_words : the metric of each parameter array in a word ("euclidean", "z**1", "1/10"), None if it is array code
+    metric_words : the metric of each parameter array in a word ("euclidean", "z**1", "1/10"), None if it is
+    array code
     """
 
     name: str
@@ -62,15 +73,17 @@ class Flow:
 
 
 def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_decay: object = 0) -> Flow:
-    """The gradient flow theta' = -M(theta) grad L(theta) - weight_decay theta, for every loss and all data at once.
+    """The gradient flow theta' = -M(theta) grad L(theta) - weight_decay theta, for every loss and all data at
+    once.
 
     Parameters
     ----------
     model : Model
     metric : optional
-        M(z) at z = theta: ``"euclidean"``, ``"mirror"`` (diag z), a mapping from parameter array to ``"euclidean"``, ``"mirror"``,
-        ``"z**a"`` (diag z**a, a an integer) or a positive rational number (a learning rate), or array code ``z -> mapping``
-        (see *Your own model* in the documentation).  The model's customary metric by default.
+        M(z) at z = theta: ``"euclidean"``, ``"mirror"`` (diag z), a mapping from parameter array to
+        ``"euclidean"``, ``"mirror"``, ``"z**a"`` (diag z**a, a an integer) or a positive rational number (a
+        learning rate), or array code ``z -> mapping`` (see *Your own model* in the documentation).  The
+        model's customary metric by default.
     weight_decay : rational number >= 0
         With decay lambda > 0 the state gains time, as the coordinate exp(lambda t).
 
@@ -95,8 +108,8 @@ def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_de
 
     References
     ----------
-    [MGP23] arXiv 2307.00144, Section 2.1; [MGP24] arXiv 2405.12888, Section 2 (metrics); [MGP25] arXiv 2506.06194, Theorem 2.1
-    (weight decay).
+    [MGP23] arXiv 2307.00144, Section 2.1; [MGP24] arXiv 2405.12888, Section 2 (metrics); [MGP25] arXiv
+    2506.06194, Theorem 2.1 (weight decay).
     """
     _check_model(model)
     decay = _rational("weight_decay", weight_decay)
@@ -126,8 +139,11 @@ def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_de
     )
 
 
-def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecification = None, weight_decay: object = 0) -> Flow:
-    """The momentum flow theta'' + tau(t) theta' = -M(z) grad L(theta) - weight_decay theta, for every loss and all data at once.
+def momentum_flow(
+    model: Model, *, damping: object = 0, metric: MetricSpecification = None, weight_decay: object = 0
+) -> Flow:
+    """The momentum flow theta'' + tau(t) theta' = -M(z) grad L(theta) - weight_decay theta, for every loss
+    and all data at once.
 
     Parameters
     ----------
@@ -141,8 +157,9 @@ def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecificat
     Returns
     -------
     Flow
-        On (time, theta, theta'), 2 D + 1 coordinates; the velocity of U is ``U_dot``.  Laws are written in t: the state array
-        ``"time"`` holds t for tau = 0, exp(tau t) for a constant tau, t**(1/q) for tau = (p/q)/t.
+        On (time, theta, theta'), 2 D + 1 coordinates; the velocity of U is ``U_dot``.  Laws are written in t:
+        the state array ``"time"`` holds t for tau = 0, exp(tau t) for a constant tau, t**(1/q) for tau =
+        (p/q)/t.
 
     Raises
     ------
@@ -165,14 +182,21 @@ def momentum_flow(model: Model, *, damping: object = 0, metric: MetricSpecificat
     decay = _rational("weight_decay", weight_decay)
     theta = _parameters(model)
     v = {name: input_array(velocity(name), shape) for name, shape in model.parameters.items()}
-    added = _new_arrays(model, {TIME: (), **{velocity(name): shape for name, shape in model.parameters.items()}})
+    added = _new_arrays(
+        model, {TIME: (), **{velocity(name): shape for name, shape in model.parameters.items()}}
+    )
     s = _time()
-    if over_t:  # with t = s**q and tau = p / (q t), the drift is multiplied by q t, which does not change its span
+    if (
+        over_t
+    ):  # with t = s**q and tau = p / (q t), the drift is multiplied by q t, which does not change its span
         p, q = tau.numerator, tau.denominator
         time, time_degree = Coordinate(TIME, kind="power", rate=Fraction(1, q)), p
         clock, speed, drag, z_rate = s, q * s**q, as_expression(p), tau / s**q
     else:
-        time, time_degree = Coordinate(TIME, kind="exp", rate=tau) if tau else Coordinate(TIME, kind="power"), 1
+        time, time_degree = (
+            Coordinate(TIME, kind="exp", rate=tau) if tau else Coordinate(TIME, kind="power"),
+            1,
+        )
         clock, speed, drag, z_rate = (tau * s if tau else ONE), ONE, as_expression(tau), as_expression(tau)
     z = {name: z_rate * x + v[name] for name, x in theta.items()} if tau else v
     drift: dict[str, Expression] = {TIME: clock}
@@ -203,7 +227,9 @@ def check_flow(flow: Flow) -> Flow:
     """Return the flow, or raise :class:`ConslawError` (a model is the commonest slip)."""
     if not isinstance(flow, Flow):
         fix = (
-            "wrap it in a flow: conslaw.gradient_flow(model)" if isinstance(flow, Model) else "make one with conslaw.gradient_flow"
+            "wrap it in a flow: conslaw.gradient_flow(model)"
+            if isinstance(flow, Model)
+            else "make one with conslaw.gradient_flow"
         )
         raise ConslawError(f"{flow!r} is not a flow; {fix}")
     return flow
@@ -211,7 +237,10 @@ def check_flow(flow: Flow) -> Flow:
 
 def _check_model(model: Model) -> None:
     if not isinstance(model, Model):
-        raise ConslawError(f"{model!r} is not a model; make one with conslaw.model, or a family such as conslaw.linear([3, 2, 4])")
+        raise ConslawError(
+            f"{model!r} is not a model; make one with conslaw.model, or a family such as "
+            f"conslaw.linear([3, 2, 4])"
+        )
 
 
 def _parameters(model: Model) -> dict[str, Expression]:
@@ -229,7 +258,9 @@ def velocity(name: str) -> str:
 
 def _gradient(model: Model, theta: Mapping[str, Expression]) -> dict[str, Expression]:
     """The gradient of the potential, for the parameters that it uses."""
-    nodes = {node.attribute: node for node in topological_order([model.potential]) if node.operation == "input"}
+    nodes = {
+        node.attribute: node for node in topological_order([model.potential]) if node.operation == "input"
+    }
     used = [name for name in theta if name in nodes]
     return dict(zip(used, gradient(model.potential, [nodes[name] for name in used]), strict=True))
 
@@ -238,7 +269,10 @@ def _new_arrays(model: Model, added: Mapping[str, Shape]) -> dict[str, Shape]:
     """State arrays that the flow adds, if their names are free."""
     for name in (*added, "t", "exp", "log"):  # the last three are written in laws
         if name in model.parameters or (name in added and name in model.data):
-            raise ConslawError(f"model {model.name!r}: the flow needs the name {name!r} for itself; rename the array of the model")
+            raise ConslawError(
+                f"model {model.name!r}: the flow needs the name {name!r} for itself; rename the array of "
+                f"the model"
+            )
     return dict(added)
 
 
@@ -264,6 +298,7 @@ def _damping(value: object) -> tuple[Fraction, bool]:
             raise ConslawError("numerator and denominator of a damping go up to 1000")
     except ConslawError:
         raise ConslawError(
-            f"damping={value!r}: give a rational number >= 0 such as 1/2, 'nesterov' (3/t), or 'c/t' such as '5/t'"
+            f"damping={value!r}: give a rational number >= 0 such as 1/2, 'nesterov' (3/t), or 'c/t' such "
+            f"as '5/t'"
         ) from None
     return tau, over_t and tau > 0

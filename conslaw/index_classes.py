@@ -1,10 +1,12 @@
 """Index classes: which axes of a flow's arrays are indexed by the same neurons, read off its array code.
 
-Two axes belong to one class if the code ties them together: by a contraction, a sum, or the gradient of an array.  A class is
-*uniform* if the code treats all its indices alike (no index is picked out, no constant varies along it).  Array code that is
-uniform makes sense for any number of neurons, so a flow can be cut down to some of its neurons (:meth:`IndexClasses.resized`),
-and what is true of the small flow for structural reasons is true of the large one.  Two such reasons are decided here by
-abstract evaluation, exactly: whether some neurons decouple from the others, and how many distinct indices a monomial can have.
+Two axes belong to one class if the code ties them together: by a contraction, a sum, or the gradient of an
+array.  A class is
+*uniform* if the code treats all its indices alike (no index is picked out, no constant varies along it).
+Array code that is uniform makes sense for any number of neurons, so a flow can be cut down to some of its
+neurons (:meth:`IndexClasses.resized`), and what is true of the small flow for structural reasons is true of
+the large one.  Two such reasons are decided here by abstract evaluation, exactly: whether some neurons
+decouple from the others, and how many distinct indices a monomial can have.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ class IndexClasses:
     flow : Flow
     lengths : mapping from class to its number of indices
     state, data : mapping from array name to the class of each of its axes
-    zero : state arrays that are to vanish at the points looked at, such as biases that would tie all neurons together
+    zero : state arrays that are to vanish at the points looked at, such as biases that would tie all neurons
+    together
     flips : a symmetry that is made use of (see :meth:`signs`); empty for none
     """
 
@@ -53,7 +56,9 @@ class IndexClasses:
     def of(flow: Flow) -> IndexClasses:
         """Read the classes off the expressions of a flow and of its model's potential."""
         arrays = {**flow.state, **flow.data}
-        outputs = [value for field in flow.fields for value in field.values()] + ([flow.model.potential] if flow.model else [])
+        outputs = [value for field in flow.fields for value in field.values()] + (
+            [flow.model.potential] if flow.model else []
+        )
         axes = _Axes(arrays)
         nodes = topological_order(outputs)
         for node in nodes:
@@ -64,15 +69,24 @@ class IndexClasses:
         for name, dot in velocities(flow).items():
             axes.tie(axes.arrays[name], axes.arrays[dot])
         classes = {name: axes.classes(ids) for name, ids in axes.arrays.items()}
-        lengths = {c: n for name, ids in classes.items() for c, n in zip(ids, arrays[name], strict=True) if c != RIGID}
-        return IndexClasses(flow, lengths, {n: classes[n] for n in flow.state}, {n: classes[n] for n in flow.data})
+        lengths = {
+            c: n
+            for name, ids in classes.items()
+            for c, n in zip(ids, arrays[name], strict=True)
+            if c != RIGID
+        }
+        return IndexClasses(
+            flow, lengths, {n: classes[n] for n in flow.state}, {n: classes[n] for n in flow.data}
+        )
 
     def without(self, frozen: Iterable[int], zero: Iterable[str]) -> IndexClasses:
         """The same with some classes taken for rigid and some state arrays set to zero."""
         gone = set(frozen)
 
         def left(arrays: Mapping[str, Axes]) -> dict[str, Axes]:
-            return {name: tuple(RIGID if c in gone else c for c in classes) for name, classes in arrays.items()}
+            return {
+                name: tuple(RIGID if c in gone else c for c in classes) for name, classes in arrays.items()
+            }
 
         lengths = {c: n for c, n in self.lengths.items() if c not in gone}
         return IndexClasses(self.flow, lengths, left(self.state), left(self.data), frozenset(zero))
@@ -105,8 +119,12 @@ class IndexClasses:
             result[id(node)] = tuple(RIGID if r in axes.stiff else names.get(r, RIGID) for r in roots)
         return result
 
-    def resized(self, outputs: Sequence[Expression], lengths: Lengths, values_of: Sequence[str] = ()) -> list[Expression]:
-        """The same expressions for other numbers of indices (at most those there are); classes not named keep theirs."""
+    def resized(
+        self, outputs: Sequence[Expression], lengths: Lengths, values_of: Sequence[str] = ()
+    ) -> list[Expression]:
+        """The same expressions for other numbers of indices (at most those there are); classes not named keep
+        theirs.
+        """
         axes, made = self.axes(outputs, values_of), dict[int, Expression]()
         for node in topological_order(outputs):
             shape = resized_shape(node.shape, axes[id(node)], lengths)
@@ -123,12 +141,16 @@ class IndexClasses:
 
     def dimension(self, lengths: Lengths) -> int:
         """The dimension of the flow with other numbers of indices, which is not built for it."""
-        return sum(prod(resized_shape(shape, self.state[name], lengths)) for name, shape in self.flow.state.items())
+        return sum(
+            prod(resized_shape(shape, self.state[name], lengths)) for name, shape in self.flow.state.items()
+        )
 
     def smaller_flow(self, lengths: Lengths) -> Flow:
         """The flow of the same array code with other numbers of indices."""
         flow = self.flow
-        fields = [dict(zip(x, self.resized(list(x.values()), lengths, list(x)), strict=True)) for x in flow.fields]
+        fields = [
+            dict(zip(x, self.resized(list(x.values()), lengths, list(x)), strict=True)) for x in flow.fields
+        ]
         state = {name: resized_shape(shape, self.state[name], lengths) for name, shape in flow.state.items()}
         for name, value in (pair for x in fields for pair in x.items()):
             if value.shape != state[name]:
@@ -139,10 +161,11 @@ class IndexClasses:
     def decouples(self, output: Expression, *, first_order: bool = True) -> bool:
         """Whether some neurons T decouple from the others R, whatever the numbers of both.
 
-        True proves: if all data with an index in R are zero, then f(state; data) = f_T(state_T; data_T) + terms of order two in
-        the *mixed* entries of the state: those with indices in T and in R, and those of ``zero`` with indices in R.  f_T is the
-        same code for the neurons T only.  Where the output has axes, this holds for its entries with all indices in T.
-        With ``first_order=False``: the same if all state entries but those with all indices in T are set to zero.
+        True proves: if all data with an index in R are zero, then f(state; data) = f_T(state_T; data_T) +
+        terms of order two in the *mixed* entries of the state: those with indices in T and in R, and those of
+        ``zero`` with indices in R.  f_T is the same code for the neurons T only.  Where the output has axes,
+        this holds for its entries with all indices in T. With ``first_order=False``: the same if all state
+        entries but those with all indices in T are set to zero.
         """
         axes, known = self.axes([output]), {**self.state, **self.data}
         for node in topological_order([output]):
@@ -152,10 +175,14 @@ class IndexClasses:
         own = tuple(False for _ in output.shape)
         return signs.get(own, 0) & ~OWN == 0
 
-    def _signs(self, output: Expression, axes: Mapping[int, Axes], first_order: bool) -> dict[tuple[bool, ...], int]:
-        """What the entries of the output consist of, block by block: a block says for each axis whether its index is in R.
+    def _signs(
+        self, output: Expression, axes: Mapping[int, Axes], first_order: bool
+    ) -> dict[tuple[bool, ...], int]:
+        """What the entries of the output consist of, block by block: a block says for each axis whether its
+        index is in R.
 
-        OWN: terms in entries of T alone; OTHER: terms without mixed entries that involve R; MIXED: terms linear in mixed entries.
+        OWN: terms in entries of T alone; OTHER: terms without mixed entries that involve R; MIXED: terms
+        linear in mixed entries.
         """
         values = dict[int, dict[tuple[bool, ...], int]]()
         for node in topological_order([output]):
@@ -167,7 +194,10 @@ class IndexClasses:
                 parameter = node.attribute in self.flow.state
                 mixed = MIXED if parameter and first_order else 0
                 other = mixed if node.attribute in self.zero else OTHER if mixed else 0
-                value = {b: OWN if not any(m) else other if all(m) else mixed for b, m in zip(blocks, movable, strict=True)}
+                value = {
+                    b: OWN if not any(m) else other if all(m) else mixed
+                    for b, m in zip(blocks, movable, strict=True)
+                }
             elif node.operation == "constant":
                 full = any(v != 0 for v in node.attribute.ravel())
                 value = {b: (OTHER if any(b) else OWN) if full else 0 for b in blocks}
@@ -194,18 +224,23 @@ class IndexClasses:
         return values[id(output)]
 
     def signs(self, *, vectors: bool = True) -> dict[str, tuple[int, ...]]:
-        """A symmetry of the model's potential: flipping the sign of one index flips each array entry as often as this says.
+        """A symmetry of the model's potential: flipping the sign of one index flips each array entry as often
+        as this says.
 
-        For each array and axis 0 or 1: whether entries change sign when the sign of an index of this axis is flipped.  Found by
-        linear algebra over GF(2), from the condition that every term of the array code is a sum of terms that change alike.
-        Matrices shall be even where both indices are the same neuron, and otherwise change sign as often as they can; arrays with
-        one axis in the classes shall change sign (``vectors``), so that they vanish where signs may be flipped, or shall not.
+        For each array and axis 0 or 1: whether entries change sign when the sign of an index of this axis is
+        flipped.  Found by linear algebra over GF(2), from the condition that every term of the array code is
+        a sum of terms that change alike. Matrices shall be even where both indices are the same neuron, and
+        otherwise change sign as often as they can; arrays with one axis in the classes shall change sign
+        (``vectors``), so that they vanish where signs may be flipped, or shall not.
         """
         assert self.flow.model is not None
         output = self.flow.model.potential
         axes, parity, conditions = self.axes([output]), dict[int, list[int]](), list[int]()
         arrays = {**{n: self.state[n] for n in self.flow.model.parameters}, **self.data}
-        variables = {(n, i): 1 << k for k, (n, i) in enumerate((n, i) for n, a in arrays.items() for i in range(len(a)))}
+        variables = {
+            (n, i): 1 << k
+            for k, (n, i) in enumerate((n, i) for n, a in arrays.items() for i in range(len(a)))
+        }
         conditions += [variables[n, i] for n, a in arrays.items() for i, c in enumerate(a) if c == RIGID]
         for node in topological_order([output]):
             arguments, rank = [parity[id(x)] for x in node.args], node.ndim
@@ -241,17 +276,23 @@ class IndexClasses:
         movable = {n: [variables[n, i] for i, c in enumerate(a) if c != RIGID] for n, a in arrays.items()}
         parameters = list(self.flow.model.parameters)
         matrices = [n for n in parameters if len(movable[n]) > 1]
-        wishes = [(reduce(xor, movable[n]), 0) for n in matrices] + [(x, 1) for n in matrices for x in movable[n]]
-        wishes += [(x, int(vectors)) for n in parameters for x in movable[n]] + [(x, 0) for n in arrays for x in movable[n]]
+        wishes = [(reduce(xor, movable[n]), 0) for n in matrices] + [
+            (x, 1) for n in matrices for x in movable[n]
+        ]
+        wishes += [(x, int(vectors)) for n in parameters for x in movable[n]] + [
+            (x, 0) for n in arrays for x in movable[n]
+        ]
         for mask, bit in wishes:
             system.add(mask, bit)
         found = {n: tuple(system.value(variables[n, i]) for i in range(len(a))) for n, a in arrays.items()}
         return found if any(any(x) for x in found.values()) else {}
 
     def distinct_indices(self, output: Expression) -> dict[int, int] | None:
-        """For each class a bound on the number of distinct indices that one monomial of a scalar (or of one entry) involves.
+        """For each class a bound on the number of distinct indices that one monomial of a scalar (or of one
+        entry) involves.
 
-        None if something with indices is a denominator: over a common denominator a monomial has the indices of all of them.
+        None if something with indices is a denominator: over a common denominator a monomial has the indices
+        of all of them.
         """
         axes, counts = self.axes([output]), dict[int, dict[int, int]]()
         for node in topological_order([output]):
@@ -286,11 +327,17 @@ class IndexClasses:
 
 def velocities(flow: Flow) -> dict[str, str]:
     """The state array that holds the velocity of each parameter array, in a momentum flow."""
-    return {name: velocity(name) for name in flow.model.parameters} if flow.model and flow.name == "momentum" else {}
+    return (
+        {name: velocity(name) for name in flow.model.parameters}
+        if flow.model and flow.name == "momentum"
+        else {}
+    )
 
 
 class _Parities:
-    """Linear equations over GF(2): masks of variables, with bit ``constant`` for the right-hand side, in echelon form."""
+    """Linear equations over GF(2): masks of variables, with bit ``constant`` for the right-hand side, in
+    echelon form.
+    """
 
     def __init__(self, count: int) -> None:
         self.constant, self.rows = 1 << count, dict[int, int]()
@@ -317,7 +364,9 @@ class _Parities:
 
 
 class _Axes:
-    """Union-find over the axes of nodes: ``of`` a node by id, ``arrays`` by name of an input; ``stiff`` roots are not uniform."""
+    """Union-find over the axes of nodes: ``of`` a node by id, ``arrays`` by name of an input; ``stiff`` roots
+    are not uniform.
+    """
 
     def __init__(self, arrays: Mapping[str, Shape]) -> None:
         self.parent: list[int] = []
@@ -394,7 +443,9 @@ def _links(operation: str, indices: Indices, inner: Shape, outer: Shape) -> list
 
 
 def _axes_kept(indices: Indices, shape: Shape) -> list[tuple[int, int]]:
-    """The pairs (i, j) such that axis i of an array of this shape is axis j of the array of its flat positions ``indices``."""
+    """The pairs (i, j) such that axis i of an array of this shape is axis j of the array of its flat
+    positions ``indices``.
+    """
     coordinates = np.unravel_index(indices, shape)
     links: list[tuple[int, int]] = []
     for i, c in enumerate(coordinates):
@@ -441,7 +492,9 @@ def resized_shape(shape: Shape, classes: Axes, lengths: Lengths) -> Shape:
 
 
 def _resized_indices(indices: Indices, shape: Shape, new: Shape, into: Shape) -> Indices:
-    """Flat positions ``indices`` in an array of ``shape`` for other lengths: of shape ``new``, in an array of shape ``into``."""
+    """Flat positions ``indices`` in an array of ``shape`` for other lengths: of shape ``new``, in an array of
+    shape ``into``.
+    """
     links = dict(_axes_kept(indices, shape))
     kept = set(links.values())
     grid = np.indices(new)
@@ -460,7 +513,10 @@ def _product_of_signs(
         where = dict(zip(a, left, strict=True))
         if any(where.setdefault(letter, r) != r for letter, r in zip(b, right, strict=True)):
             continue
-        plain, other = OWN | OTHER, OTHER if (s & OTHER and t & (OWN | OTHER)) or (s & OWN and t & OTHER) else 0
+        plain, other = (
+            OWN | OTHER,
+            OTHER if (s & OTHER and t & (OWN | OTHER)) or (s & OWN and t & OTHER) else 0,
+        )
         mixed = MIXED if (s & MIXED and t & plain) or (s & plain and t & MIXED) else 0
         image = tuple(where[letter] for letter in out)
         value[image] = value.get(image, 0) | (s & t & OWN) | other | mixed

@@ -1,8 +1,9 @@
 """Multi-dual numbers over GF(p), in batches: the number system in which Lie brackets are evaluated.
 
-A jet is a polynomial in nilpotent directions e_0, e_1, ... (each e_i**2 = 0).  It is kept as a dictionary from a bit mask (the
-set of directions of a monomial) to its coefficient, an array of residues of shape (batch, *shape), where batch is 1 for what
-all samples share.  Absent masks are zero: data and a fixed point have the mask 0 only, and their zeros are never multiplied.
+A jet is a polynomial in nilpotent directions e_0, e_1, ... (each e_i**2 = 0).  It is kept as a dictionary
+from a bit mask (the set of directions of a monomial) to its coefficient, an array of residues of shape
+(batch, *shape), where batch is 1 for what all samples share.  Absent masks are zero: data and a fixed point
+have the mask 0 only, and their zeros are never multiplied.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Jets:
 
     def subtract(self, x: Jet, y: Jet) -> Jet:
         """The difference of two arrays of jets."""
-        return self.add(x, {mask: (np.uint64(self.prime) - c) % np.uint64(self.prime) for mask, c in y.items()})
+        return self.add(
+            x, {mask: (np.uint64(self.prime) - c) % np.uint64(self.prime) for mask, c in y.items()}
+        )
 
     def product(self, x: Jet, y: Jet, a: str, b: str, out: str) -> Jet:
         left, right, product = _meeting(tuple(x), tuple(y))
@@ -56,8 +59,12 @@ class Jets:
             result[mask] = piece if known is None else (known + piece) % np.uint64(self.prime)
         return result
 
-    def _product_of_many(self, x: Jet, y: Jet, pairs: tuple[Masks, Masks, Masks], letters: tuple[str, str, str]) -> Jet:
-        """The same, the pairs of coefficients stacked along the batch axis: thousands of small products in a few calls."""
+    def _product_of_many(
+        self, x: Jet, y: Jet, pairs: tuple[Masks, Masks, Masks], letters: tuple[str, str, str]
+    ) -> Jet:
+        """The same, the pairs of coefficients stacked along the batch axis: thousands of small products in a
+        few calls.
+        """
         batch = max(len(c) for c in (*x.values(), *y.values()))
         stacks = [np.stack([np.broadcast_to(c, (batch, *c.shape[1:])) for c in z.values()]) for z in (x, y)]
         places = [np.searchsorted(np.sort(list(z)), side) for z, side in ((x, pairs[0]), (y, pairs[1]))]
@@ -66,11 +73,15 @@ class Jets:
         result: dict[int, Residues] = {}
         for start in range(0, len(pairs[0]), portion):
             part = slice(start, start + portion)
-            left, right = (z[order[place[part]]] for z, order, place in zip(stacks, orders, places, strict=True))
+            left, right = (
+                z[order[place[part]]] for z, order, place in zip(stacks, orders, places, strict=True)
+            )
             count = len(left)
             flat_left, flat_right = (z.reshape(count * batch, *z.shape[2:]) for z in (left, right))
             value = self._batched_product(flat_left, flat_right, *letters)
-            value = np.broadcast_to(value, (count * batch, *value.shape[1:])).reshape(count, batch, *value.shape[1:])
+            value = np.broadcast_to(value, (count * batch, *value.shape[1:])).reshape(
+                count, batch, *value.shape[1:]
+            )
             masks = pairs[2][part]
             first = np.flatnonzero(np.diff(masks, prepend=-1))
             sums = np.add.reduceat(value, first, axis=0) % np.uint64(self.prime)
@@ -79,7 +90,9 @@ class Jets:
         return result
 
     def _batched_product(self, x: Residues, y: Residues, a: str, b: str, out: str) -> Residues:
-        """One contraction; an operand that all samples share takes no batch axis, so that they become one matrix product."""
+        """One contraction; an operand that all samples share takes no batch axis, so that they become one
+        matrix product.
+        """
         left, right = ("" if z.shape[0] == 1 else "Z" for z in (x, y))
         x, y = (z[0] if z.shape[0] == 1 else z for z in (x, y))
         batch = left or right
@@ -105,7 +118,7 @@ class Jets:
         return {mask: c.reshape(len(c), *shape) for mask, c in x.items()}
 
     def reciprocal(self, x: Jet) -> Jet:
-        """1 / (a + n) with nilpotent n, mask by mask: each coefficient of x * (1 / x) but the first is zero."""
+        """1 / (a + n) with nilpotent n, mask by mask: the coefficients of x * (1 / x) are zero."""
         if 0 not in x:
             raise ZeroDivisionError("division by a jet without a value")
         modulus, union = np.uint64(self.prime), 0
@@ -114,7 +127,9 @@ class Jets:
         inverse = invert(x[0], self.prime)
         result: dict[int, Residues] = {0: inverse}
         for mask in range(1, union + 1):
-            parts = [x[i] * result[mask ^ i] % modulus for i in x if i and i & mask == i and mask ^ i in result]
+            parts = [
+                x[i] * result[mask ^ i] % modulus for i in x if i and i & mask == i and mask ^ i in result
+            ]
             if parts:
                 total = parts[0]
                 for c in parts[1:]:

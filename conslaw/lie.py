@@ -1,12 +1,12 @@
 """Lie ranks: the dimension of the trace of the Lie algebra that a flow's vector fields generate.
 
-The right-nested bracket [X_1, [X_2, ... [X_{k-1}, X_k]]] of random elements of the span of the fields, evaluated at a point, is
-a random element of the trace at depth k.  It is evaluated by jets over GF(p), where [F, G](x) = dG(x) F(x) - dF(x) G(x) and a
-derivative along a vector is a nilpotent part; nothing is expanded.
+The right-nested bracket [X_1, [X_2, ... [X_{k-1}, X_k]]] of random elements of the span of the fields,
+evaluated at a point, is a random element of the trace at depth k.  It is evaluated by jets over GF(p), where
+[F, G](x) = dG(x) F(x) - dF(x) G(x) and a derivative along a vector is a nilpotent part; nothing is expanded.
 
-What is proved: the rank found mod p at any point is at most the rank at a generic point over Q, so there are *at most*
-``state dimension - rank`` independent conservation laws.  What is only probable: that no more rank was there to be found.  The
-three ways to miss it are bounded in :func:`error_probability`.
+What is proved: the rank found mod p at any point is at most the rank at a generic point over Q, so there are
+*at most* ``state dimension - rank`` independent conservation laws.  What is only probable: that no more rank
+was there to be found.  The three ways to miss it are bounded in :func:`error_probability`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ import numpy as np
 
 from conslaw.errors import ConslawError, check_memory, check_seed
 from conslaw.expressions import LETTERS, Constants, Indices, Shape, evaluate
-from conslaw.finite_field import PRIMES_DRAWN_FROM, Residues, RowSpace, check_prime, from_integers, random_prime, rank
+from conslaw.finite_field import (
+    PRIMES_DRAWN_FROM,
+    Residues,
+    RowSpace,
+    check_prime,
+    from_integers,
+    random_prime,
+    rank,
+)
 from conslaw.flows import TIME, Flow, check_flow
 from conslaw.jets import Jet, Jets, lift, part, without
 
@@ -30,7 +38,9 @@ logger = logging.getLogger(__name__)
 SURPLUS = 4  # samples that add no rank before a depth counts as exhausted
 MEMORY = 2**28  # bytes of jets per batch of samples
 DEPTH = 14  # brackets of more fields than this are not tried (each depth costs three times the one before)
-DEPTH_AT_POINT = 6  # brackets tried at a point of the user's, where an unchanged rank is no proof that it stays
+DEPTH_AT_POINT = (
+    6  # brackets tried at a point of the user's, where an unchanged rank is no proof that it stays
+)
 
 State = Mapping[str, Jet]
 Point = Mapping[str, Any]
@@ -42,11 +52,13 @@ class LieRanks:
 
     Attributes
     ----------
-    ranks : rank found with brackets of up to 1, 2, ... fields; a generic run ends with the depth that added nothing
+    ranks : rank found with brackets of up to 1, 2, ... fields; a generic run ends with the depth that added
+    nothing
     state_dimension : n; ``n - ranks[-1]`` bounds the number of independent laws from above, with certainty
     prime, seed : what the run was made with
     generic : True at a random point; False at a point of the user's, for which alone the answer then holds
-    error_probability : bound on the probability that the generic rank of the Lie algebra is larger than the last rank; None if the
+    error_probability : bound on the probability that the generic rank of the Lie algebra is larger than the
+    last rank; None if the
         user chose prime or point, or if brackets of 14 fields still added rank
     """
 
@@ -64,9 +76,15 @@ class LieRanks:
 
 
 def lie_ranks(
-    flow: Flow, *, seed: int = 0, prime: int | None = None, point: Point | None = None, most: int | None = None
+    flow: Flow,
+    *,
+    seed: int = 0,
+    prime: int | None = None,
+    point: Point | None = None,
+    most: int | None = None,
 ) -> LieRanks:
-    """The ranks of the Lie algebra's trace at a random point mod a random prime, or at a given rational point.
+    """The ranks of the Lie algebra's trace at a random point mod a random prime, or at a given rational
+    point.
 
     Parameters
     ----------
@@ -76,9 +94,9 @@ def lie_ranks(
     prime : int, optional
         A prime between 2**20 and 2**31; random between 2**30 and 2**31 by default.
     point : mapping from state array to values (integers or fractions), optional
-        Where to take the rank (``"time"`` is the value of what that array stands for, such as exp(tau t)).  There it may be smaller
-        than generically, and may grow after standing still, so brackets of up to 6 fields are tried; the bound is for laws whose
-        gradients are independent at this point.
+        Where to take the rank (``"time"`` is the value of what that array stands for, such as exp(tau t)).
+        There it may be smaller than generically, and may grow after standing still, so brackets of up to 6
+        fields are tried; the bound is for laws whose gradients are independent at this point.
     most : int, optional
         Give up if the rank is larger than this.
 
@@ -89,7 +107,8 @@ def lie_ranks(
     Raises
     ------
     ConslawError
-        For an unusable prime, a point that does not fit the state, or a rank larger than ``most`` or than fits the memory.
+        For an unusable prime, a point that does not fit the state, or a rank larger than ``most`` or than
+        fits the memory.
 
     Examples
     --------
@@ -99,7 +118,8 @@ def lie_ranks(
 
     References
     ----------
-    [MGP23] arXiv 2307.00144, Theorem 3.3 and Section 3.3 (stopping); J. T. Schwartz, J. ACM 27 (1980), R. Zippel, EUROSAM 1979.
+    [MGP23] arXiv 2307.00144, Theorem 3.3 and Section 3.3 (stopping); J. T. Schwartz, J. ACM 27 (1980), R.
+    Zippel, EUROSAM 1979.
     """
     n, seed = check_flow(flow).dimension, check_seed(seed)
     if prime is not None:
@@ -127,7 +147,7 @@ def lie_ranks(
 
 
 def random_start(flow: Flow, seed: int, prime: int | None) -> tuple[int, State, np.random.Generator]:
-    """The prime and the point of a run, drawn from its seed, and the generator that then draws the samples."""
+    """The prime and the point of a run, drawn from its seed, and the generator that draws samples."""
     rng = np.random.default_rng(seed)
     for _ in range(3):
         p = int(prime) if prime is not None else random_prime(rng)
@@ -135,7 +155,9 @@ def random_start(flow: Flow, seed: int, prime: int | None) -> tuple[int, State, 
         where = singular(flow, state, p)
         if not where:
             return p, state, rng
-    raise ConslawError(f"the {flow.name} flow (metric {flow.metric}) is singular at every point tried: {where}")
+    raise ConslawError(
+        f"the {flow.name} flow (metric {flow.metric}) is singular at every point tried: {where}"
+    )
 
 
 def singular(flow: Flow, state: State, p: int) -> str:
@@ -165,18 +187,24 @@ def point_mod(flow: Flow, point: Point, p: int) -> State:
     """A rational point of the user's, mod p."""
     if not isinstance(point, Mapping) or set(point) != set(flow.state):
         given = sorted(point) if isinstance(point, Mapping) else repr(point)
-        raise ConslawError(f"point has arrays {given}; the state has {sorted(flow.state)}: give each of them a value")
+        raise ConslawError(
+            f"point has arrays {given}; the state has {sorted(flow.state)}: give each of them a value"
+        )
     result: dict[str, Jet] = {}
     for name, shape in flow.state.items():
         try:
             values = np.asarray(point[name])
         except ValueError:
-            raise ConslawError(f"point: {name}={point[name]!r} is ragged; the state has shape {shape}") from None
+            raise ConslawError(
+                f"point: {name}={point[name]!r} is ragged; the state has shape {shape}"
+            ) from None
         values = values if values.dtype.kind in "iu" else np.asarray(point[name], dtype=object)
         if values.shape != shape:
             raise ConslawError(f"point: {name} has shape {values.shape}; the state has {shape}")
         if values.dtype == object and not all(hasattr(v, "numerator") for v in values.ravel()):
-            raise ConslawError(f"point: {name}={point[name]!r} is not exact: give integers or fractions.Fraction values")
+            raise ConslawError(
+                f"point: {name}={point[name]!r} is not exact: give integers or fractions.Fraction values"
+            )
         result[name] = {0: from_integers(values, p)[None]}
     reduced = flow.time is not None and (flow.time.kind == "exp" or (flow.damping or "").endswith("/t"))
     if reduced and not point[TIME] > 0:
@@ -200,22 +228,32 @@ def ranks_by_depth(
     silent: int = 0,
     most: int | None = None,
 ) -> tuple[int, ...]:
-    """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target`` or stand still.
+    """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target``
+    or stand still.
 
-    ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in a row may add nothing,
-    not counting the first ``silent`` ones if they found nothing at all.  Refused if the rank exceeds ``most``.
+    ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in
+    a row may add nothing, not counting the first ``silent`` ones if they found nothing at all.  Refused if
+    the rank exceeds ``most``.
     """
     space, ranks, idle = RowSpace.zero(columns, p), list[int](), 0
     while True:
         depth = len(ranks) + 1
         before, batch, exhausted = space.rank, 32, False
         while not exhausted and space.rank < target:
-            count = min(batch, target - space.rank + SURPLUS, max(SURPLUS + 1, MEMORY // (8 * width * 2**depth)))
+            count = min(
+                batch, target - space.rank + SURPLUS, max(SURPLUS + 1, MEMORY // (8 * width * 2**depth))
+            )
             known = space.rank
-            check_memory(24.0 * (known + count) * columns, f"a Lie rank of more than {known:,} in {columns:,} coordinates")
+            check_memory(
+                24.0 * (known + count) * columns,
+                f"a Lie rank of more than {known:,} in {columns:,} coordinates",
+            )
             space = space.extend(samples(depth, count))
             if most is not None and space.rank > most:
-                raise ConslawError(f"the Lie rank is more than {most:,} in {columns:,} coordinates: too large for the plain route")
+                raise ConslawError(
+                    f"the Lie rank is more than {most:,} in {columns:,} coordinates: too large for the "
+                    f"plain route"
+                )
             exhausted = space.rank - known <= count - SURPLUS
             batch *= 2
             logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
@@ -225,8 +263,12 @@ def ranks_by_depth(
             return tuple(ranks)
 
 
-def trace_samples(flow: Flow, state: State, depth: int, count: int, rng: np.random.Generator, p: int) -> Residues:
-    """Random elements of the trace at a point: ``count`` right-nested brackets of ``depth`` random fields, one a row (count, n)."""
+def trace_samples(
+    flow: Flow, state: State, depth: int, count: int, rng: np.random.Generator, p: int
+) -> Residues:
+    """Random elements of the trace at a point: ``count`` right-nested brackets of ``depth`` random fields,
+    one a row (count, n).
+    """
     fields = [RandomField(flow, count, rng, p) for _ in range(depth)]
     return as_rows(flow, nested_bracket(fields, state, Jets(p), 1), count)
 
@@ -244,7 +286,9 @@ def flattened(flow: Flow, value: State, count: int) -> Jet:
         coefficient = value[name].get(mask, np.zeros((1, *shape), dtype=np.uint64))
         return np.broadcast_to(coefficient, (count, *shape)).reshape(count, -1)
 
-    return {mask: np.concatenate([whole(n, s, mask) for n, s in flow.state.items()], axis=1) for mask in masks}
+    return {
+        mask: np.concatenate([whole(n, s, mask) for n, s in flow.state.items()], axis=1) for mask in masks
+    }
 
 
 class RandomField:
@@ -253,7 +297,9 @@ class RandomField:
     def __init__(self, flow: Flow, count: int, rng: np.random.Generator, p: int) -> None:
         self.flow, self.jets = flow, Jets(p)
         self.data: State = {name: {0: _random((count, *shape), rng, p)} for name, shape in flow.data.items()}
-        self.mixture: list[Jet] = [{0: _random((count,), rng, p)} for _ in flow.fields] if len(flow.fields) > 1 else []
+        self.mixture: list[Jet] = (
+            [{0: _random((count,), rng, p)} for _ in flow.fields] if len(flow.fields) > 1 else []
+        )
 
     def __call__(self, state: State) -> State:
         """Its value at a state (a point, or a jet of points)."""
@@ -262,7 +308,11 @@ class RandomField:
             values = evaluate(list(field.values()), {**self.data, **state}, self.jets)
             for name, value in zip(field, values, strict=True):
                 letters = LETTERS[: len(self.flow.state[name])]
-                scaled = self.jets.product(self.mixture[number], value, "", letters, letters) if self.mixture else value
+                scaled = (
+                    self.jets.product(self.mixture[number], value, "", letters, letters)
+                    if self.mixture
+                    else value
+                )
                 result[name] = self.jets.add(result[name], scaled)
         return result
 
@@ -284,10 +334,11 @@ def nested_bracket(fields: Sequence[RandomField], state: State, jets: Jets, bit:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Bounds for an array of polynomials: ``degree``, and ``height``, log2 of the largest sum of absolute coefficients.
+    """Bounds for an array of polynomials: ``degree``, and ``height``, log2 of the largest sum of absolute
+    coefficients.
 
-    For rational functions they bound the numerators over a common denominator of all entries, and ``below`` bounds (degree,
-    height) of that denominator.
+    For rational functions they bound the numerators over a common denominator of all entries, and ``below``
+    bounds (degree, height) of that denominator.
     """
 
     shape: Shape
@@ -306,13 +357,17 @@ class BoundsNumbers:
 
     def add(self, x: Bounds, y: Bounds) -> Bounds:
         (b, k), (c, m) = x.below, y.below
-        return Bounds(x.shape, max(x.degree + c, y.degree + b), max(x.height + m, y.height + k) + 1, (b + c, k + m))
+        return Bounds(
+            x.shape, max(x.degree + c, y.degree + b), max(x.height + m, y.height + k) + 1, (b + c, k + m)
+        )
 
     def product(self, x: Bounds, y: Bounds, a: str, b: str, out: str) -> Bounds:
         sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
         added = prod(n for c, n in sizes.items() if c not in out)
         below = (x.below[0] + y.below[0], x.below[1] + y.below[1])
-        return Bounds(tuple(sizes[c] for c in out), x.degree + y.degree, x.height + y.height + log2(added), below)
+        return Bounds(
+            tuple(sizes[c] for c in out), x.degree + y.degree, x.height + y.height + log2(added), below
+        )
 
     def sum(self, x: Bounds, axes: tuple[int, ...]) -> Bounds:
         kept = tuple(n for i, n in enumerate(x.shape) if i not in axes)
@@ -330,17 +385,21 @@ class BoundsNumbers:
 
     def reciprocal(self, x: Bounds) -> Bounds:
         size, (b, k) = prod(x.shape), x.below
-        return Bounds(x.shape, b + (size - 1) * x.degree, k + (size - 1) * x.height, (size * x.degree, size * x.height))
+        return Bounds(
+            x.shape, b + (size - 1) * x.degree, k + (size - 1) * x.height, (size * x.degree, size * x.height)
+        )
 
 
 def error_probability(flow: Flow, ranks: tuple[int, ...], p: int) -> float:
-    """Bound on the probability that the generic rank over Q is larger than the last rank found by a generic run.
+    """Bound on the probability that the generic rank over Q is larger than the last rank found by a generic
+    run.
 
-    The run stops wrongly at some depth k only if one of three things happens there; all depths are added up.  (1) The prime divides
-    every r-minor of the trace at depth k, r <= n being its generic rank: a nonzero coefficient of one is at most r! H^r, H bounding
-    the coefficient sums of a bracket, and fewer than log2 of that / 30 of the primes between 2**30 and 2**31 divide it.  (2) The
-    minor vanishes at the random point and samples: at most r deg / p, by the lemma of Schwartz and Zippel.  (3) ``SURPLUS`` of
-    the samples (fewer than 3 n + 32) fell into a proper subspace.  Rational fields are first multiplied by their denominators,
+    The run stops wrongly at some depth k only if one of three things happens there; all depths are added up.
+    (1) The prime divides every r-minor of the trace at depth k, r <= n being its generic rank: a nonzero
+    coefficient of one is at most r! H^r, H bounding the coefficient sums of a bracket, and fewer than log2 of
+    that / 30 of the primes between 2**30 and 2**31 divide it.  (2) The minor vanishes at the random point and
+    samples: at most r deg / p, by the lemma of Schwartz and Zippel.  (3) ``SURPLUS`` of the samples (fewer
+    than 3 n + 32) fell into a proper subspace.  Rational fields are first multiplied by their denominators,
     which are not zero at the point.
     """
     inputs = {name: Bounds(shape, 1, 0.0) for name, shape in {**flow.state, **flow.data}.items()}

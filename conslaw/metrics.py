@@ -1,7 +1,8 @@
 """Metrics: the positive operator M(z) that stands before the gradient in a flow.
 
-In a gradient flow z = theta (mirror descent with a separable mirror map has M = diag of a function of theta); in a momentum flow
-z = tau theta + theta' [MGP24, Section 2].  A metric is array code in z, polynomial or rational, like a potential.
+In a gradient flow z = theta (mirror descent with a separable mirror map has M = diag of a function of theta);
+in a momentum flow z = tau theta + theta' [MGP24, Section 2].  A metric is array code in z, polynomial or
+rational, like a potential.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ EXAMPLES = "'euclidean', 'mirror', 'z**2', or a positive rational number such as
 class Metric:
     """M(z), block by block.
 
-    ``code`` maps the arrays z to the blocks that are not the identity: for a parameter array of shape S and size k, its diagonal
-    (anything that broadcasts to S) or a matrix (k, k); or one matrix (D, D) for all parameters.  ``words`` says the same for
-    each array in one word ("z**2", "1/10"), if the user did; None for array code.
+    ``code`` maps the arrays z to the blocks that are not the identity: for a parameter array of shape S and
+    size k, its diagonal (anything that broadcasts to S) or a matrix (k, k); or one matrix (D, D) for all
+    parameters.  ``words`` says the same for each array in one word ("z**2", "1/10"), if the user did; None
+    for array code.
     """
 
     name: str
@@ -48,16 +50,29 @@ class Metric:
             return Metric(getattr(given, "__name__", "custom").replace("<lambda>", "custom"), model, given)
         blocks = dict.fromkeys(model.parameters, given) if isinstance(given, str) else given
         if not isinstance(blocks, Mapping):
-            raise ConslawError(f"metric={given!r}: give a mapping from parameter arrays, array code z -> mapping, or {EXAMPLES}")
+            raise ConslawError(
+                f"metric={given!r}: give a mapping from parameter arrays, array code z -> mapping, or "
+                f"{EXAMPLES}"
+            )
         unknown = [name for name in blocks if name not in model.parameters]
         if unknown:
-            raise ConslawError(f"metric={given!r}: no parameter {unknown[0]!r}; the parameters are {', '.join(model.parameters)}")
+            raise ConslawError(
+                f"metric={given!r}: no parameter {unknown[0]!r}; the parameters are "
+                f"{', '.join(model.parameters)}"
+            )
         functions = {n: f for n, b in blocks.items() if (f := _block(f"metric={given!r}", b)) is not None}
         name = given if isinstance(given, str) else ", ".join(f"{n}: {b}" for n, b in blocks.items())
-        return Metric(name, model, lambda z: {n: f(z[n]) for n, f in functions.items()}, {n: _word(b) for n, b in blocks.items()})
+        return Metric(
+            name,
+            model,
+            lambda z: {n: f(z[n]) for n, f in functions.items()},
+            {n: _word(b) for n, b in blocks.items()},
+        )
 
     def entries(self, z: Named) -> Named:
-        """The blocks of M(z): a diagonal of the shape of the array, or a matrix; under the name ``""`` a matrix for all."""
+        """The blocks of M(z): a diagonal of the shape of the array, or a matrix; under the name ``""`` a
+        matrix for all.
+        """
         blocks = run_array_code("metric", self.code, Arrays("metric array", z))
         if not isinstance(blocks, Mapping):
             blocks = {WHOLE: blocks}
@@ -68,9 +83,13 @@ class Metric:
         for name, block in blocks.items():
             shape = (self.model.size,) if name == WHOLE else self.model.parameters.get(name)
             if shape is None:
-                raise ConslawError(f"metric: no parameter {name!r}; the parameters are {', '.join(self.model.parameters)}")
+                raise ConslawError(
+                    f"metric: no parameter {name!r}; the parameters are {', '.join(self.model.parameters)}"
+                )
             block, k = as_expression(block), prod(shape)
-            stranger = [n for n in topological_order([block]) if n.operation == "input" and n.attribute not in inputs]
+            stranger = [
+                n for n in topological_order([block]) if n.operation == "input" and n.attribute not in inputs
+            ]
             if stranger:
                 raise ConslawError(f"metric: it uses {stranger[0]!r}; it may depend on z only")
             if block.shape == (k, k):
@@ -79,7 +98,9 @@ class Metric:
                 result[name] = block * as_expression(np.ones(shape, dtype=np.int64))
             else:
                 whose = f"of {name}, its diagonal of shape {shape} or" if name else "of all parameters,"
-                raise ConslawError(f"metric: a block of shape {block.shape}; give {whose} a matrix of shape {(k, k)}")
+                raise ConslawError(
+                    f"metric: a block of shape {block.shape}; give {whose} a matrix of shape {(k, k)}"
+                )
         return result
 
     def apply(self, blocks: Named, gradient: Named) -> Named:
@@ -87,7 +108,11 @@ class Metric:
         if WHOLE in blocks:
             parameters = self.model.parameters
             zero = {n: as_expression(np.zeros(s, dtype=np.int64)) for n, s in parameters.items()}
-            product, start, result = blocks[WHOLE] @ stacked([gradient.get(n, zero[n]) for n in parameters]), 0, {}
+            product, start, result = (
+                blocks[WHOLE] @ stacked([gradient.get(n, zero[n]) for n in parameters]),
+                0,
+                {},
+            )
             for name, shape in parameters.items():
                 stop = start + prod(shape)
                 result[name] = product[start:stop].reshape(shape)
@@ -119,7 +144,9 @@ def _word(block: object) -> str:
 
 def _block(given: str, block: object) -> Callable[[Expression], object] | None:
     """The diagonal that one word or number stands for; None for the identity."""
-    power = re.fullmatch(r"z(?:\*\*(-?[0-9]+))?", block.replace(" ", "")[:99]) if isinstance(block, str) else None
+    power = (
+        re.fullmatch(r"z(?:\*\*(-?[0-9]+))?", block.replace(" ", "")[:99]) if isinstance(block, str) else None
+    )
     if block == "euclidean":
         return None
     if block == "mirror" or power:

@@ -1,4 +1,6 @@
-"""The families of networks that conslaw knows by name, each written with the public :func:`conslaw.model` and nothing else."""
+"""The families of networks that conslaw knows by name, each written with the public :func:`conslaw.model` and
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ def linear(widths: Sequence[int], *, bias: bool = False) -> Model:
     widths : at least two positive integers, from the input to the output
         ``[3, 2, 4]`` is x -> W2 W1 x with W1 of shape (2, 3) and W2 of shape (4, 2).
     bias : bool
-        Adds a bias vector b1, b2, ... to each hidden layer, as [MGP23] does (one on the output would enter no law).
+        Adds a bias vector b1, b2, ... to each hidden layer, as [MGP23] does (one on the output would enter no
+        law).
 
     Returns
     -------
@@ -46,21 +49,28 @@ def linear(widths: Sequence[int], *, bias: bool = False) -> Model:
         return c.v @ h
 
     data = {"x": (sizes[0],), "v": (sizes[-1],)}
-    return model(potential, parameters=shapes, data=data, name="linear", arguments={"widths": sizes, "bias": bool(bias)})
+    return model(
+        potential,
+        parameters=shapes,
+        data=data,
+        name="linear",
+        arguments={"widths": sizes, "bias": bool(bias)},
+    )
 
 
 def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
     """A deep ReLU network, through its path lifting.
 
-    Where no pre-activation vanishes a ReLU multiplies by a gate, 0 or 1.  The gates enter as free data: their products span the
-    same space as the path lifting of [MGP23, Section 2], whose coordinates are the products of weights along paths.
+    Where no pre-activation vanishes a ReLU multiplies by a gate, 0 or 1.  The gates enter as free data: their
+    products span the same space as the path lifting of [MGP23, Section 2], whose coordinates are the products
+    of weights along paths.
 
     Parameters
     ----------
     widths : at least two positive integers, from the input to the output
     bias : bool
-        Adds a bias vector b1, b2, ... to each hidden layer, as [MGP23] does (one on the output would enter no law), scaled by
-        free data, so that a path that starts at a bias counts on its own.
+        Adds a bias vector b1, b2, ... to each hidden layer, as [MGP23] does (one on the output would enter no
+        law), scaled by free data, so that a path that starts at a bias counts on its own.
 
     Returns
     -------
@@ -88,7 +98,9 @@ def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
     data = {"x": (sizes[0],), "v": (sizes[-1],)} | {f"g{i}": (sizes[i],) for i in range(1, last)}
     if bias:
         data |= {f"gamma{i}": (sizes[i],) for i in range(1, last)}
-    return model(potential, parameters=shapes, data=data, name="relu", arguments={"widths": sizes, "bias": bool(bias)})
+    return model(
+        potential, parameters=shapes, data=data, name="relu", arguments={"widths": sizes, "bias": bool(bias)}
+    )
 
 
 def nmf(n1: int, n2: int, n3: int) -> Model:
@@ -130,7 +142,8 @@ def icnn(n1: int, n2: int, n3: int, *, bias: bool = False) -> Model:
     Parameters
     ----------
     n1, n2, n3 : positive integers
-        U is n1 x n2 (outputs by hidden units) and V is n2 x n3; the customary metric is diag(z) on U, Euclidean on V and b.
+        U is n1 x n2 (outputs by hidden units) and V is n2 x n3; the customary metric is diag(z) on U,
+        Euclidean on V and b.
     bias : bool
         Adds a bias vector b on the hidden layer.
 
@@ -157,7 +170,9 @@ def icnn(n1: int, n2: int, n3: int, *, bias: bool = False) -> Model:
         return c.v @ (p.U @ (c.g * (h + c.gamma * p.b if bias else h)))
 
     arguments = {"widths": [n1, n2, n3], "bias": bool(bias)}
-    return model(potential, parameters=parameters, data=data, name="icnn", arguments=arguments, metric={"U": "mirror"})
+    return model(
+        potential, parameters=parameters, data=data, name="icnn", arguments=arguments, metric={"U": "mirror"}
+    )
 
 
 def pca(n: int, r: int) -> Model:
@@ -226,12 +241,16 @@ def _sizes(family: str, sizes: Sequence[int]) -> list[int]:
 def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...]], list[int]]:
     """The parameter shapes of a fully connected network, and its widths as a list."""
     if not _is_list(widths) or not all(is_positive_integer(n) for n in widths):
-        raise ConslawError(f"widths {widths!r}: give positive integers from the input to the output, such as [3, 2, 4]")
+        raise ConslawError(
+            f"widths {widths!r}: give positive integers from the input to the output, such as [3, 2, 4]"
+        )
     if not isinstance(bias, bool | np.bool_):
         raise ConslawError(f"bias={bias!r}: give True or False")
     sizes = [int(n) for n in widths]
     if len(sizes) < 2:
-        raise ConslawError(f"widths {widths!r}: a network needs at least two widths, input and output, such as [3, 2, 4]")
+        raise ConslawError(
+            f"widths {widths!r}: a network needs at least two widths, input and output, such as [3, 2, 4]"
+        )
     shapes: dict[str, tuple[int, ...]] = {}
     for layer, (before, after) in enumerate(pairwise(sizes), start=1):
         shapes[f"W{layer}"] = (after, before)
@@ -242,7 +261,9 @@ def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...
 
 @dataclass(frozen=True)
 class Family:
-    """How a family is called from the command line: with so many sizes (None: any number), with or without a bias."""
+    """How a family is called from the command line: with so many sizes (None: any number), with or without a
+    bias.
+    """
 
     build: Callable[..., Model]
     sizes: str

@@ -1,9 +1,11 @@
-"""Exact sparse polynomials over Q, whole arrays at a time: the number system of the ansatz and of every identity.
+"""Exact sparse polynomials over Q, whole arrays at a time: the number system of the ansatz and of every
+identity.
 
-An array of polynomials is kept as its list of terms: the flat position in the array, the monomial as a sorted row of variable
-numbers (variables count from 1; 0 fills up short rows), and the coefficient (``int64`` while that is safe, Python integers or
-fractions otherwise).  A product is a join of two such lists, so no Python loop runs over terms; with the 1,860 variables of a
-30-30-30 network a dense exponent vector (FLINT's) would cost 100 times the memory.
+An array of polynomials is kept as its list of terms: the flat position in the array, the monomial as a sorted
+row of variable numbers (variables count from 1; 0 fills up short rows), and the coefficient (``int64`` while
+that is safe, Python integers or fractions otherwise).  A product is a join of two such lists, so no Python
+loop runs over terms; with the 1,860 variables of a 30-30-30 network a dense exponent vector (FLINT's) would
+cost 100 times the memory.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ MOST_DENOMINATOR_TERMS = 2**13
 
 @dataclass(frozen=True, eq=False)
 class PolynomialArray:
-    """An array of polynomials: its ``shape`` and the ``entry``, ``monomial`` and ``coefficient`` of each of its T terms.
+    """An array of polynomials: its ``shape`` and the ``entry``, ``monomial`` and ``coefficient`` of each of
+    its T terms.
 
-    ``entry`` (T,) flat positions; ``monomial`` (T, d) sorted variable numbers, 0 for none; ``coefficient`` (T,) exact numbers.
+    ``entry`` (T,) flat positions; ``monomial`` (T, d) sorted variable numbers, 0 for none; ``coefficient``
+    (T,) exact numbers.
     """
 
     shape: Shape
@@ -66,7 +70,9 @@ def variables(shape: Shape, first: int) -> PolynomialArray:
     return PolynomialArray(shape, np.arange(size), numbers, np.ones(size, dtype=np.int64))
 
 
-def join(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def join(
+    left: npt.NDArray[Any], right: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """All pairs (i, j) with left[i] == right[j], in order of i."""
     order = np.argsort(right, kind="stable")
     ranked = right[order]
@@ -80,14 +86,18 @@ def join(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt.NDArray[n
 
 @lru_cache(maxsize=8)
 def weights(count: int, salt: int = 0) -> Keys:
-    """A random 64-bit weight for each variable number 0..count-1, 0 for the empty place: the key of a monomial is their sum."""
+    """A random 64-bit weight for each variable number 0..count-1, 0 for the empty place: the key of a
+    monomial is their sum.
+    """
     table = np.random.default_rng([salt, 20230700144]).integers(0, 2**64, count, dtype=np.uint64)
     table[0] = 0
     return table
 
 
 def keys(monomial: npt.NDArray[np.int32], salt: int = 0) -> Keys:
-    """The keys of monomials (T, d): equal monomials have equal keys; distinct ones, almost always, distinct keys."""
+    """The keys of monomials (T, d): equal monomials have equal keys; distinct ones, almost always, distinct
+    keys.
+    """
     top = int(monomial.max(initial=0)) + 1
     table = weights(1 << top.bit_length(), salt)
     total = np.zeros(len(monomial), dtype=np.uint64)
@@ -96,8 +106,12 @@ def keys(monomial: npt.NDArray[np.int32], salt: int = 0) -> Keys:
     return total
 
 
-def collect(shape: Shape, entry: Integers, monomial: npt.NDArray[np.int32], coefficient: npt.NDArray[Any]) -> PolynomialArray:
-    """Add up the terms of equal entry and monomial.  Exact: sorting is by key, but rows are compared as they are."""
+def collect(
+    shape: Shape, entry: Integers, monomial: npt.NDArray[np.int32], coefficient: npt.NDArray[Any]
+) -> PolynomialArray:
+    """Add up the terms of equal entry and monomial.  Exact: sorting is by key, but rows are compared as they
+    are.
+    """
     monomial = np.sort(monomial, axis=1)
     key = keys(monomial) + entry.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     order = np.argsort(key)
@@ -125,7 +139,9 @@ def _size(coefficient: npt.NDArray[Any]) -> int:
 
 
 def room(coefficient: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
-    """The coefficients in a form that can grow by this factor: exact Python numbers if int64 would not hold it."""
+    """The coefficients in a form that can grow by this factor: exact Python numbers if int64 would not hold
+    it.
+    """
     safe = coefficient.dtype != object and _size(coefficient) * factor < 2**62
     return coefficient if safe else coefficient.astype(object)
 
@@ -154,8 +170,8 @@ def integral(x: PolynomialArray) -> PolynomialArray:
 class Polynomials:
     """The number system: arrays of polynomials over Q.
 
-    A reciprocal 1/q becomes a variable of its own, numbered from ``first_denominator``; :meth:`cleared` multiplies by the
-    denominators, so that what remains are polynomials.
+    A reciprocal 1/q becomes a variable of its own, numbered from ``first_denominator``; :meth:`cleared`
+    multiplies by the denominators, so that what remains are polynomials.
     """
 
     def __init__(self, first_denominator: int = 0) -> None:
@@ -179,7 +195,10 @@ class Polynomials:
         shared = [c for c in a if c in b]
         index_x, index_y = (dict(zip(s, _indices(z), strict=True)) for s, z in ((a, x), (b, y)))
         lengths = [sizes[c] for c in shared]
-        i, j = join(_flat([index_x[c] for c in shared], lengths, len(x)), _flat([index_y[c] for c in shared], lengths, len(y)))
+        i, j = join(
+            _flat([index_x[c] for c in shared], lengths, len(x)),
+            _flat([index_y[c] for c in shared], lengths, len(y)),
+        )
         place_x = sum((index_x[c] * step[c] for c in out if c in a), np.zeros(len(x), dtype=np.int64))
         place_y = sum((index_y[c] * step[c] for c in out if c not in a), np.zeros(len(y), dtype=np.int64))
         monomial = np.concatenate([x.monomial[i], y.monomial[j]], axis=1)
@@ -221,7 +240,11 @@ class Polynomials:
 
     def cleared(self, x: PolynomialArray) -> tuple[PolynomialArray, PolynomialArray]:
         """The array times a common denominator, free of reciprocals, and that denominator (a scalar)."""
-        sums = [len(q) for n, q in enumerate(self.denominators, self.first_denominator) if len(q) > 1 and (x.monomial == n).any()]
+        sums = [
+            len(q)
+            for n, q in enumerate(self.denominators, self.first_denominator)
+            if len(q) > 1 and (x.monomial == n).any()
+        ]
         if prod(sums) > MOST_DENOMINATOR_TERMS:
             raise ConslawError(
                 f"the common denominator of {len(sums)} sums would have up to {prod(sums):,} terms: "
@@ -237,9 +260,14 @@ class Polynomials:
             if len(q) == 1 and q.coefficient[0] == 1:  # a monomial: only longer rows
                 missing = np.where(np.arange(top) < exponent[:, None], 0, 1)
                 factors = (missing[:, :, None] * q.monomial[0]).reshape(len(x), -1).astype(np.int32)
-                x = PolynomialArray(x.shape, x.entry, np.concatenate([stripped, factors], axis=1), x.coefficient)
+                x = PolynomialArray(
+                    x.shape, x.entry, np.concatenate([stripped, factors], axis=1), x.coefficient
+                )
             else:
-                check_memory(100.0 * len(x) * float(len(q)) ** top, f"a common denominator with {len(q)} terms to the power {top}")
+                check_memory(
+                    100.0 * len(x) * float(len(q)) ** top,
+                    f"a common denominator with {len(q)} terms to the power {top}",
+                )
                 letters = "abcdefgh"[: len(x.shape)]
                 parts = []
                 for e in range(top + 1):
@@ -274,7 +302,9 @@ def _flat(index: list[npt.NDArray[np.intp]], sizes: list[int], count: int) -> In
 
 
 def concatenate(parts: list[PolynomialArray], offsets: list[int], shape: Shape) -> PolynomialArray:
-    """Terms of several arrays in one array of the given shape, their entries shifted by the offsets; equal terms are added."""
+    """Terms of several arrays in one array of the given shape, their entries shifted by the offsets; equal
+    terms are added.
+    """
     width = max(x.degree for x in parts)
     padded = [np.pad(x.monomial, ((0, 0), (width - x.degree, 0))) for x in parts]
     exact = any(x.coefficient.dtype == object for x in parts)
@@ -293,10 +323,14 @@ def derivatives(x: PolynomialArray, count: int) -> PolynomialArray:
         power = (x.monomial[chosen] == variable[chosen, None]).sum(axis=1)
         lowered = x.monomial[chosen].copy()
         lowered[:, place] = 0
-        parts.append((x.entry[chosen] * count + variable[chosen] - 1, lowered, multiply(x.coefficient[chosen], power)))
+        parts.append(
+            (x.entry[chosen] * count + variable[chosen] - 1, lowered, multiply(x.coefficient[chosen], power))
+        )
     shape = (*x.shape, count)
     if not parts:
-        return PolynomialArray(shape, np.zeros(0, dtype=np.int64), np.zeros((0, 0), dtype=np.int32), np.zeros(0, dtype=np.int64))
+        return PolynomialArray(
+            shape, np.zeros(0, dtype=np.int64), np.zeros((0, 0), dtype=np.int32), np.zeros(0, dtype=np.int64)
+        )
     entry, monomial, coefficient = zip(*parts, strict=True)
     return collect(shape, np.concatenate(entry), np.concatenate(monomial), np.concatenate(coefficient))
 
@@ -314,7 +348,9 @@ def evaluate_mod(x: PolynomialArray, values: Residues, p: int) -> Residues:
 
 
 def terms(x: PolynomialArray) -> list[list[tuple[tuple[int, ...], int | Fraction]]]:
-    """For each entry in flat order its terms (sorted variable numbers, coefficient), lowest degree first, then lexicographic."""
+    """For each entry in flat order its terms (sorted variable numbers, coefficient), lowest degree first,
+    then lexicographic.
+    """
     result: list[list[tuple[tuple[int, ...], int | Fraction]]] = [[] for _ in range(prod(x.shape))]
     for e, row, value in zip(x.entry.tolist(), x.monomial.tolist(), x.coefficient.tolist(), strict=True):
         result[e].append((tuple(v for v in row if v), value))

@@ -1,7 +1,8 @@
 """The kernel of a sparse linear system over Q, exactly.
 
-An equation with one unknown kills it; what survives falls into connected components, mostly alike, each solved by SymPy's sparse
-elimination over FLINT rationals, equal ones once.  Each step only drops equations that say nothing new or unknowns that are zero.
+An equation with one unknown kills it; what survives falls into connected components, mostly alike, each
+solved by SymPy's sparse elimination over FLINT rationals, equal ones once.  Each step only drops equations
+that say nothing new or unknowns that are zero.
 """
 
 from __future__ import annotations
@@ -42,7 +43,11 @@ def merged(parts: list[Equations]) -> Equations:
     for x in parts:
         rows.append(x.row + first)
         first += int(x.row.max(initial=-1)) + 1
-    return Equations(np.concatenate(rows), np.concatenate([x.column for x in parts]), np.concatenate([x.value for x in parts]))
+    return Equations(
+        np.concatenate(rows),
+        np.concatenate([x.column for x in parts]),
+        np.concatenate([x.value for x in parts]),
+    )
 
 
 def added_up(system: Equations) -> Equations:
@@ -70,7 +75,8 @@ def kill(system: Equations, alive: npt.NDArray[np.bool_]) -> Equations:
 def distinct(system: Equations, salt: int) -> Equations:
     """One of each set of equations that are multiples of one another, told apart by random sums.
 
-    Should two different ones be taken for equal, the kernel only becomes too large, which the check of the laws finds out.
+    Should two different ones be taken for equal, the kernel only becomes too large, which the check of the
+    laws finds out.
     """
     if not len(system.row):
         return system
@@ -89,13 +95,15 @@ def distinct(system: Equations, salt: int) -> Equations:
 
 
 def kernel_by_components(system: Equations, alive: npt.NDArray[np.intp]) -> list[Vector]:
-    """The kernel of the system in the unknowns still alive: connected components one by one, equal ones once."""
+    """The kernel of the system in the unknowns still alive: components one by one, equal ones once."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     position = np.searchsorted(alive, system.column)
     first = position[np.flatnonzero(np.diff(system.row, prepend=-1))]
-    links = coo_array((np.ones(len(position), dtype=np.int8), (position, first[system.row])), shape=(len(alive), len(alive)))
+    links = coo_array(
+        (np.ones(len(position), dtype=np.int8), (position, first[system.row])), shape=(len(alive), len(alive))
+    )
     count, label = connected_components(links, directed=False)
     members = _blocks(label, count)
     entries = _blocks(label[position], count)
@@ -120,7 +128,8 @@ def _blocks(label: npt.NDArray[Any], count: int) -> Iterator[npt.NDArray[np.intp
 def _block_kernel(block: Equations, size: int) -> list[Vector]:
     """The kernel of a connected block in ``size`` unknowns: sparse primitive integer vectors.
 
-    With many more equations than unknowns a sample is solved, and equations that its kernel violates are added until none is.
+    With many more equations than unknowns a sample is solved, and equations that its kernel violates are
+    added until none is.
     """
     import flint
     from sympy.polys.matrices.sdm import sdm_irref
@@ -138,7 +147,12 @@ def _block_kernel(block: Equations, size: int) -> list[Vector]:
         reduced, pivots, _ = sdm_irref(dict(enumerate(rows.values())))
         rows = {-1 - i: row for i, row in reduced.items()}  # the old equations, reduced, stand for themselves
         free = sorted(set(range(size)) - set(pivots))
-        basis = [primitive({f: flint.fmpq(1)} | {q: -reduced[i][f] for i, q in enumerate(pivots) if f in reduced[i]}) for f in free]
+        basis = [
+            primitive(
+                {f: flint.fmpq(1)} | {q: -reduced[i][f] for i, q in enumerate(pivots) if f in reduced[i]}
+            )
+            for f in free
+        ]
         violated = _violated(block, basis, size)
         chosen = rest[np.isin(rest, violated)][: 2 * size]
         if not len(chosen):
@@ -169,8 +183,8 @@ def primitive(vector: Mapping[int, Any]) -> Vector:
 def sparser(basis: list[Vector]) -> list[Vector]:
     """The same space with shorter vectors: while a multiple of one shortens another, subtract it.
 
-    On a deep network this turns the reduced echelon basis into one law for each hidden unit.  Vectors are compared within sets that
-    are linked by common unknowns, of up to :data:`MOST_COMPARED`.
+    On a deep network this turns the reduced echelon basis into one law for each hidden unit.  Vectors are
+    compared within sets that are linked by common unknowns, of up to :data:`MOST_COMPARED`.
     """
     owner: dict[int, int] = {}  # unknown -> a vector that has it
     parent = list(range(len(basis)))
@@ -187,7 +201,9 @@ def sparser(basis: list[Vector]) -> list[Vector]:
     linked: dict[int, list[Vector]] = {}
     for i, vector in enumerate(basis):
         linked.setdefault(root(i), []).append(vector)
-    shorter = [v for group in linked.values() for v in (_shortened(group) if len(group) <= MOST_COMPARED else group)]
+    shorter = [
+        v for group in linked.values() for v in (_shortened(group) if len(group) <= MOST_COMPARED else group)
+    ]
     return sorted(shorter, key=sorted)
 
 

@@ -1,11 +1,13 @@
 """Isotypic splitting: the Lie rank of a large network from the ranks of its small subnetworks.
 
-Give every neuron a colour and take a point where weights between different colours are zero, a point fixed by flipping the signs
-of all neurons of one colour.  There the trace of the Lie algebra contains, for each set T of colours, the trace of the
-*subnetwork* of those colours (the data of all others being zero), and the parts with all colours of T in their indices are
-independent for different T.  So the one big rank is at least a sum of small ones, all at one point mod p; colours of the same widths
-take the same values there, so subnetworks of the same shape have the same rank: each shape is computed once.  The same holds for the
-gradients of laws.  Statement and proof: docs/what_is_proved.md.
+Give every neuron a colour and take a point where weights between different colours are zero, a point fixed by
+flipping the signs of all neurons of one colour.  There the trace of the Lie algebra contains, for each set T
+of colours, the trace of the
+*subnetwork* of those colours (the data of all others being zero), and the parts with all colours of T in
+their indices are independent for different T.  So the one big rank is at least a sum of small ones, all at
+one point mod p; colours of the same widths take the same values there, so subnetworks of the same shape have
+the same rank: each shape is computed once.  The same holds for the gradients of laws.  Statement and proof:
+docs/what_is_proved.md.
 """
 
 from __future__ import annotations
@@ -105,9 +107,14 @@ class Split:
 
     @property
     def ranks(self) -> tuple[int, ...]:
-        """Ranks of the trace at the point with brackets of up to 1, 2, ... fields: proved lower bounds of the generic ones."""
+        """Ranks of the trace at the point with brackets of up to 1, 2, ... fields: proved lower bounds of the
+        generic ones.
+        """
         depths = max((len(b.ranks) for b in self.blocks), default=1)
-        ranks = [self.drift + sum(b.copies * b.ranks[min(d, len(b.ranks) - 1)] for b in self.blocks) for d in range(depths)]
+        ranks = [
+            self.drift + sum(b.copies * b.ranks[min(d, len(b.ranks) - 1)] for b in self.blocks)
+            for d in range(depths)
+        ]
         return (*ranks[:-1], ranks[-1] + (self.beside.rank if self.beside else 0))
 
     @property
@@ -122,15 +129,25 @@ class Split:
 
     def __str__(self) -> str:
         colours, shapes = sum(self.colouring.values()), len(self.blocks)
-        subnetworks, symmetry = sum(b.copies for b in self.blocks), "sign flips, " if self.classes.flips else ""
-        return f"{symmetry}{colours} colours, {subnetworks:,} subnetworks of {shapes} shape{'s' * (shapes > 1)}"
+        subnetworks, symmetry = (
+            sum(b.copies for b in self.blocks),
+            "sign flips, " if self.classes.flips else "",
+        )
+        return (
+            f"{symmetry}{colours} colours, {subnetworks:,} subnetworks of {shapes} shape{'s' * (shapes > 1)}"
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dictionary: the classes (their axes, as array and number), the group, the colours, and the blocks."""
+        """A JSON-ready dictionary: the classes (their axes, as array and number), the group, the colours, and
+        the blocks.
+        """
         classes, flips = self.classes, self.classes.flips
         arrays = {**classes.state, **classes.data}
         return {
-            "classes": [[[n, i] for n, axes in arrays.items() for i, k in enumerate(axes) if k == c] for c in classes.lengths],
+            "classes": [
+                [[n, i] for n, axes in arrays.items() for i, k in enumerate(axes) if k == c]
+                for c in classes.lengths
+            ],
             "zero": sorted(classes.zero),
             "sign_flips": {name: list(flips[name]) for name in flips},
             "colours": [[list(widths), count] for widths, count in self.colouring.items()],
@@ -143,27 +160,43 @@ class Split:
             ],
             "beside": None
             if self.beside is None
-            else {"colours": [list(w) for w in self.beside.colours], "ranks": list(self.beside.ranks), "rank": self.beside.rank},
+            else {
+                "colours": [list(w) for w in self.beside.colours],
+                "ranks": list(self.beside.ranks),
+                "rank": self.beside.rank,
+            },
         }
 
 
 def best_split(
-    choices: Sequence[IndexClasses], combinations: Sequence[Combination] = (), *, seed: int, enough: int | None = None
+    choices: Sequence[IndexClasses],
+    combinations: Sequence[Combination] = (),
+    *,
+    seed: int,
+    enough: int | None = None,
 ) -> tuple[Split, Split] | None:
     """The splits that prove the best upper and the best lower bound, tried from cheap to dear.
 
-    ``enough`` is a proved lower bound that is known already.  It ends when the bounds meet or so much work is done; if there is
-    nothing to compare with, when a dearer one proves no more.  None if all are too large.
+    ``enough`` is a proved lower bound that is known already.  It ends when the bounds meet or so much work is
+    done; if there is nothing to compare with, when a dearer one proves no more.  None if all are too large.
     """
     p, spent, idle = random_prime(np.random.default_rng(seed)), 0.0, False
     upper, lower = None, None
-    most = min(MOST_WORK, 1 + 1e-9 * choices[0].flow.dimension ** 3) if choices else 0.0  # no more than the plain route takes
+    most = (
+        min(MOST_WORK, 1 + 1e-9 * choices[0].flow.dimension ** 3) if choices else 0.0
+    )  # no more than the plain route takes
     tasks = [
-        (_work(classes, colouring), i, classes, colouring) for i, classes in enumerate(choices) for colouring in colourings(classes)
+        (_work(classes, colouring), i, classes, colouring)
+        for i, classes in enumerate(choices)
+        for colouring in colourings(classes)
     ]
     for work, _, classes, colouring in sorted(tasks, key=lambda task: task[:2]):
         known = max(lower.laws_found if lower else 0, enough or 0)
-        if upper and (upper.laws_at_most == known or spent + work > (most if known else LITTLE_WORK) or (idle and not known)):
+        if upper and (
+            upper.laws_at_most == known
+            or spent + work > (most if known else LITTLE_WORK)
+            or (idle and not known)
+        ):
             break
         spent += work
         try:
@@ -198,9 +231,9 @@ def _helpers(colouring: Counter[Widths], colours: Sequence[Widths]) -> list[Widt
 class Subnetwork:
     """The flow of some colours, at a point that sign flips of each colour leave alone.
 
-    The first colours make up the set T, the others help.  ``exact`` marks the coordinates with all of T and nothing else in
-    their indices, ``odd`` those whose sign changes with each colour of T and no other, ``even`` those whose sign never changes;
-    ``number`` counts the colours in the indices.
+    The first colours make up the set T, the others help.  ``exact`` marks the coordinates with all of T and
+    nothing else in their indices, ``odd`` those whose sign changes with each colour of T and no other,
+    ``even`` those whose sign never changes; ``number`` counts the colours in the indices.
     """
 
     flow: Flow
@@ -211,21 +244,27 @@ class Subnetwork:
     number: npt.NDArray[np.intp]
 
     def usable(self, alone: bool) -> npt.NDArray[np.bool_]:
-        """The exact coordinates in which a projection of the trace by sign flips lies in the trace, if helpers take part."""
+        """The exact coordinates in which a projection of the trace by sign flips lies in the trace, if
+        helpers take part.
+        """
         odd = self.odd if not (self.odd & ~self.exact).any() else np.zeros_like(self.odd)
         even = self.even if alone and not (self.even & (self.number > 1)).any() else np.zeros_like(self.even)
         return self.exact & (odd | even)
 
 
 def splits(flow: Flow) -> list[IndexClasses]:
-    """The sets of classes, and symmetries, along which a flow falls apart into subnetworks, as far as theorems here apply to it.
+    """The sets of classes, and symmetries, along which a flow falls apart into subnetworks, as far as
+    theorems here apply to it.
 
-    With constant learning rates all classes may be coloured; with another diagonal metric, where weights between colours must not
-    vanish, only one axis of each array.
+    With constant learning rates all classes may be coloured; with another diagonal metric, where weights
+    between colours must not vanish, only one axis of each array.
     """
     if flow.model is None or flow.name not in ("gradient", "momentum"):
         return []
-    if any(name not in flow.model.parameters or block.shape != flow.state[name] for name, block in flow.metric_entries.items()):
+    if any(
+        name not in flow.model.parameters or block.shape != flow.state[name]
+        for name, block in flow.metric_entries.items()
+    ):
         return []
     constant = constant_metric(flow)
     every = IndexClasses.of(flow)
@@ -239,7 +278,9 @@ def splits(flow: Flow) -> list[IndexClasses]:
             single = _single(classes)
             fits = constant or (single and all(classes.decouples(x) for x in flow.metric_entries.values()))
             if fits and classes.decouples(flow.model.potential):
-                flips = [{}] if single or not constant else [classes.signs(vectors=odd) for odd in (True, False)]
+                flips = (
+                    [{}] if single or not constant else [classes.signs(vectors=odd) for odd in (True, False)]
+                )
                 found += [replace(classes, flips=x) for i, x in enumerate(flips) if x not in flips[:i]]
                 break
     return found
@@ -256,7 +297,9 @@ def constant_metric(flow: Flow) -> bool:
 
 
 def colourings(classes: IndexClasses) -> list[Counter[Widths]]:
-    """Ways to give each index of each class a colour, from fine to coarse: how many colours there are of which widths."""
+    """Ways to give each index of each class a colour, from fine to coarse: how many colours there are of
+    which widths.
+    """
     lengths = list(classes.lengths.values())
     most = max(lengths)
     if _single(classes):  # one colour of some neurons, then single ones
@@ -280,8 +323,12 @@ def shapes(classes: IndexClasses, colouring: Counter[Widths]) -> Iterator[tuple[
                 yield colours, copies
 
 
-def _seen(axes: Axes, shape: Shape, of: Mapping[int, npt.NDArray[np.intp]], count: int, turn: Sequence[int]) -> Marks:
-    """For each colour and entry of an array: whether the colour is in the entry's indices; whether flipping it flips the entry."""
+def _seen(
+    axes: Axes, shape: Shape, of: Mapping[int, npt.NDArray[np.intp]], count: int, turn: Sequence[int]
+) -> Marks:
+    """For each colour and entry of an array: whether the colour is in the entry's indices; whether flipping
+    it flips the entry.
+    """
     seen, change = (np.zeros((count, *shape), dtype=bool) for _ in range(2))
     for axis, c in enumerate(axes):
         if c != RIGID:
@@ -292,14 +339,21 @@ def _seen(axes: Axes, shape: Shape, of: Mapping[int, npt.NDArray[np.intp]], coun
 
 
 def _flipped(classes: IndexClasses) -> dict[str, tuple[int, ...]]:
-    """How often each state array changes sign with an index of each axis: velocities as their parameters, time not at all."""
+    """How often each state array changes sign with an index of each axis: velocities as their parameters,
+    time not at all.
+    """
     moving = {dot: name for name, dot in velocities(classes.flow).items()}
-    return {name: classes.flips.get(moving.get(name, name), (0,) * len(axes)) for name, axes in classes.state.items()}
+    return {
+        name: classes.flips.get(moving.get(name, name), (0,) * len(axes))
+        for name, axes in classes.state.items()
+    }
 
 
 def _colour_of(classes: IndexClasses, colours: Sequence[Widths]) -> dict[int, npt.NDArray[np.intp]]:
     """The colour of each index of each class."""
-    return {c: np.repeat(np.arange(len(colours)), [w[i] for w in colours]) for i, c in enumerate(classes.lengths)}
+    return {
+        c: np.repeat(np.arange(len(colours)), [w[i] for w in colours]) for i, c in enumerate(classes.lengths)
+    }
 
 
 def _lengths(classes: IndexClasses, colours: Sequence[Widths]) -> dict[int, int]:
@@ -308,14 +362,18 @@ def _lengths(classes: IndexClasses, colours: Sequence[Widths]) -> dict[int, int]
 
 
 def slice_of_point(name: str, shape: Shape, widths: Widths, *, seed: int, p: int) -> Residues:
-    """The values mod p, at the point of a seed, of a state array's entries whose indices have one colour of these widths."""
+    """The values mod p, at the point of a seed, of a state array's entries whose indices have one colour of
+    these widths.
+    """
     return drawn(f"conslaw point {seed} {p} {name} {','.join(map(str, widths))}", shape, p)
 
 
 def split_point(classes: IndexClasses, colours: Sequence[Widths], *, seed: int, p: int) -> State:
-    """The point of a seed in the subnetwork of some colours, or in the whole network if these are all its colours.
+    """The point of a seed in the subnetwork of some colours, or in the whole network if these are all its
+    colours.
 
-    Entries with indices of several colours are zero, so are the arrays of ``zero`` and what changes sign with its colour.
+    Entries with indices of several colours are zero, so are the arrays of ``zero`` and what changes sign with
+    its colour.
     """
     of, flipped, point = _colour_of(classes, colours), _flipped(classes), dict[str, dict[int, Residues]]()
     lengths = _lengths(classes, colours)
@@ -324,31 +382,54 @@ def split_point(classes: IndexClasses, colours: Sequence[Widths], *, seed: int, 
         whole = np.zeros(resized_shape(classes.flow.state[name], axes, lengths), dtype=np.uint64)
         if name not in classes.zero and sum(flipped[name]) % 2 == 0:
             for number, widths in enumerate(colours) if coloured else [(0, ())]:
-                shape = resized_shape(classes.flow.state[name], axes, dict(zip(classes.lengths, widths, strict=False)))
-                chosen = [np.flatnonzero(of[c] == number) if c != RIGID else np.arange(n) for c, n in zip(axes, shape, strict=True)]
+                shape = resized_shape(
+                    classes.flow.state[name], axes, dict(zip(classes.lengths, widths, strict=False))
+                )
+                chosen = [
+                    np.flatnonzero(of[c] == number) if c != RIGID else np.arange(n)
+                    for c, n in zip(axes, shape, strict=True)
+                ]
                 whole[np.ix_(*chosen)] = slice_of_point(name, shape, widths, seed=seed, p=p)
         point[name] = {0: whole[None]}
     return point
 
 
-def subnetwork(classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], *, seed: int, p: int) -> Subnetwork:
+def subnetwork(
+    classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], *, seed: int, p: int
+) -> Subnetwork:
     """The subnetwork of some colours, and others that help, at the point of a seed."""
     both = [*colours, *helpers]
-    flow, of, flipped = classes.smaller_flow(_lengths(classes, both)), _colour_of(classes, both), _flipped(classes)
+    flow, of, flipped = (
+        classes.smaller_flow(_lengths(classes, both)),
+        _colour_of(classes, both),
+        _flipped(classes),
+    )
     marks = []
     for name, shape in flow.state.items():
         seen, change = _seen(classes.state[name], shape, of, len(both), flipped[name])
         wanted = (np.arange(len(both)) < len(colours)).reshape(-1, *[1] * len(shape))
         even, number = ~change.any(axis=0), seen.sum(axis=0)
-        marks.append([x.reshape(-1) for x in ((seen == wanted).all(axis=0), (change == wanted).all(axis=0), even, number)])
+        marks.append(
+            [
+                x.reshape(-1)
+                for x in ((seen == wanted).all(axis=0), (change == wanted).all(axis=0), even, number)
+            ]
+        )
     point = split_point(classes, both, seed=seed, p=p)
     return Subnetwork(flow, point, *(np.concatenate(x) for x in zip(*marks, strict=True)))
 
 
 def split_ranks(
-    classes: IndexClasses, colouring: Counter[Widths], combinations: Sequence[Combination] = (), *, seed: int, p: int
+    classes: IndexClasses,
+    colouring: Counter[Widths],
+    combinations: Sequence[Combination] = (),
+    *,
+    seed: int,
+    p: int,
 ) -> Split | None:
-    """The blocks of a colouring, with the ranks of the trace and of some laws in each; None if a block is too large."""
+    """The blocks of a colouring, with the ranks of the trace and of some laws in each; None if a block is too
+    large.
+    """
     flow = classes.flow
     usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
     blocks, beside, common, moving = list[Block](), None, 0, True
@@ -372,7 +453,9 @@ def split_ranks(
     assert sum(b.copies * b.dimension for b in blocks) + common + drift == flow.dimension
     if not blocks:
         return None
-    contributions = dict(zip(usable, np.sum([[b.copies * n for n in b.laws] for b in blocks], axis=0).tolist(), strict=True))
+    contributions = dict(
+        zip(usable, np.sum([[b.copies * n for n in b.laws] for b in blocks], axis=0).tolist(), strict=True)
+    )
     laws = [contributions.get(c, 0) for c in combinations]
     return Split(classes, colouring, blocks, beside, drift if moving else 0, laws, p, seed)
 
@@ -386,7 +469,9 @@ def _time_moves(part: Subnetwork, p: int) -> bool:
 
 
 def _samples(part: Subnetwork, depth: int, count: int, rng: np.random.Generator, p: int) -> Residues:
-    """Elements of the trace that do not move the other neurons: brackets, and at depth 1 control fields without the drift."""
+    """Elements of the trace that do not move the other neurons: brackets, and at depth 1 control fields
+    without the drift.
+    """
     flow = replace(part.flow, fields=part.flow.fields[-1:]) if depth == 1 else part.flow
     return trace_samples(flow, part.point, depth, count, rng, p)
 
@@ -394,7 +479,9 @@ def _samples(part: Subnetwork, depth: int, count: int, rng: np.random.Generator,
 def _block_ranks(
     part: Subnetwork, aided: Subnetwork, columns: npt.NDArray[np.bool_], rng: np.random.Generator, p: int
 ) -> tuple[int, ...]:
-    """The ranks of the trace in the exact coordinates, in some ``columns`` with elements of the larger subnetwork."""
+    """The ranks of the trace in the exact coordinates, in some ``columns`` with elements of the larger
+    subnetwork.
+    """
 
     def samples(depth: int, count: int) -> Residues:
         rows = _samples(part, depth, count, rng, p)[:, part.exact]
@@ -413,7 +500,9 @@ def _beside(
     rng: np.random.Generator,
     p: int,
 ) -> Beside:
-    """The elements of the trace, of those that are drawn, that vanish in the coloured coordinates: two ranks of one matrix."""
+    """The elements of the trace, of those that are drawn, that vanish in the coloured coordinates: two ranks
+    of one matrix.
+    """
     elements = list[Residues]()
 
     def samples(depth: int, count: int) -> Residues:
@@ -424,9 +513,13 @@ def _beside(
     return Beside(colours, ranks, ranks[-1] - rank(np.concatenate(elements)[:, coloured], p))
 
 
-def _ranks(samples: Callable[[int, int], Residues], size: int, largest: Subnetwork, p: int) -> tuple[int, ...]:
+def _ranks(
+    samples: Callable[[int, int], Residues], size: int, largest: Subnetwork, p: int
+) -> tuple[int, ...]:
     width = largest.flow.dimension
-    return ranks_by_depth(samples, size, p, limit=DEPTH, target=size, width=width, patience=PATIENCE, silent=SILENT)
+    return ranks_by_depth(
+        samples, size, p, limit=DEPTH, target=size, width=width, patience=PATIENCE, silent=SILENT
+    )
 
 
 def _law_ranks(
@@ -436,7 +529,9 @@ def _law_ranks(
     combinations: Sequence[Combination],
     p: int,
 ) -> list[int]:
-    """What the entries of each combination with all colours in their indices add to the rank of gradients in these coordinates."""
+    """What the entries of each combination with all colours in their indices add to the rank of gradients in
+    these coordinates.
+    """
     state, of = arrays_of(part.flow), _colour_of(classes, colours)
     exact = np.flatnonzero(part.exact)
     space, result = RowSpace.zero(len(exact), p), list[int]()

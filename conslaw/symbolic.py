@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import sympy
 
 
-def from_sympy(phi: Any, parameters: Sequence[sympy.Symbol], *, name: str = "phi", metric: Any = "euclidean") -> Model:
+def from_sympy(
+    phi: Any, parameters: Sequence[sympy.Symbol], *, name: str = "phi", metric: Any = "euclidean"
+) -> Model:
     """A model from its parametrisation phi = (phi_1, ..., phi_d) as SymPy expressions.
 
     Parameters
@@ -28,7 +30,8 @@ def from_sympy(phi: Any, parameters: Sequence[sympy.Symbol], *, name: str = "phi
     phi : SymPy expression, or list, tuple or matrix of d of them
         Polynomials in the parameters with rational coefficients.
     parameters : symbols
-        Each becomes a scalar parameter of its own name.  Laws come back in plain symbols of these names, without assumptions.
+        Each becomes a scalar parameter of its own name.  Laws come back in plain symbols of these names,
+        without assumptions.
     name : str, optional
     metric : optional
         The customary metric, see :func:`gradient_flow`.
@@ -60,7 +63,13 @@ def from_sympy(phi: Any, parameters: Sequence[sympy.Symbol], *, name: str = "phi
     def potential(p: Any, c: Any) -> Any:
         return c[free] @ _values(polynomials, [p[n] for n in names])
 
-    return model(potential, parameters=dict.fromkeys(names, ()), data={free: (len(polynomials),)}, name=name, metric=metric)
+    return model(
+        potential,
+        parameters=dict.fromkeys(names, ()),
+        data={free: (len(polynomials),)},
+        name=name,
+        metric=metric,
+    )
 
 
 def flow_from_fields(fields: Iterable[Any], variables: Sequence[sympy.Symbol], *, drift: Any = None) -> Flow:
@@ -121,14 +130,18 @@ def _free_name(names: list[str]) -> str:
     return name
 
 
-def _field(what: str, field: list[Any], variables: Sequence[Any], columns: Mapping[str, Expression]) -> dict[str, Expression]:
+def _field(
+    what: str, field: list[Any], variables: Sequence[Any], columns: Mapping[str, Expression]
+) -> dict[str, Expression]:
     vector = _values(_components(what, field, variables), list(columns.values()))
     return {name: vector[j] for j, name in enumerate(columns)}
 
 
 def _components(what: str, field: list[Any], variables: Sequence[Any]) -> list[Any]:
     if len(field) != len(variables):
-        raise ConslawError(f"{what} has {len(field)} components for {len(variables)} variables: give one for each")
+        raise ConslawError(
+            f"{what} has {len(field)} components for {len(variables)} variables: give one for each"
+        )
     return _polynomials(what, field, variables)
 
 
@@ -145,7 +158,9 @@ def _names(symbols: Sequence[Any]) -> list[str]:
     import sympy
 
     given = list(symbols) if isinstance(symbols, Iterable) else [symbols]
-    wrong = [s for s in given if not isinstance(s, sympy.Symbol) or not s.name.isidentifier() or iskeyword(s.name)]
+    wrong = [
+        s for s in given if not isinstance(s, sympy.Symbol) or not s.name.isidentifier() or iskeyword(s.name)
+    ]
     names = [str(s) for s in given]
     if wrong or len(set(names)) < len(names) or not names:
         detail = f", not {wrong[0]!r}" if wrong else ""
@@ -163,7 +178,9 @@ def _polynomials(what: str, entries: list[Any], variables: Sequence[Any]) -> lis
             expression = sympy.sympify(entry)
             if isinstance(expression, sympy.Poly):
                 expression = (
-                    expression.as_expr() if expression.domain.is_Numerical and not expression.domain.is_FiniteField else None
+                    expression.as_expr()
+                    if expression.domain.is_Numerical and not expression.domain.is_FiniteField
+                    else None
                 )
             if not isinstance(expression, sympy.Expr) or isinstance(expression, sympy.MatrixExpr):
                 raise sympy.SympifyError(entry)
@@ -175,7 +192,10 @@ def _polynomials(what: str, entries: list[Any], variables: Sequence[Any]) -> lis
         except sympy.PolynomialError:
             culprit = _culprit(expression, set(variables))
         if culprit is not None:
-            raise ConslawError(f"{what}, entry {i}: {entry} is not a polynomial in {list(variables)} over Q, because of {culprit}")
+            raise ConslawError(
+                f"{what}, entry {i}: {entry} is not a polynomial in {list(variables)} over Q, because of "
+                f"{culprit}"
+            )
         result.append(polynomial)
     return result
 
@@ -201,8 +221,12 @@ def _values(polynomials: list[Any], columns: list[Expression]) -> Expression:
     if not rows:
         return as_expression(np.zeros(len(polynomials), dtype=np.int64))
     width, exponents = max(map(len, rows)), sorted({e for row in rows for _, e in row} | {1})
-    place = {e: i * (n + 1) for i, e in enumerate(exponents)}  # x**e stands in the table once for each exponent
-    index = np.array([[place[e] + v for v, e in row] + [n] * (width - len(row)) for row in rows], dtype=np.intp)
+    place = {
+        e: i * (n + 1) for i, e in enumerate(exponents)
+    }  # x**e stands in the table once for each exponent
+    index = np.array(
+        [[place[e] + v for v, e in row] + [n] * (width - len(row)) for row in rows], dtype=np.intp
+    )
     index = index.reshape(len(rows), width)
     point = stacked([*columns, as_expression(1)])
     table = stacked([point**e for e in exponents])

@@ -23,7 +23,7 @@ exclude_patterns = ["build"]
 
 
 def attributes(app, what, name, obj, options, lines):
-    """Attributes are written ``a, b : what they are``: make an entry of each, with that as its description."""
+    """Attributes are written ``a, b : what they are``: an entry of each, with that as its description."""
     if what != "class" or "Attributes" not in lines:
         return
     start = lines.index("Attributes") + 2
@@ -37,7 +37,9 @@ def attributes(app, what, name, obj, options, lines):
         else:
             end = number
             break
-    lines[start:end] = [text for names, words in entries for n in names for text in (n, *("    " + w for w in words))]
+    lines[start:end] = [
+        text for names, words in entries for n in names for text in (n, *("    " + w for w in words))
+    ]
 
 
 def setup(app):

@@ -15,7 +15,7 @@ def widths(low, high, layers, most_parameters=120):
 
 
 def gram_difference_rank(sizes, seed=0):
-    """Rank of the gradients of W_{l+1}^T W_{l+1} - W_l W_l^T at a random integer point ([MGP23, Section 4])."""
+    """Rank of the gradients of W_{l+1}^T W_{l+1} - W_l W_l^T at a random point ([MGP23, Section 4])."""
     rng = np.random.default_rng(seed)
     weights = [rng.integers(-99, 100, (b, a)) for a, b in pairwise(sizes)]
     rows = []

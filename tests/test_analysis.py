@@ -30,7 +30,10 @@ def test_bounds_that_do_not_meet_are_both_reported_and_confirmed():
     assert (analysis.laws_at_most, analysis.laws_found, analysis.complete, analysis.laws) == (1, 0, False, ())
     assert len(set(analysis.primes)) == 2
     assert "Proved: 0 to 1 independent laws" in repr(analysis)
-    assert "1 of them has no polynomial form up to degree 3, and none was found with logarithms or as a quotient" in repr(analysis)
+    assert (
+        "1 of them has no polynomial form up to degree 3, and none was found with logarithms or as a quotient"
+        in repr(analysis)
+    )
     assert "no polynomial laws up to degree 3" in analysis._repr_html_()
 
 
@@ -57,7 +60,9 @@ def test_a_long_list_of_laws_is_cut_in_the_repr_only():
     assert len(analysis.laws) == 28
     assert "W1 W1ᵀ − W2ᵀ W2   symmetric 7×7, 28 laws" in repr(analysis)
     assert "as 28 polynomials" in analysis._repr_html_()
-    many = conslaw.analyze(conslaw.gradient_flow(conslaw.monomial([1] * 29)))  # squares of scalars form no family
+    many = conslaw.analyze(
+        conslaw.gradient_flow(conslaw.monomial([1] * 29))
+    )  # squares of scalars form no family
     assert "... and 8 more" in repr(many)
     assert "... and 8 more" in many._repr_html_()
 
@@ -73,13 +78,21 @@ def test_gaps_are_put_in_the_words_of_the_ansatz():
 def test_numpy_integers_are_integers():
     import numpy as np
 
-    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.linear(np.array([3, 2, 4]))), degree=np.int64(2), seed=np.int64(3))
+    analysis = conslaw.analyze(
+        conslaw.gradient_flow(conslaw.linear(np.array([3, 2, 4]))), degree=np.int64(2), seed=np.int64(3)
+    )
     assert json.loads(json.dumps(analysis.to_json()))["degree"] == 2
 
 
 def test_a_model_is_not_a_flow():
     model = conslaw.linear([3, 2, 4])
-    for question in (conslaw.count, conslaw.analyze, conslaw.polynomial_laws, conslaw.rational_laws, conslaw.lie_ranks):
+    for question in (
+        conslaw.count,
+        conslaw.analyze,
+        conslaw.polynomial_laws,
+        conslaw.rational_laws,
+        conslaw.lie_ranks,
+    ):
         with pytest.raises(conslaw.ConslawError, match=r"wrap it in a flow: conslaw.gradient_flow\(model\)"):
             question(model)
     for flow in (conslaw.gradient_flow, conslaw.momentum_flow):
@@ -102,7 +115,9 @@ def test_what_does_not_fit_the_memory_is_refused():
 
 def test_latex_of_names():
     model = conslaw.model(
-        lambda p, c: p.W12[0, 1] * p.scale_1 + 0 * p.W12.sum(), parameters={"W12": (1, 2), "scale_1": ()}, name="<script>"
+        lambda p, c: p.W12[0, 1] * p.scale_1 + 0 * p.W12.sum(),
+        parameters={"W12": (1, 2), "scale_1": ()},
+        name="<script>",
     )
     analysis = conslaw.analyze(conslaw.gradient_flow(model))
     assert analysis.polynomial_laws.latex() == [r"{W_{12}}_{0,0}", r"{W_{12}}_{0,1}^{2} - scale\_1^{2}"]
@@ -135,7 +150,12 @@ def test_json_has_the_documented_keys(capsys):
         "bias": True,
         "flow": "gradient",
     }
-    assert (data["parameters"], data["laws_at_most"], data["laws_found"], data["complete"]) == (60, 10, 10, True)
+    assert (data["parameters"], data["laws_at_most"], data["laws_found"], data["complete"]) == (
+        60,
+        10,
+        10,
+        True,
+    )
     for law in data["laws"]:
         parse_expr(law, {name: sympy.IndexedBase(name) for name in ("W1", "W2", "W3", "b1", "b2")})
     counted = json.loads(run(capsys, "count", "relu", "3-5-5-2", "--bias", "--json")[1])
@@ -144,7 +164,9 @@ def test_json_has_the_documented_keys(capsys):
 
 
 def test_the_seed_reproduces_a_run(capsys):
-    runs = [json.loads(run(capsys, "count", "linear", "4-3-2", "--json", "--seed", s)[1]) for s in ("5", "5", "6")]
+    runs = [
+        json.loads(run(capsys, "count", "linear", "4-3-2", "--json", "--seed", s)[1]) for s in ("5", "5", "6")
+    ]
     for data in runs:
         data.pop("seconds")
     assert runs[0] == runs[1]
@@ -154,12 +176,21 @@ def test_the_seed_reproduces_a_run(capsys):
 def test_models_lists_each_family_in_a_line(capsys):
     status, out, _ = run(capsys, "models")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["linear", "relu", "nmf", "icnn", "pca", "monomial", "FILE.py:NAME"]
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "linear",
+        "relu",
+        "nmf",
+        "icnn",
+        "pca",
+        "monomial",
+        "FILE.py:NAME",
+    ]
 
 
 MODEL = """
 import conslaw
-model = conslaw.model(lambda p, c: c.v @ p.U @ p.V.T @ c.x, parameters={"U": (3, 2), "V": (4, 2)}, data={"x": (4,), "v": (3,)})
+model = conslaw.model(lambda p, c: c.v @ p.U @ p.V.T @ c.x, parameters={"U": (3, 2), "V": (4, 2)},
+                      data={"x": (4,), "v": (3,)})
 flow = conslaw.gradient_flow(model)
 def made():
     return model
@@ -257,20 +288,27 @@ def test_bad_input_gets_one_line_and_status_2(capsys, arguments):
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_a_terminal_that_cannot_show_a_sign(encoding):
     command = [sys.executable, "-m", "conslaw", "analyze", "linear", "2-2-1"]
-    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}, check=True)
+    done = subprocess.run(
+        command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}, check=True
+    )
     assert b"W1[0,0]**2" in done.stdout
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys; from conslaw.command_line import main\ntry: main(['--help'])\nexcept SystemExit: pass\n" + (
-        "print(sorted({'sympy', 'scipy', 'flint', 'mpmath'} & set(sys.modules)))"
+    code = (
+        "import sys; from conslaw.command_line import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+        + ("print(sorted({'sympy', 'scipy', 'flint', 'mpmath'} & set(sys.modules)))")
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.endswith("[]\n")
+    assert subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.endswith("[]\n")
 
 
 @pytest.fixture
 def interruptible():
-    """SIGINT as a terminal sends it, also where it is ignored (nohup, a job in the background): children inherit that."""
+    """SIGINT as a terminal sends it, also where it is ignored (nohup, a job in the background): children
+    inherit that.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -27,10 +27,14 @@ def symbolic_fields(flow):
     data = [s for n in flow.data for s in symbols[n].ravel()]
     components = []
     for field in flow.fields:
-        values = dict(zip(field, evaluate(list(field.values()), symbols, NumPyNumbers(sympy.Rational)), strict=True))
+        values = dict(
+            zip(field, evaluate(list(field.values()), symbols, NumPyNumbers(sympy.Rational)), strict=True)
+        )
         vector = [e for n, s in flow.state.items() for e in np.ravel(values.get(n, np.zeros(s, dtype=int)))]
         polynomials = [sympy.Poly(e, *data).as_dict() if data else {(): sympy.sympify(e)} for e in vector]
-        components += [[p.get(m, 0) for p in polynomials] for m in sorted({m for p in polynomials for m in p})]
+        components += [
+            [p.get(m, 0) for p in polynomials] for m in sorted({m for p in polynomials for m in p})
+        ]
     return theta, components
 
 
@@ -38,15 +42,21 @@ def naive_kernel(flow, degree, homogeneous=False):
     """All laws up to a degree as the nullspace of the textbook system, with no cleverness."""
     theta, components = symbolic_fields(flow)
     monomials = [
-        sympy.Mul(*c) for d in range(degree if homogeneous else 1, degree + 1) for c in combinations_with_replacement(theta, d)
+        sympy.Mul(*c)
+        for d in range(degree if homogeneous else 1, degree + 1)
+        for c in combinations_with_replacement(theta, d)
     ]
     rows = []
     for component in components:
         columns = [
-            sympy.Poly(sum(sympy.diff(m, t) * f for t, f in zip(theta, component, strict=True)), *theta).as_dict()
+            sympy.Poly(
+                sum(sympy.diff(m, t) * f for t, f in zip(theta, component, strict=True)), *theta
+            ).as_dict()
             for m in monomials
         ]
-        rows += [[column.get(key, 0) for column in columns] for key in {k for column in columns for k in column}]
+        rows += [
+            [column.get(key, 0) for column in columns] for key in {k for column in columns for k in column}
+        ]
     return monomials, sympy.Matrix(rows).nullspace()
 
 
@@ -57,7 +67,11 @@ def coefficients(laws, flow):
 
 
 def expression_symbols(flow):
-    return [sympy.IndexedBase(n)[i] if i else sympy.Symbol(n) for n, s in flow.state.items() for i in np.ndindex(*s)]
+    return [
+        sympy.IndexedBase(n)[i] if i else sympy.Symbol(n)
+        for n, s in flow.state.items()
+        for i in np.ndindex(*s)
+    ]
 
 
 def user_model():
@@ -85,7 +99,9 @@ CASES = {
     "user": (user_model(), 3),
     "radial": (radial(), 4),
     "pca": (
-        conslaw.model(lambda p, c: np.einsum("ik,jk,ij->", p.U, p.U, c.s), parameters={"U": (2, 2)}, data={"s": (2, 2)}),
+        conslaw.model(
+            lambda p, c: np.einsum("ik,jk,ij->", p.U, p.U, c.s), parameters={"U": (2, 2)}, data={"s": (2, 2)}
+        ),
         3,
     ),
     "shift": (
@@ -127,7 +143,9 @@ def test_each_law_is_an_identity_and_the_independent_ones_are_counted(case):
     laws, _ = coefficients(solution.expressions(), flow)
     for law in laws:
         for component in components:
-            assert sympy.expand(sum(sympy.diff(law, t) * f for t, f in zip(theta, component, strict=True))) == 0
+            assert (
+                sympy.expand(sum(sympy.diff(law, t) * f for t, f in zip(theta, component, strict=True))) == 0
+            )
     jacobian = sympy.Matrix(laws).jacobian(theta) if laws else sympy.zeros(0, 1)
     at = dict(zip(theta, (3, 7, 11, 19, 23, 31, 43, 59), strict=False))
     assert solution.independent == jacobian.subs(at).rank()
@@ -150,7 +168,9 @@ def test_laws_of_relu_networks_are_one_for_each_hidden_unit(sizes, bias):
         for k in range(sizes[layer]):
             into = sum(sympy.IndexedBase(f"W{layer}")[k, i] ** 2 for i in range(sizes[layer - 1]))
             into += sympy.IndexedBase(f"b{layer}")[k] ** 2 if bias else 0
-            expected.add(into - sum(sympy.IndexedBase(f"W{layer + 1}")[j, k] ** 2 for j in range(sizes[layer + 1])))
+            expected.add(
+                into - sum(sympy.IndexedBase(f"W{layer + 1}")[j, k] ** 2 for j in range(sizes[layer + 1]))
+            )
     span = [sympy.Poly(e) for e in (*expected, *analysis.laws)]
     symbols = sorted({m for p in span for m in p.gens}, key=str)
     matrix = sympy.Matrix([[sympy.Poly(p, *symbols).coeff_monomial(s**2) for s in symbols] for p in span])
@@ -170,8 +190,12 @@ def test_portions_and_collisions_do_not_change_the_answer(monkeypatch):
     monkeypatch.setattr(ansatz, "LARGEST_PORTION", 7)
     assert conslaw.polynomial_laws(flow).strings() == expected
     true_keys = ansatz.keys
-    monkeypatch.setattr(ansatz, "keys", lambda m, salt=0: true_keys(m, salt) % np.uint64(2 if salt == 0 else 2**64 - 1))
-    assert conslaw.polynomial_laws(flow).strings() == expected  # keys of one bit collide: caught, and tried again with others
+    monkeypatch.setattr(
+        ansatz, "keys", lambda m, salt=0: true_keys(m, salt) % np.uint64(2 if salt == 0 else 2**64 - 1)
+    )
+    assert (
+        conslaw.polynomial_laws(flow).strings() == expected
+    )  # keys of one bit collide: caught, and tried again with others
 
 
 def test_products_of_laws_are_not_listed():
@@ -184,9 +208,15 @@ def test_products_of_laws_are_not_listed():
 
 def test_rational_and_large_coefficients():
     big = 10**30
-    model = conslaw.model(lambda p, c: p.x * p.y ** big.bit_length() / 7 + 0 * big, parameters={"x": (), "y": ()})
-    assert conslaw.polynomial_laws(conslaw.gradient_flow(model)).strings() == [f"{big.bit_length()}*x**2 - y**2"]
-    model = conslaw.model(lambda p, c: big * p.x * p.y + c.v * big * p.x * p.y, parameters={"x": (), "y": ()}, data={"v": ()})
+    model = conslaw.model(
+        lambda p, c: p.x * p.y ** big.bit_length() / 7 + 0 * big, parameters={"x": (), "y": ()}
+    )
+    assert conslaw.polynomial_laws(conslaw.gradient_flow(model)).strings() == [
+        f"{big.bit_length()}*x**2 - y**2"
+    ]
+    model = conslaw.model(
+        lambda p, c: big * p.x * p.y + c.v * big * p.x * p.y, parameters={"x": (), "y": ()}, data={"v": ()}
+    )
     assert conslaw.polynomial_laws(conslaw.gradient_flow(model)).strings() == ["x**2 - y**2"]
     model = conslaw.model(lambda p, c: (big * p.x + p.y) ** 2, parameters={"x": (), "y": ()})
     assert conslaw.polynomial_laws(conslaw.gradient_flow(model)).strings() == [f"x - {big}*y"]
@@ -198,7 +228,9 @@ def test_sums_beyond_64_bits_are_exact():
     found = []
     for factor in (1, 2**61 - 2):
         model = conslaw.model(
-            lambda p, c, k=factor: c.d * sum(k * Fraction(1, 2) * (p[n][0] - p[n][1]) ** 2 for n in names) + c.f * p.a[0] * k,
+            lambda p, c, k=factor: (
+                c.d * sum(k * Fraction(1, 2) * (p[n][0] - p[n][1]) ** 2 for n in names) + c.f * p.a[0] * k
+            ),
             parameters=dict.fromkeys(names, (2,)),
             data={"d": (), "f": ()},
         )
@@ -219,17 +251,25 @@ def test_coefficients_that_agree_modulo_powers_of_two():
 def test_an_unlucky_prime_loses_no_law(monkeypatch):
     unlucky, true_prime = 2**31 - 1, ansatz.random_prime
     model = conslaw.model(
-        lambda p, c: c.d * (unlucky * p.x + p.y + p.z) ** 2, parameters={"x": (), "y": (), "z": ()}, data={"d": ()}
+        lambda p, c: c.d * (unlucky * p.x + p.y + p.z) ** 2,
+        parameters={"x": (), "y": (), "z": ()},
+        data={"d": ()},
     )
     drawn = []
-    monkeypatch.setattr(ansatz, "random_prime", lambda rng: drawn.append(0) or (unlucky if len(drawn) < 2 else true_prime(rng)))
+    monkeypatch.setattr(
+        ansatz,
+        "random_prime",
+        lambda rng: drawn.append(0) or (unlucky if len(drawn) < 2 else true_prime(rng)),
+    )
     laws = conslaw.polynomial_laws(conslaw.gradient_flow(model), degree=2)
     assert (len(laws), laws.independent) == (2, 2)
 
 
 def test_many_linear_laws():
     """A sum conserves all differences; their products are not even looked at."""
-    model = conslaw.model(lambda p, c: c.d * p.x.sum(), parameters={"x": (100,), "idle": (50,)}, data={"d": ()})
+    model = conslaw.model(
+        lambda p, c: c.d * p.x.sum(), parameters={"x": (100,), "idle": (50,)}, data={"d": ()}
+    )
     analysis = conslaw.analyze(conslaw.gradient_flow(model), degree=2)
     assert (len(analysis.laws), analysis.laws_found, analysis.complete) == (149, 149, True)
 
@@ -246,7 +286,21 @@ def test_degrees_by_group():
 
 
 @pytest.mark.parametrize(
-    "degree", [0, -1, 1.5, "2", True, {"W1": 0}, {"W3": 2}, {"W1": 1, ("W1", "W2"): 1}, {}, {("W1", "W1"): 2}, {(): 2}, {5: 2}]
+    "degree",
+    [
+        0,
+        -1,
+        1.5,
+        "2",
+        True,
+        {"W1": 0},
+        {"W3": 2},
+        {"W1": 1, ("W1", "W2"): 1},
+        {},
+        {("W1", "W1"): 2},
+        {(): 2},
+        {5: 2},
+    ],
 )
 def test_bad_degrees(degree):
     with pytest.raises(conslaw.ConslawError, match="degree="):
@@ -255,11 +309,15 @@ def test_bad_degrees(degree):
 
 def test_an_ansatz_too_large_is_refused_with_its_size():
     with pytest.raises(conslaw.ConslawError, match=f"{comb(505, 5) - 1:,} unknowns"):
-        conslaw.polynomial_laws(conslaw.gradient_flow(conslaw.linear([20, 20, 5])), degree=5, max_unknowns=10**6)
+        conslaw.polynomial_laws(
+            conslaw.gradient_flow(conslaw.linear([20, 20, 5])), degree=5, max_unknowns=10**6
+        )
 
 
 def test_laws_stay_constant_along_a_trajectory_to_30_digits():
-    """A real training run (squared loss on fixed data) integrated by Taylor series; nothing of the search is used."""
+    """A real training run (squared loss on fixed data) integrated by Taylor series; nothing of the search is
+    used.
+    """
     mpmath.mp.dps = 40
     model = conslaw.linear([2, 2, 1])
     flow = conslaw.gradient_flow(model)

@@ -41,9 +41,13 @@ FLOWS = {
     "nesterov": lambda: M(conslaw.linear([2, 2, 1]), damping="nesterov"),
     "clock t**(1/2)": lambda: M(conslaw.linear([1, 2, 2]), damping="3/2/t"),
     "mirror momentum": lambda: M(conslaw.icnn(1, 2, 1, bias=True), damping="5/t"),
-    "powers, decay, momentum": lambda: M(conslaw.linear([1, 2, 1]), metric={"W1": "z**2"}, damping=1, weight_decay="1/3"),
+    "powers, decay, momentum": lambda: M(
+        conslaw.linear([1, 2, 1]), metric={"W1": "z**2"}, damping=1, weight_decay="1/3"
+    ),
     "rates and decay": lambda: G(conslaw.linear([2, 2, 2]), metric={"W1": "1/10"}, weight_decay=1),
-    "quotient": lambda: G(conslaw.model(lambda p, c: (p.x**2 + p.y**2) / 2, parameters={"x": (), "y": ()}, name="radial")),
+    "quotient": lambda: G(
+        conslaw.model(lambda p, c: (p.x**2 + p.y**2) / 2, parameters={"x": (), "y": ()}, name="radial")
+    ),
     "logarithms": lambda: G(conslaw.nmf(1, 2, 1)),
     "a metric of one's own": lambda: G(
         conslaw.model(lambda p, c: p.x * p.y, parameters={"x": (), "y": ()}, name="xy"), metric=radial_metric
@@ -88,7 +92,9 @@ def sections(certificate):
 
 
 def a_coefficient(c):
-    c["lower"]["laws"][0]["numerator"] = c["lower"]["laws"][0]["numerator"].replace("W1[0,0]**2", "2*W1[0,0]**2")
+    c["lower"]["laws"][0]["numerator"] = c["lower"]["laws"][0]["numerator"].replace(
+        "W1[0,0]**2", "2*W1[0,0]**2"
+    )
 
 
 def a_law_dropped(c):
@@ -162,7 +168,7 @@ CHANGES = {
     another_dimension: "conclusion: the state has 14 coordinates, not 15",
     another_bound: "conclusion: laws_at_most is 3, not 2",
     incomplete: "conclusion: complete is True, not False",
-    another_claim: "conclusion: what is proved is .linear 3-2-4, gradient flow: exactly 3 .*, not what is claimed",
+    another_claim: "conclusion: what is proved is .linear 3-2-4, gradient flow: exactly 3 .*, not what is",
 }
 
 
@@ -259,8 +265,12 @@ def test_a_false_law_is_refuted_at_any_size(certificates):
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_change_is_noticed_and_no_change_breaks_the_checker(certificates, data):
-    """A random place of a random certificate gets a random value: not verified, or refused with the one error."""
-    certificate = certificates(data.draw(st.sampled_from(["linear", "quotient", "logarithms", "own model", "large linear"])))
+    """A random place of a random certificate gets a random value: not verified, or refused with the one
+    error.
+    """
+    certificate = certificates(
+        data.draw(st.sampled_from(["linear", "quotient", "logarithms", "own model", "large linear"]))
+    )
     where, places = certificate, []
     while isinstance(where, dict | list) and len(where):
         keys = sorted(where) if isinstance(where, dict) else range(len(where))
@@ -269,7 +279,14 @@ def test_any_change_is_noticed_and_no_change_breaks_the_checker(certificates, da
     parent, key = places[-1]
     if places[0][1] in ("format", "version", "made_by", "digests"):
         return
-    odd = st.one_of(st.none(), st.booleans(), st.integers(-5, 10**30), st.text(max_size=8), st.just([]), st.just({"a": [1]}))
+    odd = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-5, 10**30),
+        st.text(max_size=8),
+        st.just([]),
+        st.just({"a": [1]}),
+    )
     value = data.draw(odd)
     if value == parent[key] and type(value) is type(parent[key]):
         return
@@ -349,12 +366,28 @@ def forged(certificate):
 def test_a_potential_that_depends_on_the_number_of_neurons_is_not_split():
     """f = (N - 40) sum x a, N the number of neurons: no law less at 40, none at all in a small network."""
     model = conslaw.model(
-        lambda p, c: ((0 * p.a + 1).sum() - 40) * (c.x @ p.a), parameters={"a": (40,)}, data={"x": (40,)}, name="counts"
+        lambda p, c: ((0 * p.a + 1).sum() - 40) * (c.x @ p.a),
+        parameters={"a": (40,)},
+        data={"x": (40,)},
+        name="counts",
     )
     certificate = conslaw.analyze(G(model), split=False).certificate()
     block = {"colours": [[1]], "copies": 40, "dimension": 1, "ranks": [1]}
-    split = {"classes": [[["a", 0], ["x", 0]]], "zero": [], "sign_flips": {}, "colours": [[[1], 40]], "prime": 2**31 - 1}
-    certificate["upper"] = {"method": "subnetworks", "seed": 0, "ranks": [40], "beside": None, "blocks": [block], **split}
+    split = {
+        "classes": [[["a", 0], ["x", 0]]],
+        "zero": [],
+        "sign_flips": {},
+        "colours": [[[1], 40]],
+        "prime": 2**31 - 1,
+    }
+    certificate["upper"] = {
+        "method": "subnetworks",
+        "seed": 0,
+        "ranks": [40],
+        "beside": None,
+        "blocks": [block],
+        **split,
+    }
     certificate["lower"]["laws"] = []
     certificate["bounds"] = {"state_dimension": 40, "laws_at_most": 0, "laws_found": 0, "complete": True}
     certificate["claim"] = certificate["claim"].replace("exactly 40", "exactly 0")
@@ -382,7 +415,8 @@ def test_metrics_that_are_not_words_of_the_format_are_refused(certificates, word
 @pytest.mark.parametrize(
     "claim",
     [
-        "linear 3-2-4, gradient flow: exactly 7 independent conservation laws, not exactly 3 independent ones",
+        "linear 3-2-4, gradient flow: exactly 7 independent conservation laws, not exactly 3 independent "
+        "ones",
         "relu 9-9-9, momentum flow: exactly 3 independent conservation laws near a generic point",
         "\x1b[2J",
     ],
@@ -396,7 +430,9 @@ def test_the_claim_follows_from_the_sections(certificates, claim):
 def test_names_must_be_told_apart(certificates):
     certificate = certificates("linear")
     certificate["model"] = None
-    certificate["flow"].update(kind="given", metric=None, state={"x": [2], "x[0]": []}, data={"d": []}, fields=[{"x[0]": "1"}])
+    certificate["flow"].update(
+        kind="given", metric=None, state={"x": [2], "x[0]": []}, data={"d": []}, fields=[{"x[0]": "1"}]
+    )
     assert "need names of their own" in str(forged(certificate))
 
 
@@ -438,7 +474,9 @@ def test_what_is_no_certificate_gets_one_error(tmp_path):
 
 def test_true_certificates_of_odd_models():
     unused = conslaw.model(
-        lambda p, c: c.v @ p.W @ c.x + 0 * c.zz.sum(), parameters={"W": (3, 4)}, data={"x": (4,), "v": (3,), "zz": (7,)}
+        lambda p, c: c.v @ p.W @ c.x + 0 * c.zz.sum(),
+        parameters={"W": (3, 4)},
+        data={"x": (4,), "v": (3,), "zz": (7,)},
     )
     greek = conslaw.model(lambda p, c: c.v @ p.θ, parameters={"θ": (2,)}, data={"v": (2,)})
     steep = conslaw.momentum_flow(conslaw.linear([1, 1, 1]), damping="1/50/t")
@@ -448,7 +486,18 @@ def test_true_certificates_of_odd_models():
 
 
 @pytest.mark.parametrize(
-    "text", ["W1[0,0]**2 - -W2[0,0]**2", "+ + - W1[0,0]**2", "W1[0,0] +", "- - W1[0,0]", "", "7", "0", "W1[0,0] W2[0,0]", "2 3"]
+    "text",
+    [
+        "W1[0,0]**2 - -W2[0,0]**2",
+        "+ + - W1[0,0]**2",
+        "W1[0,0] +",
+        "- - W1[0,0]",
+        "",
+        "7",
+        "0",
+        "W1[0,0] W2[0,0]",
+        "2 3",
+    ],
 )
 def test_laws_that_are_not_written_plainly_or_say_nothing_are_refused(certificates, text):
     certificate = certificates("linear")
@@ -458,7 +507,9 @@ def test_laws_that_are_not_written_plainly_or_say_nothing_are_refused(certificat
 
 def test_a_coordinate_that_is_not_used_is_in_no_law():
     model = conslaw.model(
-        lambda p, c: p.x * p.y * c.d + p.unused * c.e, parameters={"x": (), "y": (), "unused": ()}, data={"d": (), "e": ()}
+        lambda p, c: p.x * p.y * c.d + p.unused * c.e,
+        parameters={"x": (), "y": (), "unused": ()},
+        data={"d": (), "e": ()},
     )
     certificate = conslaw.analyze(G(model)).certificate()
     assert conslaw.verify(certificate).ok
@@ -472,7 +523,11 @@ def test_a_coordinate_that_is_not_used_is_in_no_law():
 
 
 def test_time_and_drift_beside_fields_are_those_of_the_flow():
-    flow = G(conslaw.model(lambda p, c: p.x * p.y, parameters={"x": (), "y": ()}, name="xy"), metric=radial_metric, weight_decay=1)
+    flow = G(
+        conslaw.model(lambda p, c: p.x * p.y, parameters={"x": (), "y": ()}, name="xy"),
+        metric=radial_metric,
+        weight_decay=1,
+    )
     certificate = json.loads(json.dumps(conslaw.analyze(flow).certificate()))
     assert conslaw.verify(certificate).ok
     for change, words in (

@@ -1,4 +1,6 @@
-"""Array code on expressions means what it means in NumPy, over every number system; gradients agree with SymPy's."""
+"""Array code on expressions means what it means in NumPy, over every number system; gradients agree with
+SymPy's.
+"""
 
 from fractions import Fraction
 
@@ -49,9 +51,14 @@ CASES = {
     "einsum permuted": lambda a: np.einsum("abc->cab", a["T"]),
     "einsum sums alone": lambda a: np.einsum("abc,d->ad", a["T"], a["x"]),
     "numpy functions": lambda a: (
-        np.sum(np.transpose(a["A"]), axis=0) + np.square(a["y"]) + np.reshape(a["one"], (3,)) + np.dot(a["A"], a["x"])
+        np.sum(np.transpose(a["A"]), axis=0)
+        + np.square(a["y"])
+        + np.reshape(a["one"], (3,))
+        + np.dot(a["A"], a["x"])
     ),
-    "concatenate": lambda a: np.concatenate([a["A"], a["C"], a["x"][None, :]], axis=0) @ np.stack([a["x"], a["x"] ** 2], axis=1),
+    "concatenate": lambda a: (
+        np.concatenate([a["A"], a["C"], a["x"][None, :]], axis=0) @ np.stack([a["x"], a["x"] ** 2], axis=1)
+    ),
     "numpy axis": lambda a: a["A"].sum(axis=np.int64(1)),
     "ufuncs": lambda a: np.add(a["A"], 1) * np.negative(a["C"]) - np.power(a["A"], 2),
 }
@@ -75,7 +82,9 @@ def test_every_number_system_agrees_with_numpy(case, integers):
     exact = {n: np.vectorize(Fraction, otypes=[object])(v) for n, v in integers.items()}
     [fractions] = evaluate([expression], exact, NumPyNumbers(Fraction))
     assert (fractions == expected).all()
-    [jet] = evaluate([expression], {n: {0: from_integers(v, PRIME)[None]} for n, v in integers.items()}, Jets(PRIME))
+    [jet] = evaluate(
+        [expression], {n: {0: from_integers(v, PRIME)[None]} for n, v in integers.items()}, Jets(PRIME)
+    )
     residues = expected % PRIME
     assert (jet[0][0] == residues).all()
     [polynomials] = evaluate([expression], number(SHAPES), Polynomials())
@@ -90,8 +99,14 @@ def test_reverse_mode_agrees_with_sympy(case, integers):
     weights = np.arange(2, 2 + value.size).reshape(value.shape)
     gradients = gradient((value * weights).sum(), list(inputs.values()))
 
-    symbols = {n: np.array(sympy.symbols(f"{n}_:{max(v.size, 1)}"), dtype=object).reshape(v.shape) for n, v in integers.items()}
-    exact = {n: v.astype(object) if v.shape else np.array(sympy.Integer(int(v)), dtype=object) for n, v in integers.items()}
+    symbols = {
+        n: np.array(sympy.symbols(f"{n}_:{max(v.size, 1)}"), dtype=object).reshape(v.shape)
+        for n, v in integers.items()
+    }
+    exact = {
+        n: v.astype(object) if v.shape else np.array(sympy.Integer(int(v)), dtype=object)
+        for n, v in integers.items()
+    }
     symbolic = sympy.expand(np.sum(evaluate([value], symbols, NumPyNumbers(sympy.Rational))[0] * weights))
     values = {s: int(v) for n in SHAPES for s, v in zip(symbols[n].ravel(), integers[n].ravel(), strict=True)}
     computed = evaluate(gradients, exact, NumPyNumbers(Fraction))
@@ -108,7 +123,10 @@ BAD = {
     "division": (lambda p, c: (c.x / (p.U @ c.x).sum()).sum(), "division by"),
     "reciprocal": (lambda p, c: 1 / p.s, "division by"),
     "by zero": (lambda p, c: p.s / 0, "division by zero"),
-    "unknown parameter": (lambda p, c: p.W.sum(), "asks for parameter 'W', which is not declared; declared: U, s"),
+    "unknown parameter": (
+        lambda p, c: p.W.sum(),
+        "asks for parameter 'W', which is not declared; declared: U, s",
+    ),
     "unknown data": (lambda p, c: p.s * c.z, "asks for data 'z'"),
     "shapes": (lambda p, c: p.U @ p.U, "shapes (3, 2) and (3, 2) do not match in @"),
     "broadcast": (lambda p, c: (p.U + p.U.T).sum(), "shapes (3, 2) and (2, 3) do not match in +"),
@@ -164,7 +182,8 @@ def test_an_array_of_another_model_is_noticed():
 def test_arrays_may_have_any_name_and_sympy_numbers_any_side():
     shapes = {"items": (2,), "keys": (2,), "values": (2,), "get": ()}
     model = conslaw.model(
-        lambda p, c: (p.items * p.keys * p.values).sum() * sympy.Rational(1, 3) + sympy.Integer(2) * p.get, parameters=shapes
+        lambda p, c: (p.items * p.keys * p.values).sum() * sympy.Rational(1, 3) + sympy.Integer(2) * p.get,
+        parameters=shapes,
     )
     assert conslaw.analyze(conslaw.gradient_flow(model)).laws_found == 4
 

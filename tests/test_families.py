@@ -27,12 +27,20 @@ FORMS = {
     "decay": (G(conslaw.linear([2, 2, 2]), weight_decay=1), {"exp(2*t) (W1 W1ᵀ − W2ᵀ W2)": 3}),
     "rates": (G(conslaw.linear([2, 2, 2]), metric={"W1": "1/10"}), {"10 W1 W1ᵀ − W2ᵀ W2": 3}),
     "momentum": (M(anonymous(conslaw.linear([2, 3, 2]))), {"W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2": 3}),
-    "damped": (M(conslaw.linear([2, 3, 2]), damping="1/2"), {"exp(t/2) (W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2)": 3}),
-    "nesterov": (M(conslaw.linear([2, 2, 2]), damping="nesterov"), {"t**3 (W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2)": 1}),
+    "damped": (
+        M(conslaw.linear([2, 3, 2]), damping="1/2"),
+        {"exp(t/2) (W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2)": 3},
+    ),
+    "nesterov": (
+        M(conslaw.linear([2, 2, 2]), damping="nesterov"),
+        {"t**3 (W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2)": 1},
+    ),
     "unlike shapes": (
         G(
             conslaw.model(
-                lambda p, c: c.x @ (p.A.reshape(-1) + p.B.reshape(-1)), parameters={"A": (1, 2), "B": (2, 1)}, data={"x": (2,)}
+                lambda p, c: c.x @ (p.A.reshape(-1) + p.B.reshape(-1)),
+                parameters={"A": (1, 2), "B": (2, 1)},
+                data={"x": (2,)},
             )
         ),
         {"ΣA[:,k] − ΣB[k,:]": 2},  # and not "A − B"
@@ -54,7 +62,9 @@ FORMS = {
     "cubic units": (
         G(
             conslaw.model(
-                lambda p, c: c.v @ (p.V @ (p.U @ c.x) ** 3), parameters={"U": (2, 2), "V": (2, 2)}, data={"x": (2,), "v": (2,)}
+                lambda p, c: c.v @ (p.V @ (p.U @ c.x) ** 3),
+                parameters={"U": (2, 2), "V": (2, 2)},
+                data={"x": (2,), "v": (2,)},
             )
         ),
         {"‖U[k,:]‖² − 3 ‖V[:,k]‖²": 2},

@@ -25,11 +25,17 @@ PRIMES = [2**31 - 1, 2147483629, 1073741827, 1048583]
 def residues(rng, shape, p):
     """Residues with the extreme ones over-represented."""
     values = rng.integers(0, p, shape, dtype=np.uint64)
-    return np.where(rng.random(shape) < 0.3, np.uint64(p - 1), np.where(rng.random(shape) < 0.1, np.uint64(p // 2 + 1), values))
+    return np.where(
+        rng.random(shape) < 0.3,
+        np.uint64(p - 1),
+        np.where(rng.random(shape) < 0.1, np.uint64(p // 2 + 1), values),
+    )
 
 
 @pytest.mark.parametrize("p", PRIMES)
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 0, 2), (5, 7, 4), (40, 300, 30), (2, 700, 90), (1, 128, 200), (1, 129, 200)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (3, 0, 2), (5, 7, 4), (40, 300, 30), (2, 700, 90), (1, 128, 200), (1, 129, 200)]
+)
 def test_matrix_products_are_exact(p, shape):
     m, k, n = shape
     rng = np.random.default_rng(1)
@@ -65,10 +71,14 @@ def test_contractions_agree_with_einsum(a, b, out):
     assert (contract(x, y, a, b, out, p) == exact % p).all()
 
 
-@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40), st.sampled_from(PRIMES), st.integers(0, 2**32))
+@given(
+    st.integers(0, 40), st.integers(0, 40), st.integers(0, 40), st.sampled_from(PRIMES), st.integers(0, 2**32)
+)
 def test_rank_agrees_with_flint(m, n, r, p, seed):
     rng = np.random.default_rng(seed)
-    rows = matmul(residues(rng, (m, r), p), residues(rng, (r, n), p), p) * (rng.random((m, n)) < 0.8).astype(np.uint64)
+    rows = matmul(residues(rng, (m, r), p), residues(rng, (r, n), p), p) * (rng.random((m, n)) < 0.8).astype(
+        np.uint64
+    )
     assert rank(rows, p) == flint.nmod_mat(m, n, rows.ravel().tolist(), p).rank()
 
 

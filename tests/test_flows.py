@@ -1,4 +1,6 @@
-"""Momentum, metrics, weight decay: the counts of the papers for random architectures, and laws that are checked by other means."""
+"""Momentum, metrics, weight decay: the counts of the papers for random architectures, and laws that are
+checked by other means.
+"""
 
 from fractions import Fraction
 
@@ -64,7 +66,9 @@ def test_icnn(n1, n2, n3, bias, damping):
 
 @given(st.integers(1, 4), st.integers(1, 5))
 def test_pca(n, r):
-    """U U^T moves U by S U, S symmetric; these generate gl(n), whose invariants are the row space: n (r - n), if r > n."""
+    """U U^T moves U by S U, S symmetric; these generate gl(n), whose invariants are the row space: n (r - n),
+    if r > n.
+    """
     assert count(conslaw.gradient_flow(conslaw.pca(n, r))) == max(0, n * (r - n))
 
 
@@ -104,7 +108,10 @@ def test_logarithmic_laws_of_nmf_in_one_dimension():
     analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.nmf(1, 2, 1)))
     assert (analysis.laws_at_most, analysis.laws_found, analysis.complete) == (3, 3, True)
     u, v = sympy.IndexedBase("U"), sympy.IndexedBase("V")
-    known = sum(sign * (sympy.log(u[0, k]) - sympy.log(v[k, 0])) * (u[0, j] - v[j, 0]) for k, j, sign in ((0, 1, 1), (1, 0, -1)))
+    known = sum(
+        sign * (sympy.log(u[0, k]) - sympy.log(v[k, 0])) * (u[0, j] - v[j, 0])
+        for k, j, sign in ((0, 1, 1), (1, 0, -1))
+    )
     assert 0 in (sympy.expand(analysis.laws[-1] - known), sympy.expand(analysis.laws[-1] + known))
     wider = conslaw.analyze(conslaw.gradient_flow(conslaw.nmf(1, 4, 1)))
     assert (wider.laws_found, wider.complete) == (7, True)
@@ -137,13 +144,17 @@ def test_monomial_under_a_power_metric(power, variables):
 
 
 def check_along_a_trajectory(flow, velocity, start, stop, tolerance=1e-25):
-    """Laws are constant along an orbit integrated by Taylor series to 30 digits, with nothing of the search in it."""
+    """Laws are constant along an orbit integrated by Taylor series to 30 digits, with nothing of the search
+    in it.
+    """
     mpmath.mp.dps = 30
     [t0, t1], analysis = [mpmath.mpf(v) for v in stop], conslaw.analyze(flow)
     assert analysis.laws_found > 0
     end = mpmath.odefun(velocity, t0, start)(t1)
     names = [n for n in flow.state if n != "time"]
-    symbols = [sympy.IndexedBase(n)[i] if i else sympy.Symbol(n) for n in names for i in np.ndindex(*flow.state[n])]
+    symbols = [
+        sympy.IndexedBase(n)[i] if i else sympy.Symbol(n) for n in names for i in np.ndindex(*flow.state[n])
+    ]
     for law in analysis.laws:
         value = sympy.lambdify([T, *symbols], law, "mpmath")
         assert abs(value(t0, *start) - value(t1, *end)) < tolerance
@@ -163,7 +174,12 @@ START = [mpmath.mpf(n) / 7 for n in (3, -2, 1, 4, -5, 2)]
 
 @pytest.mark.parametrize(
     ("damping", "tau"),
-    [(0, lambda t: 0), ("1/2", lambda t: mpmath.mpf(0.5)), ("nesterov", lambda t: 3 / t), ("3/2/t", lambda t: mpmath.mpf(1.5) / t)],
+    [
+        (0, lambda t: 0),
+        ("1/2", lambda t: mpmath.mpf(0.5)),
+        ("nesterov", lambda t: 3 / t),
+        ("3/2/t", lambda t: mpmath.mpf(1.5) / t),
+    ],
 )
 @pytest.mark.parametrize("decay", [0, 2])
 def test_momentum_laws_along_trajectories(damping, tau, decay):
@@ -206,15 +222,25 @@ def test_learning_rates_along_a_trajectory():
 def test_rescaling_time_changes_no_count(sizes, damping, factor):
     """theta(c t) has damping c tau and c^2 times the metric."""
     model = conslaw.linear(sizes)
-    scaled = conslaw.momentum_flow(model, damping=damping * factor, metric=dict.fromkeys(model.parameters, Fraction(factor) ** 2))
+    scaled = conslaw.momentum_flow(
+        model, damping=damping * factor, metric=dict.fromkeys(model.parameters, Fraction(factor) ** 2)
+    )
     assert count(scaled) == count(conslaw.momentum_flow(model, damping=damping))
 
 
-@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.fractions(Fraction(1, 5), 5, max_denominator=5), st.booleans())
+@given(
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.fractions(Fraction(1, 5), 5, max_denominator=5),
+    st.booleans(),
+)
 def test_a_parameter_rescaled_together_with_its_metric(n, r, m, scale, momentum):
     """phi(a U', V) with U = a U': U' moves with the metric 1/a^2 as U does with 1."""
     shapes = {"U": (n, r), "V": (r, m)}
-    model = conslaw.model(lambda p, c: c.v @ (scale * p.U) @ p.V @ c.x, parameters=shapes, data={"v": (n,), "x": (m,)})
+    model = conslaw.model(
+        lambda p, c: c.v @ (scale * p.U) @ p.V @ c.x, parameters=shapes, data={"v": (n,), "x": (m,)}
+    )
     flow = conslaw.momentum_flow if momentum else conslaw.gradient_flow
     assert count(flow(model, metric={"U": 1 / scale**2})) == count(flow(conslaw.linear([m, r, n])))
 
@@ -227,14 +253,23 @@ def test_weight_decay_keeps_the_number_of_laws(sizes, decay):
 
 @given(widths(1, 3, (2, 2), 20), DAMPINGS)
 def test_which_laws_survive_momentum(sizes, damping):
-    """A linear law does, as a.v exp(int tau) (here: an idle parameter, and its position); Gram differences do not."""
+    """A linear law does, as a.v exp(int tau) (here: an idle parameter, and its position); Gram differences do
+    not.
+    """
     model = conslaw.linear(sizes)
-    idle = conslaw.model(lambda p, c: c.v @ p.W2 @ p.W1 @ c.x, parameters={**model.parameters, "idle": ()}, data=model.data)
-    assert count(conslaw.momentum_flow(idle, damping=damping)) == count(conslaw.momentum_flow(model, damping=damping)) + 2
+    idle = conslaw.model(
+        lambda p, c: c.v @ p.W2 @ p.W1 @ c.x, parameters={**model.parameters, "idle": ()}, data=model.data
+    )
+    assert (
+        count(conslaw.momentum_flow(idle, damping=damping))
+        == count(conslaw.momentum_flow(model, damping=damping)) + 2
+    )
 
 
 def fields_by_sympy(model, damping, mirror):
-    """Drift and controls of a momentum flow with constant damping, written out in SymPy from the potential's gradient."""
+    """Drift and controls of a momentum flow with constant damping, written out in SymPy from the potential's
+    gradient.
+    """
     flow = conslaw.gradient_flow(model, metric="euclidean")
     symbols = {
         n: np.array(sympy.symbols(f"{n}_:{int(np.prod(s))}"), dtype=object).reshape(s)
@@ -243,25 +278,43 @@ def fields_by_sympy(model, damping, mirror):
     theta = [s for n in flow.state for s in symbols[n].ravel()]
     v = [sympy.Symbol(f"{s}_v") for s in theta]
     data = [s for n in flow.data for s in symbols[n].ravel()]
-    values = dict(zip(flow.fields[0], evaluate(list(flow.fields[0].values()), symbols, NumPyNumbers(sympy.Rational)), strict=True))
+    values = dict(
+        zip(
+            flow.fields[0],
+            evaluate(list(flow.fields[0].values()), symbols, NumPyNumbers(sympy.Rational)),
+            strict=True,
+        )
+    )
     gradient = [sympy.Poly(e, *data).as_dict() for n in flow.state for e in np.ravel(values[n])]
     keys = sorted({k for g in gradient for k in g})
     metric = [damping * x + w if mirror else 1 for x, w in zip(theta, v, strict=True)]
     s, time_rate = sympy.Symbol("s"), (damping * sympy.Symbol("s") if damping else 1)
-    controls = [[0] * (1 + len(theta)) + [M * g.get(k, 0) for M, g in zip(metric, gradient, strict=True)] for k in keys]
+    controls = [
+        [0] * (1 + len(theta)) + [M * g.get(k, 0) for M, g in zip(metric, gradient, strict=True)]
+        for k in keys
+    ]
     return controls, [s, *theta, *v], [time_rate, *v, *(-damping * w for w in v)]
 
 
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("damping", [0, 1, 2])
-@pytest.mark.parametrize("model", [conslaw.linear([1, 2, 2]), conslaw.relu([2, 1, 1], bias=True)], ids=["linear", "relu"])
+@pytest.mark.parametrize(
+    "model", [conslaw.linear([1, 2, 2]), conslaw.relu([2, 1, 1], bias=True)], ids=["linear", "relu"]
+)
 def test_raw_vector_fields_reach_what_builders_reach(model, damping, mirror):
     controls, variables, drift = fields_by_sympy(model, damping, mirror)
     raw = conslaw.analyze(
-        conslaw.flow_from_fields(controls, variables, drift=drift), degree={"s": 1, tuple(map(str, variables[1:])): 2}
+        conslaw.flow_from_fields(controls, variables, drift=drift),
+        degree={"s": 1, tuple(map(str, variables[1:])): 2},
     )
-    built = conslaw.analyze(conslaw.momentum_flow(model, damping=damping, metric="mirror" if mirror else "euclidean"))
-    assert (raw.state_dimension, raw.laws_at_most, raw.laws_found) == (built.state_dimension, built.laws_at_most, built.laws_found)
+    built = conslaw.analyze(
+        conslaw.momentum_flow(model, damping=damping, metric="mirror" if mirror else "euclidean")
+    )
+    assert (raw.state_dimension, raw.laws_at_most, raw.laws_found) == (
+        built.state_dimension,
+        built.laws_at_most,
+        built.laws_found,
+    )
 
 
 def test_from_sympy_reaches_what_models_reach():
@@ -272,11 +325,15 @@ def test_from_sympy_reaches_what_models_reach():
         ours, theirs = (conslaw.analyze(flow(m)) for m in (model, conslaw.linear([2, 2, 2])))
         assert (ours.laws_at_most, ours.laws_found) == (theirs.laws_at_most, theirs.laws_found)
     x, y = sympy.symbols("x y")
-    assert conslaw.analyze(conslaw.gradient_flow(conslaw.from_sympy(x**2 * y / 3, [x, y]))).laws == (x**2 - 2 * y**2,)
+    assert conslaw.analyze(conslaw.gradient_flow(conslaw.from_sympy(x**2 * y / 3, [x, y]))).laws == (
+        x**2 - 2 * y**2,
+    )
 
 
 def test_natural_gradient_spans_the_same_fields():
-    """M = (J^T G J)^+ maps W_phi onto itself (see the docs): here phi = (x y, y z), exactly, as a matrix of rational functions."""
+    """M = (J^T G J)^+ maps W_phi onto itself (see the docs): here phi = (x y, y z), exactly, as a matrix of
+    rational functions.
+    """
     x, y, z = sympy.symbols("x y z", nonzero=True)
     phi = sympy.Matrix([x * y, y * z])
     jacobian = phi.jacobian([x, y, z])
@@ -290,7 +347,9 @@ def test_natural_gradient_spans_the_same_fields():
         columns = [list((fields[:, k] * common).applyfunc(sympy.cancel)) for k in range(2)]
         laws = conslaw.analyze(conslaw.flow_from_fields(columns, [x, y, z])).laws
         euclidean = conslaw.analyze(conslaw.gradient_flow(conslaw.from_sympy(list(phi), [x, y, z]))).laws
-        assert [law.subs({sympy.Symbol("x"): x, sympy.Symbol("y"): y, sympy.Symbol("z"): z}) for law in laws] == [
+        assert [
+            law.subs({sympy.Symbol("x"): x, sympy.Symbol("y"): y, sympy.Symbol("z"): z}) for law in laws
+        ] == [
             law.subs({sympy.Symbol("x"): x, sympy.Symbol("y"): y, sympy.Symbol("z"): z}) for law in euclidean
         ]
 
@@ -305,8 +364,16 @@ def test_metrics_of_the_users_own():
     assert conslaw.count(conslaw.gradient_flow(model, metric=block)).laws_at_most == 1
     assert conslaw.count(conslaw.gradient_flow(model, metric=whole)).state_dimension == 4
     # the same metric said in three ways
-    ways = ["mirror", {"W1": "mirror", "W2": "z"}, lambda z: {"W1": z.W1, "W2": z.W2}, lambda z: {"W2": z.W2, "W1": z.W1**2 / z.W1}]
-    laws = [conslaw.analyze(conslaw.gradient_flow(model, metric=metric)).polynomial_laws.strings() for metric in ways]
+    ways = [
+        "mirror",
+        {"W1": "mirror", "W2": "z"},
+        lambda z: {"W1": z.W1, "W2": z.W2},
+        lambda z: {"W2": z.W2, "W1": z.W1**2 / z.W1},
+    ]
+    laws = [
+        conslaw.analyze(conslaw.gradient_flow(model, metric=metric)).polynomial_laws.strings()
+        for metric in ways
+    ]
     assert laws[0]
     assert all(other == laws[0] for other in laws)
 
@@ -319,7 +386,10 @@ def test_a_rational_metric_and_its_polynomial_multiple_agree():
         q = 1 + (z.W1**2).sum() + z.W2[0, 0] ** 2
         return {"W1": 1 / q, "W2": 1 / q}
 
-    ours, plain = conslaw.analyze(conslaw.gradient_flow(model, metric=over_q)), conslaw.analyze(conslaw.gradient_flow(model))
+    ours, plain = (
+        conslaw.analyze(conslaw.gradient_flow(model, metric=over_q)),
+        conslaw.analyze(conslaw.gradient_flow(model)),
+    )
     assert (ours.laws_at_most, ours.laws) == (plain.laws_at_most, plain.laws)
 
 
@@ -334,7 +404,10 @@ BAD_METRICS = {
     "unknown word": ("hyperbolic", "'hyperbolic' is not a metric"),
     "negative": ({"W1": -1}, "must be positive"),
     "irrational": ({"W1": 0.3}, "not a metric"),
-    "shape": (lambda z: {"W1": z.W2}, "shape (2, 3); give of W1, its diagonal of shape (3, 2) or a matrix of shape (6, 6)"),
+    "shape": (
+        lambda z: {"W1": z.W2},
+        "shape (2, 3); give of W1, its diagonal of shape (3, 2) or a matrix of shape (6, 6)",
+    ),
     "whole": (lambda z: z.W1 @ z.W2, "of all parameters"),
     "unknown array": (lambda z: {"W1": z.Q}, "metric array 'Q'"),
     "type": (7, "metric=7"),
@@ -358,7 +431,9 @@ def test_singular_metrics():
     with pytest.raises(conslaw.ConslawError, match="singular at every point"):
         conslaw.count(conslaw.gradient_flow(model, metric=lambda z: {"W1": np.ones((2, 2), dtype=int)}))
     mirror = conslaw.gradient_flow(model, metric="mirror")
-    with pytest.raises(conslaw.ConslawError, match="singular at this point: the metric is not invertible on W1"):
+    with pytest.raises(
+        conslaw.ConslawError, match="singular at this point: the metric is not invertible on W1"
+    ):
         conslaw.count(mirror, point={"W1": [[0, 1]], "W2": [[1], [1]]})
     inverse = conslaw.gradient_flow(model, metric="z**-1")
     with pytest.raises(conslaw.ConslawError, match="divides by zero"):
@@ -413,7 +488,9 @@ def test_bad_sympy_input():
 
 def test_time_has_no_logarithm_of_its_own():
     x, y = sympy.symbols("x y")
-    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.from_sympy(x + 2 * y, [x, y], metric="mirror"), weight_decay=1))
+    analysis = conslaw.analyze(
+        conslaw.gradient_flow(conslaw.from_sympy(x + 2 * y, [x, y], metric="mirror"), weight_decay=1)
+    )
     for law in analysis.laws:  # x' = -x + x g, y' = -y + 2 y g, whatever g
         g = sympy.Symbol("g")
         change = sympy.diff(law, T) + sympy.diff(law, x) * (g - 1) * x + sympy.diff(law, y) * (2 * g - 1) * y
@@ -453,7 +530,10 @@ def test_names_of_symbols_and_of_what_laws_are_written_with():
 
 def test_fields_that_vanish_conserve_everything():
     x, y = sympy.symbols("x y")
-    for flow in (conslaw.flow_from_fields([[0, 0]], [x, y]), conslaw.flow_from_fields([], [x, y], drift=[0, 0])):
+    for flow in (
+        conslaw.flow_from_fields([[0, 0]], [x, y]),
+        conslaw.flow_from_fields([], [x, y], drift=[0, 0]),
+    ):
         analysis = conslaw.analyze(flow)
         assert (analysis.laws_at_most, analysis.laws, analysis.complete) == (2, (x, y), True)
     rows = conslaw.flow_from_fields(sympy.Matrix([[y, -x]]), [x, y])
@@ -461,7 +541,8 @@ def test_fields_that_vanish_conserve_everything():
 
 
 @pytest.mark.parametrize(
-    "phi", [sympy.Eq(sympy.Symbol("x"), 1), "xy", None, [None], [[1, 2]], {1: 2}, sympy.MatrixSymbol("A", 2, 2)]
+    "phi",
+    [sympy.Eq(sympy.Symbol("x"), 1), "xy", None, [None], [[1, 2]], {1: 2}, sympy.MatrixSymbol("A", 2, 2)],
 )
 def test_what_is_no_expression(phi):
     with pytest.raises(conslaw.ConslawError):

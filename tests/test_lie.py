@@ -47,11 +47,17 @@ def test_brackets_of_jets_are_brackets_of_exact_polynomials(model, depth):
     point = random_point(flow, rng, PRIME)
     ours = flat(flow, nested_bracket(fields, point, Jets(PRIME), 1))[0]
 
-    symbols = {n: np.array(sympy.symbols(f"{n}_:{int(np.prod(s))}"), dtype=object).reshape(s) for n, s in flow.state.items()}
+    symbols = {
+        n: np.array(sympy.symbols(f"{n}_:{int(np.prod(s))}"), dtype=object).reshape(s)
+        for n, s in flow.state.items()
+    }
     theta = [s for array in symbols.values() for s in array.ravel()]
     exact = []
     for field in fields:
-        data = {n: np.vectorize(sympy.Integer, otypes=[object])(x[0][0].astype(object)) for n, x in field.data.items()}
+        data = {
+            n: np.vectorize(sympy.Integer, otypes=[object])(x[0][0].astype(object))
+            for n, x in field.data.items()
+        }
         values = evaluate(list(flow.fields[0].values()), {**symbols, **data}, NumPyNumbers(sympy.Rational))
         exact.append(sympy.Matrix([sympy.expand(e) for v in values for e in np.ravel(v)]))
     bracket = exact[-1]
@@ -81,7 +87,9 @@ def test_laws_are_orthogonal_to_every_bracket():
     flow, rng = conslaw.gradient_flow(conslaw.linear([2, 3, 2])), np.random.default_rng(5)
     point = random_point(flow, rng, PRIME)
     laws = conslaw.polynomial_laws(flow).polynomials
-    gradients = evaluate_mod(derivatives(laws, flow.dimension), flat(flow, point)[0].astype(np.uint64), PRIME).astype(object)
+    gradients = evaluate_mod(
+        derivatives(laws, flow.dimension), flat(flow, point)[0].astype(np.uint64), PRIME
+    ).astype(object)
     for depth in (1, 2, 3, 4):
         samples = trace_samples(flow, point, depth, 5, rng, PRIME).astype(object)
         assert samples.any()
@@ -121,7 +129,7 @@ def test_monomials(exponents):
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3))
 def test_attention_head(d, dim, inputs):
-    """Entries of Q Q^T - K K^T and V V^T - O O^T, Q, K, V, O of shape (d, dim): each pair is a factorisation."""
+    """Entries of Q Q^T - K K^T and V V^T - O O^T, Q, K, V, O (d, dim): each pair is a factorisation."""
     dim = max(dim, 2) if d == 1 else dim
     model = conslaw.model(
         lambda p, c: c.x @ p.Q.T @ p.K @ c.y + c.z @ p.V.T @ p.O @ c.w,
@@ -155,9 +163,14 @@ def test_polynomial_units(inputs, units, outputs, power):
     )
     analysis = conslaw.analyze(conslaw.gradient_flow(model))
     u, v = sympy.IndexedBase("U"), sympy.IndexedBase("V")
-    known = [sum(u[k, i] ** 2 for i in range(inputs)) - power * sum(v[j, k] ** 2 for j in range(outputs)) for k in range(units)]
+    known = [
+        sum(u[k, i] ** 2 for i in range(inputs)) - power * sum(v[j, k] ** 2 for j in range(outputs))
+        for k in range(units)
+    ]
     quadratic = analysis.polynomial_laws.expressions()
-    symbols = [u[k, i] for k in range(units) for i in range(inputs)] + [v[j, k] for j in range(outputs) for k in range(units)]
+    symbols = [u[k, i] for k in range(units) for i in range(inputs)] + [
+        v[j, k] for j in range(outputs) for k in range(units)
+    ]
     monomials = [sympy.Poly(e, *symbols).as_dict() for e in (*quadratic, *known)]
     keys = sorted({m for p in monomials for m in p})
     rows = sympy.Matrix([[p.get(m, 0) for m in keys] for p in monomials])
@@ -167,7 +180,9 @@ def test_polynomial_units(inputs, units, outputs, power):
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2))
 def test_relu_convolution_block(c0, c1, c2, width):
-    """Two 1-D convolutions with a ReLU between: one law for each hidden channel, a difference of Frobenius norms [MGP25]."""
+    """Two 1-D convolutions with a ReLU between: one law for each hidden channel, a difference of Frobenius
+    norms [MGP25].
+    """
     long = 2 * width + 1
     inner = long - width + 1
 
@@ -230,7 +245,9 @@ def test_an_output_bias_changes_nothing(sizes, relu, bias):
                 value = c[f"g{layer}"] * value
         return c.v @ (value + p.output_bias)
 
-    more = conslaw.model(potential, parameters={**model.parameters, "output_bias": (sizes[-1],)}, data=model.data)
+    more = conslaw.model(
+        potential, parameters={**model.parameters, "output_bias": (sizes[-1],)}, data=model.data
+    )
     assert gradient_count(more) == gradient_count(model)
 
 
@@ -257,7 +274,9 @@ def test_renaming_permuting_and_scaling(sizes, seed, scale):
 def test_a_parameter_that_is_not_used_is_conserved(sizes):
     model = conslaw.linear(sizes)
     both = conslaw.model(
-        lambda p, c: c.v @ _product(p, c.x, len(sizes)), parameters={**model.parameters, "idle": (2,)}, data=model.data
+        lambda p, c: c.v @ _product(p, c.x, len(sizes)),
+        parameters={**model.parameters, "idle": (2,)},
+        data=model.data,
     )
     assert gradient_count(both) == gradient_count(model) + 2
 
@@ -278,7 +297,9 @@ def test_two_primes_and_a_stated_probability():
 
 
 def test_the_stated_probability_covers_rational_coefficients():
-    """A sum of 40 fractions with different prime denominators has a numerator of 40 * 31 bits, and so many primes may divide it."""
+    """A sum of 40 fractions with different prime denominators has a numerator of 40 * 31 bits, and so many
+    primes may divide it.
+    """
     primes = [sympy.prevprime(2**31 - 1000 * i) for i in range(40)]
     model = conslaw.model(
         lambda p, c: c.d * sum(Fraction(1, int(q)) * p.x[i] for i, q in enumerate(primes)).sum(),
@@ -286,7 +307,9 @@ def test_the_stated_probability_covers_rational_coefficients():
         data={"d": ()},
     )
     whole = conslaw.model(lambda p, c: c.d * p.x.sum(), parameters={"x": (40,)}, data={"d": ()})
-    fractions, integers = (conslaw.lie_ranks(conslaw.gradient_flow(m)).error_probability for m in (model, whole))
+    fractions, integers = (
+        conslaw.lie_ranks(conslaw.gradient_flow(m)).error_probability for m in (model, whole)
+    )
     assert fractions > integers + 40 * 30 / 30 / 50_697_537
 
 
@@ -301,9 +324,13 @@ def test_a_random_prime_that_divides_a_denominator_is_drawn_again():
 
 
 def test_brackets_without_end_are_cut_off_honestly():
-    """a x_0 + b sum x_i x_{i+1} gains one rank with each bracket; after 14 the bound is true, and nothing is said of equality."""
+    """a x_0 + b sum x_i x_{i+1} gains one rank with each bracket; after 14 the bound is true, and nothing is
+    said of equality.
+    """
     chain = conslaw.model(
-        lambda p, c: c.a * p.x[0] + c.b * (p.x[:-1] * p.x[1:]).sum(), parameters={"x": (18,)}, data={"a": (), "b": ()}
+        lambda p, c: c.a * p.x[0] + c.b * (p.x[:-1] * p.x[1:]).sum(),
+        parameters={"x": (18,)},
+        data={"a": (), "b": ()},
     )
     result = conslaw.lie_ranks(conslaw.gradient_flow(chain))
     assert result.laws_at_most == 18 - result.ranks[-1]
@@ -386,7 +413,9 @@ def test_the_rank_of_the_first_depth_is_the_rank_of_the_parametrisation():
         data = [tuple(v for v in row if v > n) for row in field.monomial.tolist()]
         components = {d: i for i, d in enumerate(dict.fromkeys(data))}
         point = np.random.default_rng(0).integers(1, 99, n, dtype=np.uint64)
-        table = np.concatenate([[1], point, np.ones(field.monomial.max() - n, dtype=np.uint64)]).astype(np.uint64)
+        table = np.concatenate([[1], point, np.ones(field.monomial.max() - n, dtype=np.uint64)]).astype(
+            np.uint64
+        )
         jacobian = np.zeros((len(components), n), dtype=np.uint64)
         for e, row, d, c in zip(field.entry, field.monomial, data, field.coefficient, strict=True):
             jacobian[components[d], e] += np.uint64(c) * table[row].prod()

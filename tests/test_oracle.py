@@ -1,4 +1,5 @@
-"""Counts and laws against another computer algebra system: oracle/vectors.json, made once by oracle/make_vectors.py.
+"""Counts and laws against another computer algebra system: oracle/vectors.json, made once by
+oracle/make_vectors.py.
 
 The flows are built twice: there from phi, entry by entry, here as a user of conslaw builds them.
 """
@@ -15,7 +16,10 @@ import conslaw
 from conslaw.coordinates import entries
 from conslaw.polynomials import terms
 
-CASES = {c["name"]: c for c in json.loads(Path(__file__).with_name("oracle").joinpath("vectors.json").read_text())["cases"]}
+CASES = {
+    c["name"]: c
+    for c in json.loads(Path(__file__).with_name("oracle").joinpath("vectors.json").read_text())["cases"]
+}
 
 
 def attention(d1, dim):
@@ -52,7 +56,9 @@ def residual(d, h1, h2):
         return c.v @ (x + p.V2 @ (c.g2 * (p.U2 @ x)))
 
     parameters = {"U1": (h1, d), "V1": (d, h1), "U2": (h2, d), "V2": (d, h2)}
-    return conslaw.model(potential, parameters=parameters, data={"x": (d,), "v": (d,), "g1": (h1,), "g2": (h2,)})
+    return conslaw.model(
+        potential, parameters=parameters, data={"x": (d,), "v": (d,), "g1": (h1,), "g2": (h2,)}
+    )
 
 
 def softmax(n, m):
@@ -68,7 +74,9 @@ def scalars(names, potential, data=""):
 
 
 def given(fields, names):
-    return lambda: conslaw.flow_from_fields([[sympy.sympify(e) for e in field] for field in fields], sympy.symbols(names))
+    return lambda: conslaw.flow_from_fields(
+        [[sympy.sympify(e) for e in field] for field in fields], sympy.symbols(names)
+    )
 
 
 BUILT_HERE = {
@@ -84,7 +92,9 @@ BUILT_HERE = {
     "late": scalars("xyz", lambda p, c: c.v * p.x + c.w * (p.y + p.x**3 * p.z), data="vw"),
     "sum": scalars("xy", lambda p, c: c.v * (p.x + p.y) ** 2 + c.w * (p.x + p.y), data="vw"),
     "idle": scalars("xyz", lambda p, c: p.x),
-    "mixed": scalars("abcd", lambda p, c: c.v * (p.a * p.b / 3 + p.c**2 / 2) + c.w * (p.a + p.b * p.c), data="vw"),
+    "mixed": scalars(
+        "abcd", lambda p, c: c.v * (p.a * p.b / 3 + p.c**2 / 2) + c.w * (p.a + p.b * p.c), data="vw"
+    ),
     "chain": lambda: conslaw.from_sympy(sympy.sympify("[x*y, y*z]"), sympy.symbols("x y z")),
     "rank one": lambda: conslaw.from_sympy(sympy.sympify("[w*x, w*y, w*z, w]"), sympy.symbols("w x y z")),
     "rotations": given([["y", "-x", 0], [0, "z", "-y"]], "x y z"),
@@ -140,11 +150,19 @@ def products(laws, within, timed):
 
 
 def canonical(laws, names):
-    """The span's reduced echelon form over Q, as the oracle writes it: graded lexicographic order, the highest term first."""
+    """The span's reduced echelon form over Q, as the oracle writes it: graded lexicographic order, the
+    highest term first.
+    """
     monomials = sorted({e for law in laws for e in law}, key=lambda e: (sum(e), e), reverse=True)
     if not laws:
         return []
-    rows = [[flint.fmpq(law.get(m, Fraction(0)).numerator, law.get(m, Fraction(0)).denominator) for m in monomials] for law in laws]
+    rows = [
+        [
+            flint.fmpq(law.get(m, Fraction(0)).numerator, law.get(m, Fraction(0)).denominator)
+            for m in monomials
+        ]
+        for law in laws
+    ]
     reduced, rank = flint.fmpq_mat(rows).rref()
     return [written(zip(row, monomials, strict=True), names) for row in reduced.tolist()[:rank]]
 
@@ -161,7 +179,16 @@ def written(polynomial, names):
 
 def test_the_oracle_covers_families_and_flows():
     assert len(CASES) >= 60
-    assert {c["model"] for c in CASES.values()} >= {"linear", "relu", "nmf", "icnn", "pca", "monomial", "attention", "units"}
+    assert {c["model"] for c in CASES.values()} >= {
+        "linear",
+        "relu",
+        "nmf",
+        "icnn",
+        "pca",
+        "monomial",
+        "attention",
+        "units",
+    }
     assert {c["damping"] for c in CASES.values()} >= {None, "0", "1/2", "1", "2", "3/t", "5/t"}
     # more laws than are polynomials: here the oracle says how many conslaw must not claim to have found
     assert sum(c["independent"] < c["laws_at_most"] for c in CASES.values()) >= 5
@@ -179,13 +206,19 @@ def test_ranks_are_those_of_the_oracle(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_laws_and_their_products_span_what_the_oracle_found(name):
-    """All laws of the ansatz, exactly; conslaw leaves out those that are polynomials in others, so products are put back."""
+    """All laws of the ansatz, exactly; conslaw leaves out those that are polynomials in others, so products
+    are put back.
+    """
     case = CASES[name]
     flow = flow_of(case)
     timed = flow.time is not None
-    laws = conslaw.polynomial_laws(flow, degree=case["degree"], time_degree=case["time_degree"] if timed else None)
+    laws = conslaw.polynomial_laws(
+        flow, degree=case["degree"], time_degree=case["time_degree"] if timed else None
+    )
     variables = range(1, flow.dimension + 1)
-    ours = [{tuple(m.count(v) for v in variables): Fraction(c) for m, c in law} for law in terms(laws.polynomials)]
+    ours = [
+        {tuple(m.count(v) for v in variables): Fraction(c) for m, c in law} for law in terms(laws.polynomials)
+    ]
     found = canonical(products(ours, (case["degree"], case["time_degree"]), timed), case["state"])
     assert found == case["basis"]
     assert (len(found), laws.independent) == (case["dimension"], case["independent"])

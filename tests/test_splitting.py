@@ -1,4 +1,6 @@
-"""Splitting into subnetworks: against the plain route, against closed forms, and on models that it must refuse."""
+"""Splitting into subnetworks: against the plain route, against closed forms, and on models that it must
+refuse.
+"""
 
 from itertools import pairwise
 
@@ -42,7 +44,7 @@ def flows(draw):
 
 @given(flows())
 def test_every_colouring_is_a_bound_and_the_coarsest_is_the_plain_route(flow):
-    """Whatever the colours: rank <= generic rank <= n - laws.  One colour for all is no restriction at all."""
+    """Whatever the colours: rank <= generic rank <= n - laws.  One colour for all is no restriction."""
     exact = conslaw.lie_ranks(flow).laws_at_most
     combinations = matrix_combinations(IndexClasses.of(flow))
     found = []
@@ -75,7 +77,10 @@ def test_linear_counts_are_ranks_of_gram_differences(sizes):
 
 LARGE = {
     "linear": (G(conslaw.linear([700, 700, 700])), 700 * 701 // 2),
-    "deep linear with bias": (G(conslaw.linear([784, 300, 100, 10], bias=True)), 300 * 301 // 2 + 100 * 101 // 2),
+    "deep linear with bias": (
+        G(conslaw.linear([784, 300, 100, 10], bias=True)),
+        300 * 301 // 2 + 100 * 101 // 2,
+    ),
     "relu": (G(conslaw.relu([784, 512, 10])), 512),
     "deep relu with bias": (G(conslaw.relu([784, 512, 256, 10], bias=True)), 512 + 256),
     "wide": (G(conslaw.relu([10, 2000, 3], bias=True)), 2000),
@@ -86,7 +91,10 @@ LARGE = {
     "momentum, uneven": (M(conslaw.relu([300, 100, 10], bias=True)), 0),
     "nmf": (G(conslaw.nmf(60, 30, 50)), 30),
     "icnn": (G(conslaw.icnn(100, 200, 50, bias=True)), 200),
-    "rates and decay": (G(conslaw.linear([100, 80, 60]), metric={"W1": "1/10"}, weight_decay=1), 80 * 81 // 2),
+    "rates and decay": (
+        G(conslaw.linear([100, 80, 60]), metric={"W1": "1/10"}, weight_decay=1),
+        80 * 81 // 2,
+    ),
 }
 
 
@@ -101,7 +109,9 @@ def test_large_networks_are_proved_on_both_sides(case):
 
 
 def transposed(sizes):
-    """A linear network as a user may write it: transposes, a batch axis made and dropped, a loss over all outputs."""
+    """A linear network as a user may write it: transposes, a batch axis made and dropped, a loss over all
+    outputs.
+    """
 
     def potential(p, c):
         h = c.x.reshape(1, -1)
@@ -146,20 +156,28 @@ def picked(p, c):
 
 OWN = {
     "cubic units": conslaw.model(units, parameters={"U": (4, 3), "V": (2, 4)}, data={"x": (3,), "v": (2,)}),
-    "units that never vanish": conslaw.model(shifted_units, parameters={"U": (4, 3), "V": (2, 4)}, data={"x": (3,), "v": (2,)}),
+    "units that never vanish": conslaw.model(
+        shifted_units, parameters={"U": (4, 3), "V": (2, 4)}, data={"x": (3,), "v": (2,)}
+    ),
     "tied weights": conslaw.model(tied, parameters={"W": (4, 4)}, data={"x": (4,), "v": (4,)}),
     "an index is picked": conslaw.model(picked, parameters={"W": (3, 4)}, data={"x": (4,), "v": (3,)}),
     "transposes": transposed([3, 4, 2]),
     "attention": attention(2, 3),
-    "norm of all": conslaw.model(lambda p, c: (p.u * p.u).sum() * c.s, parameters={"u": (5,)}, data={"s": ()}),
+    "norm of all": conslaw.model(
+        lambda p, c: (p.u * p.u).sum() * c.s, parameters={"u": (5,)}, data={"s": ()}
+    ),
     "scale without data": conslaw.model(
-        lambda p, c: c.v @ (p.s * (p.W @ c.x)) + p.s.sum(), parameters={"s": (3,), "W": (3, 2)}, data={"x": (2,), "v": (3,)}
+        lambda p, c: c.v @ (p.s * (p.W @ c.x)) + p.s.sum(),
+        parameters={"s": (3,), "W": (3, 2)},
+        data={"x": (2,), "v": (3,)},
     ),
     "a scalar for all": conslaw.model(
         lambda p, c: p.a * (c.v @ (p.W @ c.x)), parameters={"a": (), "W": (3, 3)}, data={"x": (3,), "v": (3,)}
     ),
     "concatenated": conslaw.model(
-        lambda p, c: c.v @ (p.W @ np.concatenate([c.x, c.y])), parameters={"W": (3, 5)}, data={"x": (2,), "y": (3,), "v": (3,)}
+        lambda p, c: c.v @ (p.W @ np.concatenate([c.x, c.y])),
+        parameters={"W": (3, 5)},
+        data={"x": (2,), "y": (3,), "v": (3,)},
     ),
     "convolution": conslaw.model(
         lambda p, c: np.einsum("ack,cbl,ckl,a,b->", p.second, p.first, c.g, c.v, c.x),
@@ -189,11 +207,15 @@ def test_what_couples_all_neurons_is_not_split():
 
 
 def test_symmetries_are_found_not_declared():
-    """W1 changes sign with its hidden and its input neuron; gates need not; the squares of hidden units cannot."""
+    """W1 changes sign with its hidden and its input neuron; gates need not; the squares of hidden units
+    cannot.
+    """
     signs = IndexClasses.of(G(conslaw.relu([3, 4, 2]))).signs()
     assert (signs["W1"], signs["W2"], signs["g1"]) == ((1, 1), (1, 1), (0,))
     squares = conslaw.model(
-        lambda p, c: c.v @ (p.V @ (p.U @ c.x) ** 2), parameters={"U": (4, 3), "V": (2, 4)}, data={"x": (3,), "v": (2,)}
+        lambda p, c: c.v @ (p.V @ (p.U @ c.x) ** 2),
+        parameters={"U": (4, 3), "V": (2, 4)},
+        data={"x": (3,), "v": (2,)},
     )
     assert IndexClasses.of(G(squares)).signs()["V"] == (0, 0)
 
@@ -208,7 +230,12 @@ def biased(p, c):
 def beside(p, c):
     """Diagonals, squares and scalars: coordinates beside the classes."""
     i = np.arange(3)
-    return c.d @ p.x + c.g @ p.W[i, i] + (c.q @ p.x**2) * p.a * p.b + np.einsum("k,l,kl->", c.r * p.x**2, c.t * p.x, p.W)
+    return (
+        c.d @ p.x
+        + c.g @ p.W[i, i]
+        + (c.q @ p.x**2) * p.a * p.b
+        + np.einsum("k,l,kl->", c.r * p.x**2, c.t * p.x, p.W)
+    )
 
 
 def rational_metric(z):
@@ -222,7 +249,9 @@ def rational_metric(z):
 def test_a_parameter_whose_name_looks_like_a_velocity():
     sizes = {"W1": (20, 12), "W2": (12, 20), "b_dot": (20,)}
     flow = G(conslaw.model(biased, parameters=sizes, data={"x": (12,), "v": (12,)}))
-    assert conslaw.count(flow, split=True).laws_at_most == conslaw.count(flow, split=False).laws_at_most == 210
+    assert (
+        conslaw.count(flow, split=True).laws_at_most == conslaw.count(flow, split=False).laws_at_most == 210
+    )
     other = conslaw.model(
         lambda p, c: c.v @ p.U @ c.x + c.w @ p.U_dot,
         parameters={"U": (3, 2), "U_dot": (2,)},
@@ -232,26 +261,40 @@ def test_a_parameter_whose_name_looks_like_a_velocity():
 
 
 def test_coordinates_beside_the_classes_are_counted_on_the_same_elements():
-    flow = G(conslaw.model(beside, parameters={"x": (3,), "W": (3, 3), "a": (), "b": ()}, data=dict.fromkeys("dgqrt", (3,))))
+    flow = G(
+        conslaw.model(
+            beside, parameters={"x": (3,), "W": (3, 3), "a": (), "b": ()}, data=dict.fromkeys("dgqrt", (3,))
+        )
+    )
     assert conslaw.count(flow, split=True).laws_at_most == conslaw.count(flow, split=False).laws_at_most == 1
 
 
 def test_a_denominator_with_sums_is_no_identity_for_all_widths():
-    model = conslaw.model(lambda p, c: c.s * p.a + c.y @ p.w, parameters={"a": (), "w": (5,)}, data={"s": (), "y": (5,)})
+    model = conslaw.model(
+        lambda p, c: c.s * p.a + c.y @ p.w, parameters={"a": (), "w": (5,)}, data={"s": (), "y": (5,)}
+    )
     assert conslaw.analyze(G(model, metric=rational_metric), ansatz="matrix").laws_found == 0
 
 
 ODD = {
     "classes of data only": (
-        conslaw.model(lambda p, c: p.a * p.b * (c.x @ c.y), parameters={"a": (), "b": ()}, data={"x": (5,), "y": (5,)}),
+        conslaw.model(
+            lambda p, c: p.a * p.b * (c.x @ c.y), parameters={"a": (), "b": ()}, data={"x": (5,), "y": (5,)}
+        ),
         1,
     ),
     "diagonal network": (
-        conslaw.model(lambda p, c: (c.x * p.a * p.b).sum(), parameters=dict.fromkeys("ab", (2500,)), data={"x": (2500,)}),
+        conslaw.model(
+            lambda p, c: (c.x * p.a * p.b).sum(), parameters=dict.fromkeys("ab", (2500,)), data={"x": (2500,)}
+        ),
         2500,
     ),
     "diagonal network of depth 3": (
-        conslaw.model(lambda p, c: (c.x * p.a * p.b * p.d).sum(), parameters=dict.fromkeys("abd", (5000,)), data={"x": (5000,)}),
+        conslaw.model(
+            lambda p, c: (c.x * p.a * p.b * p.d).sum(),
+            parameters=dict.fromkeys("abd", (5000,)),
+            data={"x": (5000,)},
+        ),
         10000,
     ),
     "convolution": (
@@ -284,4 +327,8 @@ def test_a_count_without_splitting_heeds_prime_and_point():
     zero = {"W1": np.zeros((2, 2), dtype=int), "W2": np.zeros((2, 2), dtype=int)}
     for options in ({"prime": 2**31 - 1}, {"point": zero}):
         plain, unsplit = conslaw.count(flow, **options), conslaw.count(flow, split=False, **options)
-        assert (unsplit.primes, unsplit.generic, unsplit.lie_ranks) == (plain.primes, plain.generic, plain.lie_ranks)
+        assert (unsplit.primes, unsplit.generic, unsplit.lie_ranks) == (
+            plain.primes,
+            plain.generic,
+            plain.lie_ranks,
+        )

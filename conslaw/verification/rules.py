@@ -372,7 +372,8 @@ def matrix_ansatz(whole: Mapping[str, Any], subject: Subject) -> Task:
         where = "at a random point" if split is None else "in subnetworks"
         return (
             number,
-            f"{number} laws: the entries of {texts} are identities over Q with gradients of this rank {where}",
+            f"{number} laws: the entries of {texts} are identities over Q with gradients of this rank "
+            f"{where}",
         )
 
     return Task(sum(t.operations for t in tasks), max(t.bytes for t in tasks), check)
