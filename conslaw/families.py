@@ -250,6 +250,8 @@ def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[LawFamily], li
         RowSpace.zero(table.shape[1], PRIME).extend(table[:count]),
         RowSpace.zero(table.shape[1], PRIME),
     )
+    if whole.rank < count:  # dependent mod this prime, so that nothing can be counted with it
+        return [], list(range(count))
     families = list[LawFamily]()
     for (combination, total), start in zip(found, starts[1:], strict=False):
         rows = table[start : start + total.shape[0]]

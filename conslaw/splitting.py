@@ -110,7 +110,8 @@ class Split:
         """Ranks of the trace at the point with brackets of up to 1, 2, ... fields: proved lower bounds of the
         generic ones.
         """
-        depths = max((len(b.ranks) for b in self.blocks), default=1)
+        every = [b.ranks for b in self.blocks] + ([self.beside.ranks] if self.beside else [])
+        depths = max(map(len, every), default=1)
         ranks = [
             self.drift + sum(b.copies * b.ranks[min(d, len(b.ranks) - 1)] for b in self.blocks)
             for d in range(depths)

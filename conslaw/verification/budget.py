@@ -69,15 +69,17 @@ def brackets(flow: Flow, ranks: Sequence[int], columns: int, check: Callable[[],
     return Task(operations, 3.0**deepest * sizes.largest * 40 + 100.0 * rows * columns, check)
 
 
-def derivatives(code: Sequence[Node], directions: int, check: Callable[[], Any]) -> Task:
-    """Array code and its derivatives along so many tangent vectors."""
+def derivatives(codes: Sequence[Sequence[Node]], directions: int, check: Callable[[], Any]) -> Task:
+    """Some array codes and their derivatives along so many tangent vectors."""
     sizes = Sizes(1)
-    run(code, {node.attribute: Size(node.shape, 1, 1) for node in code if node.operation == "input"}, sizes)
-    return Task(
-        3 * directions * (sizes.products + sum(prod(node.shape) for node in code)),
-        16.0 * directions * sizes.largest,
-        check,
-    )
+    for code in codes:
+        run(
+            code,
+            {node.attribute: Size(node.shape, 1, 1) for node in code if node.operation == "input"},
+            sizes,
+        )
+    entries = sum(prod(node.shape) for code in codes for node in code)
+    return Task(3 * directions * (sizes.products + entries), 16.0 * directions * sizes.largest, check)
 
 
 class Size(NamedTuple):

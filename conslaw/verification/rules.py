@@ -22,12 +22,13 @@ from conslaw.families import Combination, arrays_of, candidates, family, indices
 from conslaw.flows import TIME, Flow
 from conslaw.index_classes import RIGID, IndexClasses
 from conslaw.verification import budget, kernel
-from conslaw.verification.budget import SURPLUS, Task
+from conslaw.verification.budget import SURPLUS, NotChecked, Task
 from conslaw.verification.kernel import Array, Polynomials, Refuted, Shape
 from conslaw.verification.reading import code, parse, polynomial_code, prime
 from conslaw.verification.subject import Subject, arrays_from, coordinate_names, kernel_flow, velocities_of
 from conslaw.verification.subnetworks import Characters, Network, Small, Widths
 
+DEEPEST = 40  # brackets of more fields are not looked at
 PRIME = 2**31 - 1  # for ranks at random points of the verifier's own
 
 
@@ -48,6 +49,8 @@ def climb(ranks: Sequence[int], sample: Callable[[int, int], Array], p: int) -> 
 
 def _ranks(given: Sequence[int], most: int) -> Sequence[int]:
     """Ranks depth by depth, which rise to at most so much."""
+    if len(given) > DEEPEST:
+        raise NotChecked(f"brackets of {len(given)} fields")
     if not given or list(given) != sorted(given) or given[-1] > most:
         raise Refuted(f"the ranks {list(given)[:9]} do not rise to at most {most}")
     return given
@@ -83,6 +86,8 @@ def lower_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
     """
     lower, n, flow = whole["lower"], subject.dimension, subject.written
     p, names = prime(lower["prime"]), lower["coordinates"]
+    if len(names) < n:
+        raise Refuted(f"{len(names)} coordinates; the state has {n}")
     state = coordinate_names(subject.state)
     logs = [re.fullmatch(r"log\((.*)\)", name) for name in names[n:]]
     if names[:n] != state or len(set(names)) < len(names) or not all(x and x[1] in state for x in logs):
@@ -129,7 +134,7 @@ def lower_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
             f"{found} laws, as {len(laws)} are identities over Q with gradients of rank {found} mod {p}",
         )
 
-    first, second = budget.identities(flow, float(terms), check), budget.derivatives(written, n, check)
+    first, second = budget.identities(flow, float(terms), check), budget.derivatives([written], n, check)
     return Task(first.operations + second.operations, first.bytes + second.bytes, check)
 
 
@@ -251,7 +256,8 @@ def splitting(whole: Mapping[str, Any], subject: Subject) -> Task:
     if drift:
         tasks.append(_time_moves(network))
     rank, shapes = total + drift, len(upper["blocks"])
-    depths = max((len(b["ranks"]) for b in upper["blocks"]), default=0)
+    beside = [upper["beside"]] if upper["beside"] else []
+    depths = max((len(b["ranks"]) for b in [*upper["blocks"], *beside]), default=0)
     sums = [
         drift + sum(b["copies"] * [*b["ranks"], *[b["ranks"][-1]] * depths][d] for b in upper["blocks"])
         for d in range(depths)
@@ -498,7 +504,7 @@ def _gradients_of_block(
             raise Refuted(f"the laws of the subnetworks {colours} have rank {ranks[-1]}, not {block['laws']}")
         return np.diff(ranks).tolist()
 
-    return budget.derivatives([node for one in codes for node in one], small.flow.dimension, check)
+    return budget.derivatives(codes, small.flow.dimension, check)
 
 
 def gradients_along_tangent_vectors(
@@ -522,7 +528,7 @@ def gradients_along_tangent_vectors(
         if np.diff(ranks).tolist() != list(stated):
             raise Refuted(f"the families add {np.diff(ranks).tolist()} laws, not {list(stated)}")
 
-    return budget.derivatives([node for one in codes for node in one], count, check)
+    return budget.derivatives(codes, count, check)
 
 
 def _slopes_along(

@@ -16,10 +16,12 @@ import numpy as np
 
 from conslaw.index_classes import RIGID, IndexClasses, velocities
 from conslaw.verification import kernel
+from conslaw.verification.budget import NotChecked
 from conslaw.verification.kernel import Array, Refuted, Shape
 from conslaw.verification.reading import prime
 from conslaw.verification.subject import Subject, kernel_flow
 
+LARGEST = 50_000  # coordinates of a subnetwork that is written out
 Widths = tuple[int, ...]  # of a colour: its number of neurons of each class
 
 
@@ -114,6 +116,8 @@ class Network:
     def small(self, colours: Sequence[Widths]) -> Small:
         """The network of some colours."""
         lengths = {c: sum(w[k] for w in colours) for k, c in enumerate(self.order)}
+        if self.classes.dimension(lengths) > LARGEST:
+            raise NotChecked(f"a subnetwork of {self.classes.dimension(lengths):,} coordinates")
         made = self.classes.smaller_flow(lengths)
         [potential] = self.classes.resized([self.model.potential], lengths)
         parameters = (

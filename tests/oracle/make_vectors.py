@@ -1,8 +1,10 @@
-"""Makes vectors.json, which tests/test_oracle.py holds conslaw to: counts and laws found by another computer algebra system.
+"""Makes vectors.json, which tests/test_oracle.py holds conslaw to: counts and laws found by another computer
+algebra system.
 
-Nothing of conslaw is imported.  Each case is written down from the definitions of the papers: phi entry by entry, the flow in t.
-Polynomials, their derivatives and their fractions are Singular's, kernels and ranks over Q are PARI's; both come from PyPI as parts
-of SageMath (1.3 GB, so this is no dependency: it is run by hand, and only if a case is added):
+Nothing of conslaw is imported.  Each case is written down from the definitions of the papers: phi entry by
+entry, the flow in t. Polynomials, their derivatives and their fractions are Singular's, kernels and ranks
+over Q are PARI's; both come from PyPI as parts of SageMath (1.3 GB, so this is no dependency: it is run by
+hand, and only if a case is added):
 
     python -m venv build/cas && build/cas/bin/pip install passagemath-singular==10.8.13
     build/cas/bin/python tests/oracle/make_vectors.py
@@ -37,7 +39,8 @@ ABOUT = {
     "t**(1/q) for damping (p/q)/t; in a gradient flow with weight decay lambda it is exp(lambda t).",
     "lie_ranks": "Generic ranks of W, W + [W, W], W + [W, W] + [W, [W, W]], ... until they stand still or fill the state space.",
     "ranks_over": "Where the ranks were taken: in the field of rational functions, or at two random rational points that agree.  "
-    "The last rank is proved in each case: at points it fills the state space, or laws_at_most laws are independent.",
+    "The last rank is proved in each case: at points it fills the state space, or laws_at_most laws are "
+    "independent.",
     "laws_at_most": "State dimension minus the last rank.",
     "degree, time_degree": "The ansatz: monomials but 1 of at most that degree in the state without time, and in time.",
     "dimension": "Dimension over Q of the space of all laws in the ansatz, products of laws included.",
@@ -64,7 +67,12 @@ class Case:
 
     @property
     def name(self) -> str:
-        what = [self.model, "-".join(map(str, self.sizes)), "bias" if self.bias else "", "momentum" if self.damping else ""]
+        what = [
+            self.model,
+            "-".join(map(str, self.sizes)),
+            "bias" if self.bias else "",
+            "momentum" if self.damping else "",
+        ]
         how = [
             f"damping {self.damping}" if self.damping else "",
             f"metric {self.metric}".replace("'", "") if self.metric else "",
@@ -100,7 +108,10 @@ def linear(sizes, bias):
         shift = [0] * out
         for layer in range(depth, 0, -1):
             if f"b{layer}" in p:
-                shift = [s + sum(after[i, k] * p[f"b{layer}"][k,] for k in range(sizes[layer])) for i, s in enumerate(shift)]
+                shift = [
+                    s + sum(after[i, k] * p[f"b{layer}"][k,] for k in range(sizes[layer]))
+                    for i, s in enumerate(shift)
+                ]
             after = times(after, p[f"W{layer}"], out, sizes[layer], sizes[layer - 1])
         return [*after.values(), *shift]
 
@@ -108,7 +119,9 @@ def linear(sizes, bias):
 
 
 def relu(sizes, bias):
-    """The path lifting [MGP23]: products of weights along paths from an input, or from the bias of a hidden unit, to an output."""
+    """The path lifting [MGP23]: products of weights along paths from an input, or from the bias of a hidden
+    unit, to an output.
+    """
 
     def phi(p):
         depth = len(sizes) - 1
@@ -118,7 +131,10 @@ def relu(sizes, bias):
         ]
         for start in range(1, depth if bias else 1):
             for units in product(*[range(w) for w in sizes[start:]]):
-                weights = [p[f"W{layer}"][units[layer - start], units[layer - start - 1]] for layer in range(start + 1, depth + 1)]
+                weights = [
+                    p[f"W{layer}"][units[layer - start], units[layer - start - 1]]
+                    for layer in range(start + 1, depth + 1)
+                ]
                 paths.append(p[f"b{start}"][units[0],] * prod(weights))
         return paths
 
@@ -147,7 +163,9 @@ def icnn(sizes, bias):
 def pca(sizes, bias):
     """Entries of U U^T."""
     n, r = sizes
-    return {"U": (n, r)}, lambda p: [sum(p["U"][i, k] * p["U"][j, k] for k in range(r)) for j in range(n) for i in range(j + 1)]
+    return {"U": (n, r)}, lambda p: [
+        sum(p["U"][i, k] * p["U"][j, k] for k in range(r)) for j in range(n) for i in range(j + 1)
+    ]
 
 
 def monomial(sizes, bias):
@@ -160,13 +178,20 @@ def attention(sizes, bias):
 
     def phi(p):
         pairs = [(p["Q"], p["K"]), (p["V"], p["O"])]
-        return [sum(a[k, i] * b[k, j] for k in range(d1)) for a, b in pairs for i in range(dim) for j in range(dim)]
+        return [
+            sum(a[k, i] * b[k, j] for k in range(d1))
+            for a, b in pairs
+            for i in range(dim)
+            for j in range(dim)
+        ]
 
     return dict.fromkeys("QKVO", (d1, dim)), phi
 
 
 def units(sizes, bias):
-    """Outputs of x -> V (U x)**r: for each output and monomial x**alpha, sum_k V_jk multinomial(alpha) U_k**alpha."""
+    """Outputs of x -> V (U x)**r: for each output and monomial x**alpha, sum_k V_jk multinomial(alpha)
+    U_k**alpha.
+    """
     inputs, hidden, outputs, r = sizes
 
     def phi(p):
@@ -174,7 +199,9 @@ def units(sizes, bias):
         for chosen in combinations_with_replacement(range(inputs), r):
             alpha = [chosen.count(i) for i in range(inputs)]
             multinomial = factorial(r) // prod(map(factorial, alpha))
-            powers = [multinomial * prod(p["U"][k, i] ** a for i, a in enumerate(alpha)) for k in range(hidden)]
+            powers = [
+                multinomial * prod(p["U"][k, i] ** a for i, a in enumerate(alpha)) for k in range(hidden)
+            ]
             entries += [sum(p["V"][j, k] * powers[k] for k in range(hidden)) for j in range(outputs)]
         return entries
 
@@ -188,7 +215,9 @@ def filters(channels):
 
 
 def convolution(sizes, bias):
-    """Two convolutions in a row without activation: filters B * A, sum over the channel between and over taps a + b = k."""
+    """Two convolutions in a row without activation: filters B * A, sum over the channel between and over taps
+    a + b = k.
+    """
     c0, c1, c2 = sizes
 
     def phi(p):
@@ -204,7 +233,9 @@ def convolution(sizes, bias):
 
 
 def convolution_relu(sizes, bias):
-    """The same with a ReLU between, whose gates differ from place to place: each product of two taps counts on its own."""
+    """The same with a ReLU between, whose gates differ from place to place: each product of two taps counts
+    on its own.
+    """
     c0, c1, c2 = sizes
 
     def phi(p):
@@ -262,10 +293,14 @@ MODELS = {
     "radial": scalars("xy", lambda x, y: [(x**2 + y**2) / 2]),  # y / x only
     "spiral": scalars("xy", lambda x, y: [(x**2 + 2 * y**2) / 2]),  # y / x**2 only
     "cubes": scalars("xy", lambda x, y: [x**3 + y**3]),  # 1 / x - 1 / y only
-    "late": scalars("xyz", lambda x, y, z: [x, y + x**3 * z]),  # closed at depth 4 at the origin, at depth 2 elsewhere
+    "late": scalars(
+        "xyz", lambda x, y, z: [x, y + x**3 * z]
+    ),  # closed at depth 4 at the origin, at depth 2 elsewhere
     "sum": scalars("xy", lambda x, y: [(x + y) ** 2, x + y]),
     "idle": scalars("xyz", lambda x, y, z: [x]),
-    "mixed": scalars("abcd", lambda a, b, c, d: [a * b / 3 + c**2 / 2, a + b * c]),  # not homogeneous; d is idle
+    "mixed": scalars(
+        "abcd", lambda a, b, c, d: [a * b / 3 + c**2 / 2, a + b * c]
+    ),  # not homogeneous; d is idle
     "chain": scalars("xyz", lambda x, y, z: [x * y, y * z]),
     "rank one": scalars("wxyz", lambda w, x, y, z: [w * x, w * y, w * z, w]),
 }
@@ -273,7 +308,10 @@ MODELS = {
 FIELDS = {  # flows given by their fields: the coordinates, and the fields in these
     "rotations": ("xyz", lambda x, y, z: [[y, -x, 0], [0, z, -y]]),
     "heisenberg": ("xyz", lambda x, y, z: [[2, 0, -y], [0, 2, x]]),
-    "special linear": ("abcd", lambda a, b, c, d: [[b, 0, d, 0], [0, a, 0, c]]),  # on two vectors (a, b) and (c, d)
+    "special linear": (
+        "abcd",
+        lambda a, b, c, d: [[b, 0, d, 0], [0, a, 0, c]],
+    ),  # on two vectors (a, b) and (c, d)
     "commuting": ("xyz", lambda x, y, z: [[x, -y, 0], [0, y, -2 * z]]),
 }
 
@@ -301,10 +339,14 @@ class Fields:
     time: int = 0  # how many of the coordinates are time: none, or the first
 
     def add(self, components) -> None:
-        """Take up a field; the common denominator of its components goes, which changes neither laws nor generic ranks."""
+        """Take up a field; the common denominator of its components goes, which changes neither laws nor
+        generic ranks.
+        """
         fractions = [FractionField(self.ring)(x) for x in components]
         denominator = lcm([x.denominator() for x in fractions])
-        cleared = [self.ring((x * denominator).numerator() / (x * denominator).denominator()) for x in fractions]
+        cleared = [
+            self.ring((x * denominator).numerator() / (x * denominator).denominator()) for x in fractions
+        ]
         if any(cleared):
             self.fields.append(cleared)
 
@@ -320,7 +362,8 @@ def metric_entry(word: str, z):
 
 def flow_of(case: Case) -> Fields:
     """The state space and the fields of a case: theta' = -M(theta) grad L - decay theta, or
-    theta'' + tau theta' = -M(z) grad L - decay theta at z = tau theta + theta'; grad L stands for any combination of grad phi_i.
+    theta'' + tau theta' = -M(z) grad L - decay theta at z = tau theta + theta'; grad L stands for any
+    combination of grad phi_i.
     """
     if case.model in FIELDS:
         names, given = FIELDS[case.model]
@@ -344,13 +387,18 @@ def flow_of(case: Case) -> Fields:
         arrays[name][index] = entry
     gradients = [[ring(f).derivative(y) for y in theta] for f in phi(arrays)]
     specified = CUSTOMARY.get(case.model, {}) if case.metric is None else case.metric
-    words = [specified if isinstance(specified, str) else specified.get(name, "euclidean") for name, _ in parameters]
+    words = [
+        specified if isinstance(specified, str) else specified.get(name, "euclidean")
+        for name, _ in parameters
+    ]
 
     if not second:
         if decay:  # s = exp(decay t)
             flow.add([decay * s, *[-decay * y for y in theta]])
         for g in gradients:
-            flow.add([0] * clocked + [metric_entry(w, y) * e for w, y, e in zip(words, theta, g, strict=True)])
+            flow.add(
+                [0] * clocked + [metric_entry(w, y) * e for w, y, e in zip(words, theta, g, strict=True)]
+            )
         return flow
     v = x[1 + D :]
     if case.damping.endswith("/t"):
@@ -390,7 +438,9 @@ def random_points(n: int, seed: str):
 
 
 def generic_rank(fields, flow: Fields, points) -> int:
-    """The rank over the rational functions: at least that at a point; if not as large as can be, it is taken once more."""
+    """The rank over the rational functions: at least that at a point; if not as large as can be, it is taken
+    once more.
+    """
     found = {rank([[c(*p) for c in x] for x in fields]) for p in points}
     if len(flow.names) <= SMALL and max(found) < min(len(fields), len(flow.names)):
         found.add(matrix(FractionField(flow.ring), fields).rank())
@@ -400,10 +450,11 @@ def generic_rank(fields, flow: Fields, points) -> int:
 
 
 def lie_ranks(flow: Fields, points) -> list[int]:
-    """Generic ranks of W, W + [W, W], W + [W, W] + [W, [W, W]], ... until they stand still or fill the state space.
+    """Generic ranks of W, W + [W, W], W + [W, W] + [W, [W, W]], ... until they stand still or fill the state
+    space.
 
-    Over the rational functions a basis of what is known will do: a bracket of a combination of it with functions as coefficients
-    is a combination of brackets and of the basis itself.
+    Over the rational functions a basis of what is known will do: a bracket of a combination of it with
+    functions as coefficients is a combination of brackets and of the basis itself.
     """
     basis, candidates, ranks = [], flow.fields, []
     while True:
@@ -421,7 +472,9 @@ def independent(basis, candidates, flow: Fields, points) -> list[list[object]]:
     if not everything:
         return []
     table = matrix(QQ, [[c(*points[0]) for c in x] for x in everything])
-    pivots = table.transpose().pivots()  # the first rows that are independent at a point, and so are as functions
+    pivots = (
+        table.transpose().pivots()
+    )  # the first rows that are independent at a point, and so are as functions
     new = [everything[i] for i in pivots if i >= len(basis)]
     if generic_rank(everything, flow, points) != len(basis) + len(new):
         raise ArithmeticError("the first random point is not generic")
@@ -434,7 +487,11 @@ def independent(basis, candidates, flow: Fields, points) -> list[list[object]]:
 def ansatz(flow: Fields, degree: int, time_degree: int):
     """All monomials but 1 up to a degree in the state without time, and a degree in time."""
     x = flow.ring.gens()
-    space = [prod(m, start=flow.ring(1)) for d in range(degree + 1) for m in combinations_with_replacement(x[flow.time :], d)]
+    space = [
+        prod(m, start=flow.ring(1))
+        for d in range(degree + 1)
+        for m in combinations_with_replacement(x[flow.time :], d)
+    ]
     powers = [x[0] ** i for i in range(time_degree + 1)] if flow.time else [flow.ring(1)]
     return [a * b for a in powers for b in space if a * b != 1]
 
@@ -448,17 +505,23 @@ def coefficient_matrix(polynomials):
 
 
 def laws_of(flow: Fields, degree: int, time_degree: int):
-    """A basis of the laws in the ansatz, in reduced echelon form: the kernel of all derivatives, one field after another."""
+    """A basis of the laws in the ansatz, in reduced echelon form: the kernel of all derivatives, one field
+    after another.
+    """
     space = ansatz(flow, degree, time_degree)
     for x in flow.fields:
         table, _ = coefficient_matrix([along(x, f, flow.ring) for f in space])
         if table.ncols() and space:
             kernel = [list(v) for v in table.__pari__().mattranspose().matker()]
-            space = [sum((QQ(c) * f for c, f in zip(v, space, strict=True) if c), flow.ring(0)) for v in kernel]
+            space = [
+                sum((QQ(c) * f for c, f in zip(v, space, strict=True) if c), flow.ring(0)) for v in kernel
+            ]
     if not space:
         return []
     table, monomials = coefficient_matrix(space)
-    basis = [sum(c * monomials[j] for j, c in row.dict().items()) for row in table.echelon_form().rows() if row]
+    basis = [
+        sum(c * monomials[j] for j, c in row.dict().items()) for row in table.echelon_form().rows() if row
+    ]
     if len(basis) != len(space) or any(along(x, f, flow.ring) for x in flow.fields for f in basis):
         raise ArithmeticError("the echelon form lost a law, or made one up")
     return basis
@@ -525,7 +588,8 @@ def momentum(model: str, *sizes: int, damping: str, **options) -> Case:
 
 
 CASES = [
-    # linear: one layer, scalar, products of laws, bottlenecks, hidden layers wider than input and output together
+    # linear: one layer, scalar, products of laws, bottlenecks, hidden layers wider than input and output
+    # together
     gradient("linear", 2, 3),
     gradient("linear", 1, 1, 1),
     gradient("linear", 1, 1, 1, degree=4),
@@ -658,7 +722,9 @@ CASES = [
     momentum("radial", damping="0", time_degree=2),
     momentum("radial", damping="3/t"),
     momentum("sum", damping="1"),
-    *[momentum("sum", damping=tau, metric="z**-1") for tau in ("1/2", "3/t")],  # (tau x + x')**2 - (tau y + y')**2
+    *[
+        momentum("sum", damping=tau, metric="z**-1") for tau in ("1/2", "3/t")
+    ],  # (tau x + x')**2 - (tau y + y')**2
     momentum("sum", damping="1/2", metric="mirror"),
     # a parameter that is idle obeys y'' + tau y' + decay y = 0: its laws depend on each of these numbers
     momentum("idle", damping="0", time_degree=2),
@@ -683,7 +749,10 @@ def main() -> None:
     for case in CASES:
         start = time.perf_counter()
         cases.append(answer(case))
-        summary = {key: cases[-1][key] for key in ("state_dimension", "lie_ranks", "laws_at_most", "dimension", "independent")}
+        summary = {
+            key: cases[-1][key]
+            for key in ("state_dimension", "lie_ranks", "laws_at_most", "dimension", "independent")
+        }
         print(f"{time.perf_counter() - start:7.1f} s  {case.name}: {list(summary.values())}", flush=True)
     if len({c["name"] for c in cases}) < len(cases):
         raise ValueError("two cases have the same name")
