@@ -211,8 +211,11 @@ def test_brackets_of_the_kernel_are_those_of_the_definition(depth):
     """Nested brackets of polynomial fields, derived symbolically over the integers, mod p."""
     import sympy
 
-    model = conslaw.model(lambda p, c: c.a * p.x**2 * p.y + c.b * p.z * p.x, parameters=dict.fromkeys("xyz", ()),
-                          data=dict.fromkeys("ab", ()))  # fmt: skip
+    model = conslaw.model(
+        lambda p, c: c.a * p.x**2 * p.y + c.b * p.z * p.x,
+        parameters=dict.fromkeys("xyz", ()),
+        data=dict.fromkeys("ab", ()),
+    )
     flow = written(M(model, damping=1, weight_decay="1/2"))
     names = sympy.symbols("t x y z u v w")
     t, x, y, z, u, v, w = names
