@@ -11,10 +11,21 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from conslaw import display
-from conslaw.ansatz import Degree, PolynomialLaws, ansatz_size, has_logarithms, polynomial_laws, random_sample
-from conslaw.certificates import certificate
+from conslaw.algebra.finite_field import RowSpace
+from conslaw.certificates.written import certificate
 from conslaw.errors import ConslawError, check_seed
-from conslaw.families import (
+from conslaw.flows.flow import Flow, check_flow
+from conslaw.laws.ansatz import (
+    Degree,
+    PolynomialLaws,
+    ansatz_size,
+    has_logarithms,
+    polynomial_laws,
+    random_sample,
+)
+from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.lie import LieRanks, Point, lie_ranks
+from conslaw.laws.matrix_notation import (
     LARGEST_DIRECTLY,
     MOST_TERMS,
     LawFamily,
@@ -25,13 +36,9 @@ from conslaw.families import (
     matrix_combinations,
     size_directly,
 )
-from conslaw.finite_field import RowSpace
-from conslaw.flows import Flow, check_flow
-from conslaw.index_classes import IndexClasses
-from conslaw.lie import LieRanks, Point, lie_ranks
-from conslaw.models import is_positive_integer
-from conslaw.rational import RationalLaws, is_small, search_quotients
-from conslaw.splitting import Split, best_split, splits
+from conslaw.laws.rational import RationalLaws, is_small, search_quotients
+from conslaw.laws.splitting import Split, best_split, splits
+from conslaw.models.potential import is_positive_integer
 
 if TYPE_CHECKING:
     import sympy

@@ -12,8 +12,8 @@ from conslaw.errors import ConslawError
 
 if TYPE_CHECKING:
     from conslaw.analysis import Count
-    from conslaw.flows import Flow
-    from conslaw.models import Model
+    from conslaw.flows.flow import Flow
+    from conslaw.models.potential import Model
 
 REFUTED, BAD_INPUT, NOT_CHECKED, INTERRUPTED = 1, 2, 3, 130
 
@@ -188,7 +188,7 @@ def _count(options: argparse.Namespace) -> None:
 def _verify(options: argparse.Namespace) -> int:
     import json
 
-    from conslaw.verification import verify
+    from conslaw.certificates.verification import verify
 
     result = verify(options.file, budget=options.budget)
     print(json.dumps(result.to_json()) if options.json else result)
@@ -196,7 +196,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from conslaw.networks import FAMILIES
+    from conslaw.models.networks import FAMILIES
 
     for name, family in FAMILIES.items():
         arguments = family.sizes + (" [--bias]" if family.bias else "")
@@ -208,7 +208,7 @@ def _models(options: argparse.Namespace) -> None:
 
 
 def _flow(options: argparse.Namespace) -> Flow:
-    from conslaw.flows import Flow, gradient_flow, momentum_flow
+    from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 
     made = (
         _from_file(options)
@@ -250,7 +250,7 @@ def _metric(text: str | None) -> str | dict[str, str] | None:
 
 
 def _from_family(options: argparse.Namespace) -> Model:
-    from conslaw.networks import FAMILIES
+    from conslaw.models.networks import FAMILIES
 
     if options.model not in FAMILIES:
         known = ", ".join(FAMILIES)
@@ -275,8 +275,8 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
     import importlib.util
     from pathlib import Path
 
-    from conslaw.flows import Flow
-    from conslaw.models import Model
+    from conslaw.flows.flow import Flow
+    from conslaw.models.potential import Model
 
     file, _, name = options.model.rpartition(":")
     if not file or not name:

@@ -1,0 +1,1 @@
+"""Array expressions and the number systems they run over."""

@@ -1,0 +1,1 @@
+"""What is proved, written down, and checked again by other code."""

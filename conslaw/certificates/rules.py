@@ -1,0 +1,548 @@
+"""The rules: one function for each theorem of *What is proved*, which reduces a bound to small ones that the
+kernel decides.
+
+Each returns a task: what it will cost, and what then says what was found or refutes it.  They share with the
+search what array code means, which axes belong together, and how the code is cut down to fewer neurons
+(:mod:`conslaw.laws.index_classes`), no more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from conslaw.algebra.expressions import input_array
+from conslaw.certificates import budget, kernel
+from conslaw.certificates.budget import SURPLUS, NotChecked, Task
+from conslaw.certificates.kernel import Array, Polynomials, Refuted, Shape
+from conslaw.certificates.reading import code, parse, polynomial_code, prime
+from conslaw.certificates.subject import Subject, arrays_from, coordinate_names, kernel_flow, velocities_of
+from conslaw.certificates.subnetworks import Characters, Network, Small, Widths
+from conslaw.flows.flow import TIME, Flow
+from conslaw.laws.index_classes import RIGID, IndexClasses
+from conslaw.laws.matrix_notation import Combination, arrays_of, candidates, family, indices_of_derivative
+
+DEEPEST = 40  # brackets of more fields are not looked at
+PRIME = 2**31 - 1  # for ranks at random points of the verifier's own
+
+
+def climb(ranks: Sequence[int], sample: Callable[[int, int], Array], p: int) -> list[Array]:
+    """``sample(depth, count)`` of as many elements of each depth as these ranks need; refuted if theirs are
+    smaller.
+    """
+    rows = list[Array]()
+    for depth, (before, after) in enumerate(pairwise([0, *ranks]), start=1):
+        if after > before:
+            rows.append(sample(depth, after - before + SURPLUS))
+            if (found := kernel.rank(np.concatenate(rows), p)) < after:
+                raise Refuted(
+                    f"the brackets of up to {depth} fields reach rank {found} at this point, not {after}"
+                )
+    return rows
+
+
+def _ranks(given: Sequence[int], most: int) -> Sequence[int]:
+    """Ranks depth by depth, which rise to at most so much."""
+    if len(given) > DEEPEST:
+        raise NotChecked(f"brackets of {len(given)} fields")
+    if not given or list(given) != sorted(given) or given[-1] > most:
+        raise Refuted(f"the ranks {list(given)[:9]} do not rise to at most {most}")
+    return given
+
+
+def upper_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
+    """*The upper bound*: brackets at the point of the certificate have the rank that it says, so there are at
+    most n - rank laws.
+    """
+    upper, n, flow = whole["upper"], subject.dimension, subject.written
+    p, ranks = prime(upper["prime"]), _ranks(upper["ranks"], n)
+    if {name: len(values) for name, values in upper["point"].items()} != {
+        name: prod(s) for name, s in subject.state.items()
+    }:
+        raise Refuted("the point does not fit the state")
+    every = np.array([v for name in subject.state for v in upper["point"][name]], dtype=object)
+    if any(not 0 <= v < p for v in every):
+        raise Refuted(f"the point does not consist of residues mod {p}")
+    point = arrays_from(every.astype(np.uint64)[None], flow.state)
+
+    def check() -> tuple[int, str]:
+        climb(ranks, lambda depth, count: kernel.elements(flow, point, depth, count, p, drift=True), p)
+        return n - ranks[
+            -1
+        ], f"{n} - {ranks[-1]} = {n - ranks[-1]} laws, as brackets reach rank {ranks[-1]} mod {p}"
+
+    return budget.brackets(flow, ranks, n, check)
+
+
+def lower_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
+    """*The lower bound*: each law is conserved, identically over Q, and their gradients are independent at
+    the point of the certificate.
+    """
+    lower, n, flow = whole["lower"], subject.dimension, subject.written
+    p, names = prime(lower["prime"]), lower["coordinates"]
+    if len(names) < n:
+        raise Refuted(f"{len(names)} coordinates; the state has {n}")
+    state = coordinate_names(subject.state)
+    logs = [re.fullmatch(r"log\((.*)\)", name) for name in names[n:]]
+    if names[:n] != state or len(set(names)) < len(names) or not all(x and x[1] in state for x in logs):
+        raise Refuted("the coordinates are not those of the state and logarithms of some of them")
+    inner = [state.index(x[1]) for x in logs if x]
+    if len(lower["point"]) != len(names) or any(not 0 <= v < p for v in lower["point"]):
+        raise Refuted(f"the point has not {len(names)} residues mod {p}")
+    numbers = {name: i for i, name in enumerate(names)}
+    laws = [
+        (parse(x["numerator"], numbers), x["denominator"] and parse(x["denominator"], numbers))
+        for x in lower["laws"]
+    ]
+    for i, (top, bottom) in enumerate(laws):
+        if not any(top) and not (bottom and any(bottom)):
+            raise Refuted(f"law {i + 1}, {lower['laws'][i]['numerator'][:60]}, is a constant")
+        if bottom is not None and not bottom:
+            raise Refuted(f"law {i + 1} has the denominator 0")
+    arrays = {"state": n, "logs": len(inner)}
+    written = polynomial_code([x or {(): Fraction(1)} for law in laws for x in law], arrays)
+    terms = sum(len(m) + 1 for law in laws for x in law if x for m in x)
+
+    def check() -> tuple[int, str]:
+        polynomials, count = (
+            Polynomials(n + sum(map(prod, flow.data.values())) + len(inner)),
+            n + sum(map(prod, flow.data.values())),
+        )
+        own = polynomials.variables({**flow.state, **flow.data, "logs": (len(inner),)})
+        along = velocities_of(flow, polynomials, own)
+        whole_state = np.concatenate([own[name].reshape(-1) for name in flow.state])
+        functions = kernel.run(written, {"state": whole_state, "logs": own["logs"]}, polynomials)[-1]
+        for i, (_, bottom) in enumerate(laws):
+            try:
+                below = None if bottom is None else functions[2 * i + 1]
+                kernel.check_conserved(
+                    functions[2 * i], along, {count + k: x for k, x in enumerate(inner)}, below
+                )
+            except Refuted as problem:
+                raise Refuted(f"law {i + 1}, {lower['laws'][i]['numerator'][:60]}, {problem}") from None
+        found = (
+            kernel.rank(_gradients(written, arrays, inner, lower["point"], p, len(laws)), p) if laws else 0
+        )
+        return (
+            found,
+            f"{found} laws, as {len(laws)} are identities over Q with gradients of rank {found} mod {p}",
+        )
+
+    first, second = budget.identities(flow, float(terms), check), budget.derivatives([written], n, check)
+    return Task(first.operations + second.operations, first.bytes + second.bytes, check)
+
+
+def _gradients(
+    written: Any, arrays: Mapping[str, int], inner: Sequence[int], point: Sequence[int], p: int, count: int
+) -> Array:
+    """The gradients mod p of laws P / Q, times Q**2: log x moves with 1/x."""
+    n = arrays["state"]
+    if not all(point[i] for i in inner):
+        raise Refuted("a logarithm of 0 at the point")
+    inverse = [pow(point[i], -1, p) for i in inner]
+    values = np.array(point, dtype=np.uint64)
+    inputs, rows = {"state": values[None, None, :n], "logs": values[None, None, n:]}, []
+    portion = max(1, kernel.BATCH // (16 * max(prod(node.shape) for node in written)))
+    for start in range(0, n, portion):
+        directions = np.eye(n, dtype=np.uint64)[start : start + portion]
+        logs = (
+            directions[:, inner] * np.array(inverse, dtype=np.uint64)
+            if inner
+            else np.zeros((len(directions), 0), dtype=np.uint64)
+        )
+        value, slopes = kernel.slopes(written, inputs, {"state": directions[None], "logs": logs[None]}, p)
+        top, bottom, modulus = slopes[:, ::2], slopes[:, 1::2], np.uint64(p)
+        rows.append((top * value[1::2] % modulus + (modulus - value[::2]) * bottom % modulus) % modulus)
+    return np.concatenate(rows).T[:count]
+
+
+def decoupling(network: Network) -> None:
+    """*Decoupling*: with data zero off T the potential is that of the colours T, up to terms of second order
+    in mixed entries.
+    """
+    if not network.classes.decouples(network.model.potential):
+        raise Refuted("the neurons of these classes do not decouple")
+
+
+def momentum_or_weight_decay(network: Network) -> None:
+    """*With momentum or weight decay*: the drift keeps to the points without mixed entries, as velocities
+    vanish with their arrays.
+    """
+    zero = network.classes.zero
+    if not zero <= set(network.classes.state) - {TIME}:
+        raise Refuted("arrays that the state does not have are to vanish")
+    if any((dot in zero) != (name in zero) for dot, name in network.moving.items()):
+        raise Refuted("an array is to vanish without its velocity, or a velocity without its array")
+
+
+def another_diagonal_metric(network: Network) -> None:
+    """*With another diagonal metric*: no array has two coloured axes, and no signs are flipped."""
+    words = network.subject.section["metric"].values()
+    single = all(sum(c != RIGID for c in axes) < 2 for axes in network.classes.state.values())
+    if any(word.startswith("z") for word in words) and (network.signs or network.classes.zero or not single):
+        raise Refuted(
+            "with this metric one axis of an array may be coloured, no array vanishes, no signs are flipped"
+        )
+
+
+def symmetry_and_helpers(network: Network, small: Small, count: int) -> Array:
+    """*Symmetry and helpers*: the coordinates of the first colours in which parts of the trace of the whole
+    small network lie in it.
+    """
+    every = {**small.flow.state, **small.flow.data}
+    powers = 2 ** np.arange(len(next(iter(small.flips.values())).T))
+    characters = {name: (small.flips[name] @ powers).reshape(every[name]) for name in every}
+    if network.signs and kernel.run(small.flow.code, characters, Characters())[-1].max() > 0:
+        raise Refuted("flipping signs as the certificate says changes the potential")
+    colours, flips = small.of_state(small.colours), small.of_state(small.flips)
+    wanted = np.arange(colours.shape[1]) < count
+    exact, odd = (colours == wanted).all(axis=1), (flips == wanted).all(axis=1)
+    even = ~flips.any(axis=1)
+    usable = odd if not (odd & ~exact).any() else np.zeros_like(odd)
+    return exact & (usable | even if count == 1 and (colours[even].sum(axis=1) < 2).all() else usable)
+
+
+def _network(subject: Subject, split: Mapping[str, Any]) -> Network:
+    """The network in the colours of a certificate, to which the theorems apply."""
+    network = Network(subject, split)
+    decoupling(network)
+    momentum_or_weight_decay(network)
+    another_diagonal_metric(network)
+    return network
+
+
+def splitting(whole: Mapping[str, Any], subject: Subject) -> Task:
+    """*Splitting into subnetworks*: the rank of the trace is at least the sum of those of its parts, all at
+    the point of the certificate.
+    """
+    upper = whole["upper"]
+    network = _network(subject, upper)
+    blocks, tasks, total, dimension = (
+        {tuple(map(tuple, b["colours"])): b for b in upper["blocks"]},
+        list[Task](),
+        0,
+        0,
+    )
+    if len(blocks) < len(upper["blocks"]):
+        raise Refuted("subnetworks of one shape stand twice")
+    for colours, copies in network.shapes():
+        small = network.small([*colours, *network.others(colours)])
+        wanted = np.arange(len(next(iter(small.colours.values())).T)) < len(colours)
+        size = int((small.of_state(small.colours) == wanted).all(axis=1).sum())
+        block = blocks.pop(colours, None)
+        if block is None and size:
+            raise Refuted(f"the subnetworks {colours} are missing")
+        if block is None:
+            continue
+        if (block["copies"], block["dimension"]) != (copies, size):
+            raise Refuted(
+                f"there are {copies} subnetworks {colours} of {size} coordinates, not as the certificate says"
+            )
+        ranks = _ranks(block["ranks"], size)
+        total, dimension = total + copies * ranks[-1], dimension + copies * size
+        tasks.append(_block(network, colours, ranks))
+    if blocks:
+        raise Refuted(f"there are no subnetworks {next(iter(blocks))}")
+    if upper["beside"] is not None:
+        tasks.append(_beside(network, upper["beside"]))
+        total += upper["beside"]["rank"]
+    drift, n, p = len(network.flow.fields) - 1, subject.dimension, network.prime
+    if drift:
+        tasks.append(_time_moves(network))
+    rank, shapes = total + drift, len(upper["blocks"])
+    beside = [upper["beside"]] if upper["beside"] else []
+    depths = max((len(b["ranks"]) for b in [*upper["blocks"], *beside]), default=0)
+    sums = [
+        drift + sum(b["copies"] * [*b["ranks"], *[b["ranks"][-1]] * depths][d] for b in upper["blocks"])
+        for d in range(depths)
+    ]
+    if [*sums[:-1], rank] != upper["ranks"]:
+        raise Refuted(f"the blocks add up to ranks {[*sums[:-1], rank]}, not {upper['ranks']}"[:200])
+
+    def check() -> tuple[int, str]:
+        for task in tasks:
+            task.run()
+        many = f"{shapes} shape{'s' * (shapes > 1)} of subnetworks"
+        return n - rank, f"{n} - {rank} = {n - rank} laws, as {many} show mod {p}"
+
+    return Task(sum(t.operations for t in tasks), max(t.bytes for t in tasks), check)
+
+
+def _elements_of(small: Small, count: int, p: int, depth: int, samples: int) -> Array:
+    """Elements of the trace with data of the first colours alone, which must not move what has others."""
+    allowed = small.off(count)
+    rows = kernel.elements(small.flow, small.point, depth, samples, p, only=allowed)
+    if rows[:, ~np.concatenate([allowed[n].reshape(-1) for n in small.flow.state])].any():
+        raise Refuted("the subnetworks move other neurons")
+    return rows
+
+
+def _block(network: Network, colours: tuple[Widths, ...], ranks: Sequence[int]) -> Task:
+    """The rank of the trace in the coordinates with all of some colours."""
+    count, p, helping = len(colours), network.prime, network.helpers(colours)
+    small = network.small([*colours, *(helping or network.others(colours)[:1])])
+    usable = symmetry_and_helpers(network, small, count)
+    seen = small.of_state(small.colours)
+    exact = (seen == (np.arange(seen.shape[1]) < count)).all(axis=1)
+
+    def sample(depth: int, samples: int) -> Array:
+        rows = [_elements_of(small, count, p, depth, samples)]
+        if helping and usable.any():
+            rows.append(
+                kernel.elements(small.flow, small.point, depth, samples, p) * usable.astype(np.uint64)
+            )
+        return np.concatenate(rows)[:, exact]
+
+    def check() -> None:
+        try:
+            climb(ranks, sample, p)
+        except Refuted as problem:
+            raise Refuted(f"the subnetworks {colours}: {problem}") from None
+
+    one = budget.brackets(small.flow, ranks, int(exact.sum()), check)
+    return Task(2 * one.operations, one.bytes, check)
+
+
+def _beside(network: Network, beside: Mapping[str, Any]) -> Task:
+    """Elements of one subnetwork that vanish in the coloured coordinates: the difference of two ranks of one
+    matrix.
+    """
+    colours = tuple(map(tuple, beside["colours"]))
+    if colours not in [shape for shape, _ in network.shapes()]:
+        raise Refuted(f"there are no subnetworks {colours}")
+    small, p = network.small([*colours, *network.others(colours)[:1]]), network.prime
+    coloured = small.of_state(small.colours).any(axis=1)
+    ranks = _ranks(beside["ranks"], len(coloured))
+
+    def check() -> None:
+        rows = np.concatenate(
+            climb(ranks, lambda depth, k: _elements_of(small, len(colours), p, depth, k), p)
+        )
+        found = kernel.rank(rows, p) - kernel.rank(rows[:, coloured], p)
+        if found < beside["rank"]:
+            raise Refuted(f"the rank in coordinates without colour is {found}, not {beside['rank']}")
+
+    return budget.brackets(small.flow, ranks, 2 * len(coloured), check)
+
+
+def _time_moves(network: Network) -> Task:
+    """The drift moves time at the point, and nothing else does."""
+    small = network.small([next(iter(network.colouring))])
+
+    def check() -> None:
+        numbers = kernel.Residues(network.prime)
+        data = {name: np.zeros((1, 1, *shape), dtype=np.uint64) for name, shape in small.flow.data.items()}
+        if not kernel.fields(small.flow, small.point, data, numbers)[0][TIME].any():
+            raise Refuted(f"time stands still at the point mod {network.prime}")
+
+    return budget.brackets(small.flow, [1], 1, check)
+
+
+# the matrix ansatz
+
+
+def matrix_ansatz(whole: Mapping[str, Any], subject: Subject) -> Task:
+    """*The matrix ansatz*: entries of families are laws at any width, if they are in networks of as many
+    neurons as a term can involve.
+    """
+    lower, flow = whole["lower"], subject.flow
+    if flow is None or flow.model is None:
+        raise Refuted("families are of flows of models in a metric of words")
+    every = IndexClasses.of(flow)
+    combinations = [_combination(flow, one) for one in lower["families"]]
+    pairs = zip(lower["families"], combinations, strict=True)
+    tasks = [_identity(subject, every, one, combination) for one, combination in pairs]
+    stated, split = [one["laws"] for one in lower["families"]], lower["split"]
+    if split is not None:
+        rank = gradients_in_subnetworks(_network(subject, split), split, combinations, stated)
+    else:
+        rank = gradients_along_tangent_vectors(flow, subject.written, combinations, stated)
+    tasks.append(rank)
+
+    def check() -> tuple[int, str]:
+        for task in tasks:
+            task.run()
+        for one, combination in zip(lower["families"], combinations, strict=True):
+            said = family(flow, combination, one["laws"])
+            if any(getattr(said, name) != one[name] for name in ("text", "latex", "kind", "size")):
+                raise Refuted(
+                    f"{one['text'][:60]} is not what its terms say: {said.text} of size {said.size}"
+                )
+        number, texts = sum(stated), "; ".join(one["text"] for one in lower["families"]) or "no family"
+        where = "at a random point" if split is None else "in subnetworks"
+        return (
+            number,
+            f"{number} laws: the entries of {texts} are identities over Q with gradients of this rank "
+            f"{where}",
+        )
+
+    return Task(sum(t.operations for t in tasks), max(t.bytes for t in tasks), check)
+
+
+def _combination(flow: Flow, one: Mapping[str, Any]) -> Combination:
+    """The combination of candidates of this model that a family is."""
+    known = {(c.kind, c.factors, c.out): c for c in candidates(flow)}
+    parts = [
+        (t["coefficient"], known.get((one["kind"], tuple(map(tuple, t["factors"])), t["indices"])))
+        for t in one["terms"]
+    ]
+    if not parts or any(c is None for _, c in parts):
+        raise Refuted(f"{one['text'][:60]}: its terms are no candidates of this model")
+    if len({(c.axes(IndexClasses.of(flow)), c.size) for _, c in parts if c}) > 1:
+        raise Refuted(f"{one['text'][:60]}: its terms do not fit together")
+    if one["time_power"] and flow.time is None:
+        raise Refuted(f"{one['text'][:60]}: there is no time")
+    return Combination(tuple((k, c) for k, c in parts if c), one["time_power"])
+
+
+def _identity(
+    subject: Subject, every: IndexClasses, one: Mapping[str, Any], combination: Combination
+) -> Task:
+    needed = dict.fromkeys(every.lengths, 1)
+    for _, candidate in combination.terms:
+        counts = indices_of_derivative(every, candidate)
+        if counts is None:
+            raise Refuted(f"{one['text'][:60]} depends on the number of neurons")
+        needed = {c: max(n, counts.get(c, 0)) for c, n in needed.items()}
+    lengths = {c: min(n, needed[c]) for c, n in every.lengths.items()}
+    made = every.smaller_flow(lengths)
+    assert subject.model is not None
+    [potential] = every.resized([subject.model.potential], lengths)
+    flow = kernel_flow(
+        potential, {n: made.state[n] for n in subject.model.parameters}, made.data, subject.section
+    )
+    entries = code(combination.timed(combination.array(arrays_of(made))))
+
+    def check() -> None:
+        numbers = Polynomials(flow.dimension + sum(map(prod, flow.data.values())))
+        own = numbers.variables({**flow.state, **flow.data})
+        along = velocities_of(flow, numbers, own)
+        for h in kernel.run(entries, own, numbers)[-1].reshape(-1):
+            try:
+                if h != 0:
+                    kernel.check_conserved(h, along, {})
+            except Refuted as problem:
+                raise Refuted(f"{one['text'][:60]} {problem}") from None
+
+    return budget.identities(flow, float(sum(prod(node.shape) for node in entries)), check)
+
+
+def gradients_in_subnetworks(
+    network: Network, split: Mapping[str, Any], combinations: Sequence[Combination], stated: Sequence[int]
+) -> Task:
+    """*Gradients in subnetworks*: their matrix is block triangular by colours at the point, so the ranks of
+    its blocks add up.
+    """
+    blocks, each = {tuple(map(tuple, b["colours"])): b for b in split["blocks"]}, list[tuple[int, Task]]()
+    fitting = [network.classes.decouples(c.array(arrays_of(network.flow))) for c in combinations]
+    if any(laws and not fits for laws, fits in zip(stated, fitting, strict=True)):
+        raise Refuted("a family ties all neurons together")
+    for colours, copies in network.shapes():
+        if block := blocks.pop(colours, None):
+            task = _gradients_of_block(network, colours, copies, block, combinations, fitting)
+            each.append((copies, task))
+    if blocks:
+        raise Refuted(f"there are no subnetworks {next(iter(blocks))}")
+
+    def check() -> None:
+        found = [0] * len(stated)
+        for copies, task in each:
+            found = [n + copies * more for n, more in zip(found, task.run(), strict=True)]
+        if found != list(stated):
+            raise Refuted(f"the families add {found} laws, not {list(stated)}")
+
+    return Task(sum(t.operations for _, t in each), max((t.bytes for _, t in each), default=0.0), check)
+
+
+def _gradients_of_block(
+    network: Network,
+    colours: tuple[Widths, ...],
+    copies: int,
+    block: Mapping[str, Any],
+    combinations: Sequence[Combination],
+    fitting: Sequence[bool],
+) -> Task:
+    """What the entries of each family with all of some colours add to the rank of gradients in the
+    coordinates with all of them.
+    """
+    every, count, p = [*colours, *network.others(colours)[:1]], len(colours), network.prime
+    small, of = network.small(every), network.of_each_index(every)
+    seen = small.of_state(small.colours)
+    exact, beyond = (seen == (np.arange(len(every)) < count)).all(axis=1), seen[:, count:].any(axis=1)
+    if (block["copies"], block["dimension"]) != (copies, exact.sum()):
+        raise Refuted(f"there are {copies} subnetworks {colours} of {exact.sum()} coordinates, not as stated")
+    arrays = {name: input_array(name, shape) for name, shape in small.flow.state.items()}
+    codes = [code(c.array(arrays)) for c in combinations]
+
+    def rows(combination: Combination, written: Sequence[kernel.Node]) -> Array:
+        marks = np.zeros((*written[-1].shape, len(every)), dtype=bool)
+        for axis, c in enumerate(combination.like.axes(network.classes)):
+            if c != RIGID:
+                marks |= np.expand_dims(
+                    np.eye(len(every), dtype=bool)[of[c]], [i for i in range(marks.ndim - 1) if i != axis]
+                )
+        own, full = ~marks[..., count:].any(axis=-1), marks[..., :count].all(axis=-1)
+        slopes = _slopes_along(
+            written, small.flow.state, small.point, np.eye(small.flow.dimension, dtype=np.uint64), p
+        )
+        if slopes[own.reshape(-1)][:, beyond].any():
+            raise Refuted("a family ties the neurons of a subnetwork to others")
+        return slopes[(own & full).reshape(-1)][:, exact]
+
+    def check() -> list[int]:
+        found, ranks = [np.zeros((0, int(exact.sum())), dtype=np.uint64)], [0]
+        for combination, written, fits in zip(combinations, codes, fitting, strict=True):
+            found += [rows(combination, written)] if fits else []
+            ranks.append(kernel.rank(np.concatenate(found), p))
+        if ranks[-1] != block["laws"]:
+            raise Refuted(f"the laws of the subnetworks {colours} have rank {ranks[-1]}, not {block['laws']}")
+        return np.diff(ranks).tolist()
+
+    return budget.derivatives(codes, small.flow.dimension, check)
+
+
+def gradients_along_tangent_vectors(
+    flow: Flow, written: kernel.Flow, combinations: Sequence[Combination], stated: Sequence[int]
+) -> Task:
+    """*The matrix ansatz*, gradients: the rank of their products with tangent vectors, at any point mod any
+    prime, is no larger.
+    """
+    state = arrays_of(flow)
+    codes = [code(c.like.distinct(c.array(state))) for c in combinations]
+    count = min(flow.dimension, sum(one[-1].shape[0] for one in codes) + 2)
+
+    def check() -> None:
+        rng = np.random.default_rng(1)
+        point = arrays_from(rng.integers(0, PRIME, (1, flow.dimension), dtype=np.uint64), written.state)
+        directions = rng.integers(0, PRIME, (count, flow.dimension), dtype=np.uint64)
+        found, ranks = [np.zeros((0, count), dtype=np.uint64)], [0]
+        for one in codes:
+            found.append(_slopes_along(one, written.state, point, directions, PRIME))
+            ranks.append(kernel.rank(np.concatenate(found), PRIME))
+        if np.diff(ranks).tolist() != list(stated):
+            raise Refuted(f"the families add {np.diff(ranks).tolist()} laws, not {list(stated)}")
+
+    return budget.derivatives(codes, count, check)
+
+
+def _slopes_along(
+    written: Sequence[kernel.Node],
+    state: Mapping[str, Shape],
+    point: Mapping[str, Array],
+    directions: Array,
+    p: int,
+) -> Array:
+    """The derivatives of the entries of an array, one a row, along tangent vectors."""
+    portion = max(1, kernel.BATCH // (16 * max(prod(node.shape) for node in written)))
+    parts = [
+        kernel.slopes(written, point, arrays_from(directions[i : i + portion], state), p)[1]
+        for i in range(0, len(directions), portion)
+    ]
+    slopes = np.concatenate(parts)
+    return slopes.reshape(len(directions), -1).T

@@ -1,0 +1,260 @@
+"""The model and the flow that a certificate speaks about, read from it: once as conslaw's own objects, once
+for the kernel.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from conslaw.algebra.expressions import Expression, topological_order
+from conslaw.certificates import kernel
+from conslaw.certificates.budget import NotChecked, Task, identities
+from conslaw.certificates.kernel import Node, Polynomials, Refuted, Shape
+from conslaw.certificates.reading import code, expression, inputs, parse, polynomial_code, rational
+from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
+from conslaw.models.networks import FAMILIES
+from conslaw.models.potential import Model, model
+
+WIDEST = 10**7  # neurons of a class of a family
+LARGEST_STATE = 200_000  # coordinates of a state whose polynomials are written out
+
+ZERO = [Node("constant", (), (), kernel.objects([Fraction(0)], ()))]  # a potential that moves nothing
+
+
+class Subject:
+    """The model and the flow of a certificate.
+
+    ``flow`` is conslaw's own object, None where fields are written out; ``written`` is the flow for the
+    kernel.
+    """
+
+    def __init__(self, whole: Mapping[str, Any]) -> None:
+        self.model_section, self.section = whole["model"], whole["flow"]
+        self.state = {name: tuple(shape) for name, shape in self.section["state"].items()}
+        self.data = {name: tuple(shape) for name, shape in self.section["data"].items()}
+        self.model: Model | None = None
+        self.flow: Flow | None = None
+
+    @property
+    def dimension(self) -> int:
+        """The number of state coordinates."""
+        return sum(prod(shape) for shape in self.state.values())
+
+    def build(self) -> str:
+        """Read the model."""
+        names = [*self.state, *self.data]
+        if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+            raise Refuted(f"the arrays {names} need names of their own, which are identifiers"[:200])
+        section = self.model_section
+        if section is None:
+            return "vector fields as they stand in the certificate"
+        shapes = {kind: {n: tuple(s) for n, s in section[kind].items()} for kind in ("parameters", "data")}
+        family, graph = section["family"], section["graph"]
+        if (family is None) == (graph is None):
+            raise Refuted("a model is either a family or a graph")
+        if family is not None:
+            self.model = family_model(family["name"], family["arguments"])
+            if (self.model.name, self.model.parameters, self.model.data) != (
+                section["name"],
+                shapes["parameters"],
+                shapes["data"],
+            ):
+                raise Refuted(
+                    f"{family['name']} {family['arguments']} has other arrays than the certificate says"[:200]
+                )
+            return f"{section['name']}, from its family and sizes"
+        arrays = inputs({**shapes["parameters"], **shapes["data"]})
+        last = expression(graph, arrays)
+
+        def potential(p: Any, c: Any) -> Expression:
+            return _with_inputs(last, {n: (p if n in p else c)[n] for n in arrays})
+
+        self.model = model(
+            potential, parameters=shapes["parameters"], data=shapes["data"], name=section["name"]
+        )
+        return f"{section['name']}, from its array code as data"
+
+    def derive(self) -> str:
+        """Read the flow."""
+        section, made = self.section, None
+        if (section["fields"] is None) == (section["metric"] is None):
+            raise Refuted("a flow has either a metric in words or vector fields written out")
+        if section["fields"] is not None and self.dimension > LARGEST_STATE:
+            raise NotChecked(f"vector fields in {self.dimension:,} coordinates")
+        if self.model is None:
+            if (section["kind"], section["time"], section["weight_decay"], section["damping"]) != (
+                "given",
+                None,
+                "0",
+                None,
+            ):
+                raise Refuted(
+                    "fields without a model have no time, damping or weight decay, and are of kind 'given'"
+                )
+            return "the vector fields as they stand in the certificate: they are what is proved about"
+        if section["metric"] is not None:
+            _check_metric(section["metric"], self.model)
+        made = _flow(self.model, section)
+        time = made.time and {"kind": made.time.kind, "rate": str(made.time.rate)}
+        if (dict(made.state), dict(made.data), time) != (self.state, self.data, section["time"]):
+            raise Refuted("the state or the time of the certificate are not those of this flow")
+        if (made.damping, made.weight_decay) != (section["damping"], section["weight_decay"]):
+            raise Refuted(f"write damping {made.damping} and weight decay {made.weight_decay}")
+        if section["fields"] is None:
+            self.flow = made
+            return f"{section['kind']} flow of this model"
+        return "the vector fields as they stand in the certificate: they are what is proved about"
+
+    def drift(self) -> Task | None:
+        """Where fields stand beside a model the metric alone is their own: the drift is that of the flow, up
+        to a constant.
+        """
+        if self.model is None or self.section["fields"] is None:
+            return None
+        plain = kernel_flow(
+            self.model.potential, self.model.parameters, self.model.data, {**self.section, "metric": {}}
+        )
+        written = self.written
+
+        def check() -> str:
+            numbers = Polynomials(self.dimension + sum(map(prod, self.data.values())))
+            known = numbers.variables({**plain.state, **plain.data})
+            given = numbers.variables({**written.state, **written.data})
+            found = velocities_of(written, numbers, given)
+            expected = velocities_of(replace(plain, code=ZERO), numbers, known)
+            if len(found) != len(expected):
+                raise Refuted(
+                    f"{len(found)} vector fields; a {self.section['kind']} flow has {len(expected)}"
+                )
+            for one, other in zip(found[:-1], expected[:-1], strict=True):
+                _check_proportional(one, other)
+            return "the drift is that of this flow"
+
+        return identities(written, 0, check)
+
+    @property
+    def written(self) -> kernel.Flow:
+        """The flow, for the kernel."""
+        if self.section["fields"] is None:
+            assert self.model is not None
+            return kernel_flow(self.model.potential, self.model.parameters, self.data, self.section)
+        n, m = self.dimension, sum(map(prod, self.data.values()))
+        numbers = {
+            name: i for i, name in enumerate([*coordinate_names(self.state), *coordinate_names(self.data)])
+        }
+        components = list[dict[tuple[int, ...], Fraction]]()
+        for one in self.section["fields"]:
+            if any(numbers.get(c, n) >= n for c in one):
+                raise Refuted("a field moves what is no coordinate of the state")
+            components += [parse(one[c], numbers) if c in one else {} for c in list(numbers)[:n]]
+        nodes = polynomial_code(components, {"state": n, "data": m})
+        last, count = len(nodes) - 1, len(self.section["fields"])
+        nodes += [Node("take", (last,), (n,), np.arange(k * n, (k + 1) * n)) for k in range(count)]
+        given = [{"state": last + 1 + k} for k in range(count)]
+        return kernel.Flow({"state": (n,)}, {"data": (m,)} if m else {}, nodes, given=given)
+
+
+def arrays_from(rows: Any, shapes: Mapping[str, Shape]) -> dict[str, Any]:
+    """Arrays of residues, in a batch, from the rows of all their entries side by side."""
+    ends = np.cumsum([0, *map(prod, shapes.values())])
+    return {
+        n: rows[:, a:b].reshape(1, -1, *s)
+        for (n, s), a, b in zip(shapes.items(), ends, ends[1:], strict=False)
+    }
+
+
+def velocities_of(flow: kernel.Flow, numbers: Polynomials, variables: Mapping[str, Any]) -> list[list[Any]]:
+    """The velocity of each coordinate along each field, as a polynomial."""
+    rest = {
+        name: kernel.objects([numbers.zero] * prod(shape), (prod(shape),))
+        for name, shape in flow.state.items()
+    }
+    found = kernel.fields(flow, variables, variables, numbers)
+    return [[x for n in flow.state for x in one.get(n, rest[n]).reshape(-1)] for one in found]
+
+
+def coordinate_names(arrays: Mapping[str, Shape]) -> list[str]:
+    """The coordinates of some arrays, in order."""
+    return [
+        f"{name}[{','.join(map(str, i))}]" if shape else name
+        for name, shape in arrays.items()
+        for i in np.ndindex(*shape)
+    ]
+
+
+def kernel_flow(
+    potential: Expression,
+    parameters: Mapping[str, Shape],
+    data: Mapping[str, Shape],
+    section: Mapping[str, Any],
+) -> kernel.Flow:
+    """The flow of a potential in the words of a certificate, for the kernel."""
+    words = {name: word for name, word in section["metric"].items() if word != "euclidean"}
+    powers = {name: int(word[3:]) for name, word in words.items() if word.startswith("z**")}
+    rates = {name: rational(word) for name, word in words.items() if name not in powers}
+    top, over_t, _ = (section["damping"] or "").partition("/t")
+    damping = (Fraction(top), bool(over_t)) if section["kind"] == "momentum" else None
+    decay = Fraction(section["weight_decay"])
+    return kernel.Flow(
+        parameters, data, code(potential), powers=powers, rates=rates, decay=decay, damping=damping
+    )
+
+
+def _flow(made: Model, section: Mapping[str, Any]) -> Flow:
+    """The flow of a model that a certificate names."""
+    rest = {"weight_decay": section["weight_decay"], "metric": section["metric"] or "euclidean"}
+    if section["kind"] == "gradient" and section["damping"] is None:
+        return gradient_flow(made, **rest)
+    if section["kind"] == "momentum" and section["damping"] is not None:
+        return momentum_flow(made, damping=section["damping"], **rest)
+    raise Refuted(f"there is no {section['kind']} flow of a model with damping {section['damping']}")
+
+
+def _check_metric(words: Mapping[str, str], made: Model) -> None:
+    if set(words) != set(made.parameters):
+        raise Refuted("the metric does not say one word for each parameter array")
+    for word in words.values():
+        if not re.fullmatch(r"euclidean|z\*\*(0|[1-9][0-9]?|100)|[1-9][0-9]*(/[1-9][0-9]*)?", word):
+            raise Refuted(
+                f"the metric {word[:40]!r} is not in words: euclidean, z**k with k >= 0, or a rational number"
+            )
+
+
+def _check_proportional(found: Sequence[Any], expected: Sequence[Any]) -> None:
+    """Polynomials are others times one constant that is not zero."""
+    first = next(i for i, x in enumerate(expected) if x != 0)
+    factor = (
+        found[first].leading_coefficient() / expected[first].leading_coefficient() if found[first] != 0 else 0
+    )
+    if factor == 0 or any(x != y * factor for x, y in zip(found, expected, strict=True)):
+        raise Refuted("the drift is not that of this flow")
+
+
+def family_model(name: str, arguments: Mapping[str, Any]) -> Model:
+    """The model of a family."""
+    family, widths = FAMILIES.get(name), arguments["widths"]
+    if family is None:
+        raise Refuted(f"there is no family {name!r}")
+    if max(widths, default=0) > WIDEST and name != "monomial":
+        raise NotChecked(f"{max(widths):,} neurons in one class")
+    return family(widths, bool(arguments.get("bias", False)))
+
+
+def _with_inputs(output: Expression, arrays: Mapping[str, Expression]) -> Expression:
+    """The expression on the arrays that a model is given."""
+    made: dict[int, Expression] = {}
+    for node in topological_order([output]):
+        arguments = tuple(made[id(x)] for x in node.args)
+        made[id(node)] = (
+            arrays[node.attribute]
+            if node.operation == "input"
+            else Expression(node.operation, arguments, node.attribute, node.shape)
+        )
+    return made[id(output)]

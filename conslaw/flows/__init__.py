@@ -1,0 +1,1 @@
+"""How it is trained: a state space and vector fields on it."""

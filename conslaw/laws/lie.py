@@ -1,0 +1,427 @@
+"""Lie ranks: the dimension of the trace of the Lie algebra that a flow's vector fields generate.
+
+The right-nested bracket [X_1, [X_2, ... [X_{k-1}, X_k]]] of random elements of the span of the fields,
+evaluated at a point, is a random element of the trace at depth k.  It is evaluated by jets over GF(p), where
+[F, G](x) = dG(x) F(x) - dF(x) G(x) and a derivative along a vector is a nilpotent part; nothing is expanded.
+
+What is proved: the rank found mod p at any point is at most the rank at a generic point over Q, so there are
+*at most* ``state dimension - rank`` independent conservation laws.  What is only probable: that no more rank
+was there to be found.  The three ways to miss it are bounded in :func:`error_probability`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import comb, lcm, log2, prod
+from typing import Any
+
+import numpy as np
+
+from conslaw.algebra.expressions import LETTERS, Constants, Indices, Shape, evaluate
+from conslaw.algebra.finite_field import (
+    PRIMES_DRAWN_FROM,
+    Residues,
+    RowSpace,
+    check_prime,
+    from_integers,
+    random_prime,
+    rank,
+)
+from conslaw.algebra.jets import Jet, Jets, lift, part, without
+from conslaw.errors import ConslawError, check_memory, check_seed
+from conslaw.flows.flow import TIME, Flow, check_flow
+
+logger = logging.getLogger(__name__)
+
+SURPLUS = 4  # samples that add no rank before a depth counts as exhausted
+MEMORY = 2**28  # bytes of jets per batch of samples
+DEPTH = 14  # brackets of more fields than this are not tried (each depth costs three times the one before)
+DEPTH_AT_POINT = (
+    6  # brackets tried at a point of the user's, where an unchanged rank is no proof that it stays
+)
+
+State = Mapping[str, Jet]
+Point = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LieRanks:
+    """The ranks of the trace, depth by depth.
+
+    Attributes
+    ----------
+    ranks : rank found with brackets of up to 1, 2, ... fields; a generic run ends with the depth that added
+    nothing
+    state_dimension : n; ``n - ranks[-1]`` bounds the number of independent laws from above, with certainty
+    prime, seed : what the run was made with
+    generic : True at a random point; False at a point of the user's, for which alone the answer then holds
+    error_probability : bound on the probability that the generic rank of the Lie algebra is larger than the
+    last rank; None if the
+        user chose prime or point, or if brackets of 14 fields still added rank
+    """
+
+    ranks: tuple[int, ...]
+    state_dimension: int
+    prime: int
+    seed: int
+    generic: bool
+    error_probability: float | None
+
+    @property
+    def laws_at_most(self) -> int:
+        """State dimension minus the last rank."""
+        return self.state_dimension - self.ranks[-1]
+
+
+def lie_ranks(
+    flow: Flow,
+    *,
+    seed: int = 0,
+    prime: int | None = None,
+    point: Point | None = None,
+    most: int | None = None,
+) -> LieRanks:
+    """The ranks of the Lie algebra's trace at a random point mod a random prime, or at a given rational
+    point.
+
+    Parameters
+    ----------
+    flow : Flow
+    seed : int
+        Draws the prime, the point and the samples; the same seed gives the same run.
+    prime : int, optional
+        A prime between 2**20 and 2**31; random between 2**30 and 2**31 by default.
+    point : mapping from state array to values (integers or fractions), optional
+        Where to take the rank (``"time"`` is the value of what that array stands for, such as exp(tau t)).
+        There it may be smaller than generically, and may grow after standing still, so brackets of up to 6
+        fields are tried; the bound is for laws whose gradients are independent at this point.
+    most : int, optional
+        Give up if the rank is larger than this.
+
+    Returns
+    -------
+    LieRanks
+
+    Raises
+    ------
+    ConslawError
+        For an unusable prime, a point that does not fit the state, or a rank larger than ``most`` or than
+        fits the memory.
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> conslaw.lie_ranks(conslaw.gradient_flow(conslaw.linear([3, 2, 4]))).ranks
+    (10, 11, 11)
+
+    References
+    ----------
+    [MGP23] arXiv 2307.00144, Theorem 3.3 and Section 3.3 (stopping); J. T. Schwartz, J. ACM 27 (1980), R.
+    Zippel, EUROSAM 1979.
+    """
+    n, seed = check_flow(flow).dimension, check_seed(seed)
+    if prime is not None:
+        check_prime(prime)
+    check_memory(800.0 * n, f"the Lie rank in {n:,} coordinates")
+    p, state, rng = random_start(flow, seed, prime)
+
+    def ranks_at(state: State, **options: int) -> tuple[int, ...]:
+        def samples(depth: int, count: int) -> Residues:
+            return trace_samples(flow, state, depth, count, rng, p)
+
+        return ranks_by_depth(samples, n, p, width=n, most=n if most is None else most, **options)
+
+    ranks = ranks_at(state, limit=DEPTH, target=n)
+    if point is None:
+        closed = ranks[-1] == n or len(ranks) < DEPTH or ranks[-1] == ranks[-2]
+        error = error_probability(flow, ranks, p) if prime is None and closed else None
+        return LieRanks(ranks, n, p, seed, True, error)
+    given = point_mod(flow, point, p)
+    where = singular(flow, given, p)
+    if where:
+        raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
+    ranks = ranks_at(given, limit=DEPTH_AT_POINT, target=ranks[-1], patience=DEPTH_AT_POINT)
+    return LieRanks(ranks, n, p, seed, False, None)
+
+
+def random_start(flow: Flow, seed: int, prime: int | None) -> tuple[int, State, np.random.Generator]:
+    """The prime and the point of a run, drawn from its seed, and the generator that draws samples."""
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        p = int(prime) if prime is not None else random_prime(rng)
+        state = random_point(flow, rng, p)
+        where = singular(flow, state, p)
+        if not where:
+            return p, state, rng
+    raise ConslawError(
+        f"the {flow.name} flow (metric {flow.metric}) is singular at every point tried: {where}"
+    )
+
+
+def singular(flow: Flow, state: State, p: int) -> str:
+    """Where the metric is singular, or a field is not defined, at a point; empty if all is well."""
+    for name, block in flow.metric_entries.items():
+        try:
+            [value] = evaluate([block], state, Jets(p))
+        except ZeroDivisionError:
+            return "the metric divides by zero (mod p)"
+        entries = value.get(0, np.zeros((1, *block.shape), dtype=np.uint64))[0]
+        matrix = name not in flow.state or block.shape != flow.state[name]
+        if rank(entries, p) < len(entries) if matrix else not entries.all():
+            return f"the metric is not invertible on {name or 'the parameters'}"
+    try:
+        RandomField(flow, 1, np.random.default_rng(0), p)(state)
+    except ZeroDivisionError:
+        return "a field divides by zero (mod p)"
+    return ""
+
+
+def random_point(flow: Flow, rng: np.random.Generator, p: int, count: int = 1) -> State:
+    """Uniformly random points of the state space over GF(p)."""
+    return {name: {0: _random((count, *shape), rng, p)} for name, shape in flow.state.items()}
+
+
+def point_mod(flow: Flow, point: Point, p: int) -> State:
+    """A rational point of the user's, mod p."""
+    if not isinstance(point, Mapping) or set(point) != set(flow.state):
+        given = sorted(point) if isinstance(point, Mapping) else repr(point)
+        raise ConslawError(
+            f"point has arrays {given}; the state has {sorted(flow.state)}: give each of them a value"
+        )
+    result: dict[str, Jet] = {}
+    for name, shape in flow.state.items():
+        try:
+            values = np.asarray(point[name])
+        except ValueError:
+            raise ConslawError(
+                f"point: {name}={point[name]!r} is ragged; the state has shape {shape}"
+            ) from None
+        values = values if values.dtype.kind in "iu" else np.asarray(point[name], dtype=object)
+        if values.shape != shape:
+            raise ConslawError(f"point: {name} has shape {values.shape}; the state has {shape}")
+        if values.dtype == object and not all(hasattr(v, "numerator") for v in values.ravel()):
+            raise ConslawError(
+                f"point: {name}={point[name]!r} is not exact: give integers or fractions.Fraction values"
+            )
+        result[name] = {0: from_integers(values, p)[None]}
+    reduced = flow.time is not None and (flow.time.kind == "exp" or (flow.damping or "").endswith("/t"))
+    if reduced and not point[TIME] > 0:
+        raise ConslawError(f"point: time={point[TIME]!r} stands for {flow.time.text(1)}, which is positive")  # type: ignore[union-attr]
+    return result
+
+
+def _random(shape: Shape, rng: np.random.Generator, p: int) -> Residues:
+    return rng.integers(0, p, shape, dtype=np.uint64)
+
+
+def ranks_by_depth(
+    samples: Callable[[int, int], Residues],
+    columns: int,
+    p: int,
+    *,
+    limit: int,
+    target: int,
+    width: int,
+    patience: int = 1,
+    silent: int = 0,
+    most: int | None = None,
+) -> tuple[int, ...]:
+    """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target``
+    or stand still.
+
+    ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in
+    a row may add nothing, not counting the first ``silent`` ones if they found nothing at all.  Refused if
+    the rank exceeds ``most``.
+    """
+    space, ranks, idle = RowSpace.zero(columns, p), list[int](), 0
+    while True:
+        depth = len(ranks) + 1
+        before, batch, exhausted = space.rank, 32, False
+        while not exhausted and space.rank < target:
+            count = min(
+                batch, target - space.rank + SURPLUS, max(SURPLUS + 1, MEMORY // (8 * width * 2**depth))
+            )
+            known = space.rank
+            check_memory(
+                24.0 * (known + count) * columns,
+                f"a Lie rank of more than {known:,} in {columns:,} coordinates",
+            )
+            space = space.extend(samples(depth, count))
+            if most is not None and space.rank > most:
+                raise ConslawError(
+                    f"the Lie rank is more than {most:,} in {columns:,} coordinates: too large for the "
+                    f"plain route"
+                )
+            exhausted = space.rank - known <= count - SURPLUS
+            batch *= 2
+            logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
+        ranks.append(space.rank)
+        idle = idle + 1 if space.rank == before and (space.rank or depth > silent) else 0
+        if space.rank >= target or depth == limit or idle == patience:
+            return tuple(ranks)
+
+
+def trace_samples(
+    flow: Flow, state: State, depth: int, count: int, rng: np.random.Generator, p: int
+) -> Residues:
+    """Random elements of the trace at a point: ``count`` right-nested brackets of ``depth`` random fields,
+    one a row (count, n).
+    """
+    fields = [RandomField(flow, count, rng, p) for _ in range(depth)]
+    return as_rows(flow, nested_bracket(fields, state, Jets(p), 1), count)
+
+
+def as_rows(flow: Flow, value: State, count: int) -> Residues:
+    """The values of a batch of vector fields at a point as a matrix (count, n)."""
+    return flattened(flow, value, count)[0]
+
+
+def flattened(flow: Flow, value: State, count: int) -> Jet:
+    """State arrays of jets, side by side: one jet of matrices (count, n)."""
+    masks = sorted({0}.union(*value.values()))
+
+    def whole(name: str, shape: Shape, mask: int) -> Residues:
+        coefficient = value[name].get(mask, np.zeros((1, *shape), dtype=np.uint64))
+        return np.broadcast_to(coefficient, (count, *shape)).reshape(count, -1)
+
+    return {
+        mask: np.concatenate([whole(n, s, mask) for n, s in flow.state.items()], axis=1) for mask in masks
+    }
+
+
+class RandomField:
+    """A batch of random elements of the span of a flow's vector fields."""
+
+    def __init__(self, flow: Flow, count: int, rng: np.random.Generator, p: int) -> None:
+        self.flow, self.jets = flow, Jets(p)
+        self.data: State = {name: {0: _random((count, *shape), rng, p)} for name, shape in flow.data.items()}
+        self.mixture: list[Jet] = (
+            [{0: _random((count,), rng, p)} for _ in flow.fields] if len(flow.fields) > 1 else []
+        )
+
+    def __call__(self, state: State) -> State:
+        """Its value at a state (a point, or a jet of points)."""
+        result: dict[str, Jet] = {name: {} for name in self.flow.state}
+        for number, field in enumerate(self.flow.fields):
+            values = evaluate(list(field.values()), {**self.data, **state}, self.jets)
+            for name, value in zip(field, values, strict=True):
+                letters = LETTERS[: len(self.flow.state[name])]
+                scaled = (
+                    self.jets.product(self.mixture[number], value, "", letters, letters)
+                    if self.mixture
+                    else value
+                )
+                result[name] = self.jets.add(result[name], scaled)
+        return result
+
+
+def nested_bracket(fields: Sequence[RandomField], state: State, jets: Jets, bit: int) -> State:
+    """[X_1, [X_2, ...]] at a state; ``bit`` is the first nilpotent direction not in use there."""
+    first = fields[0](state)
+    if len(fields) == 1:
+        return first
+    shifted = {name: lift(x, first[name], bit) for name, x in state.items()}
+    along_first = nested_bracket(fields[1:], shifted, jets, bit << 1)
+    inner = {name: without(x, bit) for name, x in along_first.items()}
+    along_inner = fields[0]({name: lift(x, inner[name], bit) for name, x in state.items()})
+    return {name: jets.subtract(part(along_first[name], bit), part(along_inner[name], bit)) for name in state}
+
+
+# how sure a generic run is
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds for an array of polynomials: ``degree``, and ``height``, log2 of the largest sum of absolute
+    coefficients.
+
+    For rational functions they bound the numerators over a common denominator of all entries, and ``below``
+    bounds (degree, height) of that denominator.
+    """
+
+    shape: Shape
+    degree: int
+    height: float
+    below: tuple[int, float] = (0, 0.0)
+
+
+class BoundsNumbers:
+    """The number system that bounds degrees and coefficients of an expression without expanding it."""
+
+    def constant(self, values: Constants) -> Bounds:
+        flat = values.ravel().tolist()
+        common = lcm(*(v.denominator for v in flat))
+        return Bounds(values.shape, 0, log2(max(1, *(abs(int(v * common)) for v in flat))), (0, log2(common)))
+
+    def add(self, x: Bounds, y: Bounds) -> Bounds:
+        (b, k), (c, m) = x.below, y.below
+        return Bounds(
+            x.shape, max(x.degree + c, y.degree + b), max(x.height + m, y.height + k) + 1, (b + c, k + m)
+        )
+
+    def product(self, x: Bounds, y: Bounds, a: str, b: str, out: str) -> Bounds:
+        sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
+        added = prod(n for c, n in sizes.items() if c not in out)
+        below = (x.below[0] + y.below[0], x.below[1] + y.below[1])
+        return Bounds(
+            tuple(sizes[c] for c in out), x.degree + y.degree, x.height + y.height + log2(added), below
+        )
+
+    def sum(self, x: Bounds, axes: tuple[int, ...]) -> Bounds:
+        kept = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+        return Bounds(kept, x.degree, x.height + log2(prod(x.shape) // prod(kept)), x.below)
+
+    def take(self, x: Bounds, indices: Indices) -> Bounds:
+        return Bounds(indices.shape, x.degree, x.height, x.below)
+
+    def put(self, x: Bounds, indices: Indices, shape: Shape) -> Bounds:
+        most = max(1, int(np.bincount(indices.reshape(-1)).max(initial=1)))
+        return Bounds(shape, x.degree, x.height + log2(most), x.below)
+
+    def reshape(self, x: Bounds, shape: Shape) -> Bounds:
+        return Bounds(shape, x.degree, x.height, x.below)
+
+    def reciprocal(self, x: Bounds) -> Bounds:
+        size, (b, k) = prod(x.shape), x.below
+        return Bounds(
+            x.shape, b + (size - 1) * x.degree, k + (size - 1) * x.height, (size * x.degree, size * x.height)
+        )
+
+
+def error_probability(flow: Flow, ranks: tuple[int, ...], p: int) -> float:
+    """Bound on the probability that the generic rank over Q is larger than the last rank found by a generic
+    run.
+
+    The run stops wrongly at some depth k only if one of three things happens there; all depths are added up.
+    (1) The prime divides every r-minor of the trace at depth k, r <= n being its generic rank: a nonzero
+    coefficient of one is at most r! H^r, H bounding the coefficient sums of a bracket, and fewer than log2 of
+    that / 30 of the primes between 2**30 and 2**31 divide it.  (2) The minor vanishes at the random point and
+    samples: at most r deg / p, by the lemma of Schwartz and Zippel.  (3) ``SURPLUS`` of the samples (fewer
+    than 3 n + 32) fell into a proper subspace.  Rational fields are first multiplied by their denominators,
+    which are not zero at the point.
+    """
+    inputs = {name: Bounds(shape, 1, 0.0) for name, shape in {**flow.state, **flow.data}.items()}
+    fields = [_common(evaluate(list(field.values()), inputs, BoundsNumbers())) for field in flow.fields]
+    degree, below = (max(f[i] for f in fields) + (len(fields) > 1) for i in (0, 2))
+    height, under = (max(f[i] for f in fields) + log2(len(fields)) for i in (1, 3))
+    n, total = flow.dimension, 0.0
+    d, h, b, u = degree, height, below, under
+    for _ in ranks:
+        unlucky_prime = n * (log2(n + 1) + h) / 30 / PRIMES_DRAWN_FROM
+        unlucky_point = n * (d + b) / p
+        left_early = comb(3 * n + 32, SURPLUS) * min(1.0, (d + b) / p) ** SURPLUS
+        total += unlucky_prime + unlucky_point + left_early
+        # of dG.F - dF.G: the coefficient sum of a derivative is at most the degree times that of G
+        h += height + u + under + log2(d + degree + b + below + 1) + 1
+        d += degree + b + below
+        b, u = 2 * (b + below), 2 * (u + under)
+    return min(1.0, total)
+
+
+def _common(components: list[Bounds]) -> tuple[int, float, int, float]:
+    """Degree and height of the numerators, and of the common denominator, of the components of a field."""
+    below, under = sum(x.below[0] for x in components), sum(x.below[1] for x in components)
+    degree = max(x.degree + below - x.below[0] for x in components)
+    return degree, max(x.height + under - x.below[1] for x in components), below, under

@@ -1,0 +1,1 @@
+"""What is trained: a scalar potential, written once as array code."""

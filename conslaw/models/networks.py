@@ -1,0 +1,297 @@
+"""The families of networks that conslaw knows by name, each written with the public :func:`conslaw.model` and
+nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from operator import mul
+from typing import Any
+
+import numpy as np
+
+from conslaw.errors import ConslawError
+from conslaw.models.potential import Model, is_positive_integer, model
+
+
+def linear(widths: Sequence[int], *, bias: bool = False) -> Model:
+    """A deep linear network.
+
+    Parameters
+    ----------
+    widths : at least two positive integers, from the input to the output
+        ``[3, 2, 4]`` is x -> W2 W1 x with W1 of shape (2, 3) and W2 of shape (4, 2).
+    bias : bool
+        Adds a bias vector b1, b2, ... to each hidden layer, as [MGP23] does (one on the output would enter no
+        law).
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> conslaw.linear([3, 2, 4]).parameters
+    {'W1': (2, 3), 'W2': (4, 2)}
+    """
+    shapes, sizes = _layers(widths, bias)
+
+    def potential(p: Any, c: Any) -> Any:
+        h = c.x
+        for layer in range(1, len(sizes)):
+            h = p[f"W{layer}"] @ h
+            if f"b{layer}" in p:
+                h = h + p[f"b{layer}"]
+        return c.v @ h
+
+    data = {"x": (sizes[0],), "v": (sizes[-1],)}
+    return model(
+        potential,
+        parameters=shapes,
+        data=data,
+        name="linear",
+        arguments={"widths": sizes, "bias": bool(bias)},
+    )
+
+
+def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
+    """A deep ReLU network, through its path lifting.
+
+    Where no pre-activation vanishes a ReLU multiplies by a gate, 0 or 1.  The gates enter as free data: their
+    products span the same space as the path lifting of [MGP23, Section 2], whose coordinates are the products
+    of weights along paths.
+
+    Parameters
+    ----------
+    widths : at least two positive integers, from the input to the output
+    bias : bool
+        Adds a bias vector b1, b2, ... to each hidden layer, as [MGP23] does (one on the output would enter no
+        law), scaled by free data, so that a path that starts at a bias counts on its own.
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> conslaw.relu([3, 5, 2], bias=True).size
+    30
+    """
+    shapes, sizes = _layers(widths, bias)
+    last = len(sizes) - 1
+
+    def potential(p: Any, c: Any) -> Any:
+        h = c.x
+        for layer in range(1, last + 1):
+            h = p[f"W{layer}"] @ h
+            if f"b{layer}" in p:
+                h = h + c[f"gamma{layer}"] * p[f"b{layer}"]
+            if layer < last:
+                h = c[f"g{layer}"] * h
+        return c.v @ h
+
+    data = {"x": (sizes[0],), "v": (sizes[-1],)} | {f"g{i}": (sizes[i],) for i in range(1, last)}
+    if bias:
+        data |= {f"gamma{i}": (sizes[i],) for i in range(1, last)}
+    return model(
+        potential, parameters=shapes, data=data, name="relu", arguments={"widths": sizes, "bias": bool(bias)}
+    )
+
+
+def nmf(n1: int, n2: int, n3: int) -> Model:
+    """A non-negative matrix factorisation U V, under mirror descent.
+
+    Parameters
+    ----------
+    n1, n2, n3 : positive integers
+        U is n1 x n2 and V is n2 x n3; the customary metric is diag(z) on both.
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> conslaw.analyze(conslaw.gradient_flow(conslaw.nmf(2, 1, 2))).laws
+    (U[0, 0] + U[1, 0] - V[0, 0] - V[0, 1],)
+
+    References
+    ----------
+    [MGP24] arXiv 2405.12888, Section 4 (NMF).
+    """
+    n1, n2, n3 = _sizes("nmf", (n1, n2, n3))
+    return model(
+        lambda p, c: c.v @ p.U @ (p.V @ c.x),
+        parameters={"U": (n1, n2), "V": (n2, n3)},
+        data={"x": (n3,), "v": (n1,)},
+        name="nmf",
+        arguments={"widths": [n1, n2, n3]},
+        metric="mirror",
+    )
+
+
+def icnn(n1: int, n2: int, n3: int, *, bias: bool = False) -> Model:
+    """A two-layer input convex network U relu(V x + b), U non-negative under mirror descent.
+
+    Parameters
+    ----------
+    n1, n2, n3 : positive integers
+        U is n1 x n2 (outputs by hidden units) and V is n2 x n3; the customary metric is diag(z) on U,
+        Euclidean on V and b.
+    bias : bool
+        Adds a bias vector b on the hidden layer.
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> conslaw.analyze(conslaw.gradient_flow(conslaw.icnn(2, 1, 1, bias=True))).laws
+    (2*U[0, 0] + 2*U[1, 0] - V[0, 0]**2 - b[0]**2,)
+
+    References
+    ----------
+    [MGP24] arXiv 2405.12888, Section 4 (ICNN).
+    """
+    n1, n2, n3 = _sizes("icnn", (n1, n2, n3))
+    parameters = {"U": (n1, n2), "V": (n2, n3)} | ({"b": (n2,)} if bias else {})
+    data = {"x": (n3,), "v": (n1,), "g": (n2,)} | ({"gamma": (n2,)} if bias else {})
+
+    def potential(p: Any, c: Any) -> Any:
+        h = p.V @ c.x
+        return c.v @ (p.U @ (c.g * (h + c.gamma * p.b if bias else h)))
+
+    arguments = {"widths": [n1, n2, n3], "bias": bool(bias)}
+    return model(
+        potential, parameters=parameters, data=data, name="icnn", arguments=arguments, metric={"U": "mirror"}
+    )
+
+
+def pca(n: int, r: int) -> Model:
+    """A symmetric factorisation U U^T, U of shape n x r.
+
+    Parameters
+    ----------
+    n, r : positive integers
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> conslaw.count(conslaw.gradient_flow(conslaw.pca(3, 2))).laws_at_most
+    0
+    """
+    n, r = _sizes("pca", (n, r))
+    return model(
+        lambda p, c: ((p.U @ p.U.T) * c.s).sum(),
+        parameters={"U": (n, r)},
+        data={"s": (n, n)},
+        name="pca",
+        arguments={"widths": [n, r]},
+    )
+
+
+def monomial(exponents: Sequence[int]) -> Model:
+    """One monomial, x_1^a_1 ... x_D^a_D.
+
+    Parameters
+    ----------
+    exponents : positive integers a_1, ..., a_D
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> conslaw.analyze(conslaw.gradient_flow(conslaw.monomial([1, 2]))).laws
+    (2*x[0]**2 - x[1]**2,)
+    """
+    sizes = _sizes("monomial", exponents)
+
+    def potential(p: Any, c: Any) -> Any:
+        return reduce(mul, [p.x[i] ** a for i, a in enumerate(sizes)])
+
+    return model(potential, parameters={"x": (len(sizes),)}, name="monomial", arguments={"widths": sizes})
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+
+
+def _sizes(family: str, sizes: Sequence[int]) -> list[int]:
+    """Positive integers, as a list."""
+    if not _is_list(sizes) or not all(is_positive_integer(n) for n in sizes) or not len(sizes):
+        raise ConslawError(f"{family} {sizes!r}: give positive integers, such as {family} 3-2-4")
+    return [int(n) for n in sizes]
+
+
+def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...]], list[int]]:
+    """The parameter shapes of a fully connected network, and its widths as a list."""
+    if not _is_list(widths) or not all(is_positive_integer(n) for n in widths):
+        raise ConslawError(
+            f"widths {widths!r}: give positive integers from the input to the output, such as [3, 2, 4]"
+        )
+    if not isinstance(bias, bool | np.bool_):
+        raise ConslawError(f"bias={bias!r}: give True or False")
+    sizes = [int(n) for n in widths]
+    if len(sizes) < 2:
+        raise ConslawError(
+            f"widths {widths!r}: a network needs at least two widths, input and output, such as [3, 2, 4]"
+        )
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, (before, after) in enumerate(pairwise(sizes), start=1):
+        shapes[f"W{layer}"] = (after, before)
+        if bias and layer < len(sizes) - 1:
+            shapes[f"b{layer}"] = (after,)
+    return shapes, sizes
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a family is called from the command line: with so many sizes (None: any number), with or without a
+    bias.
+    """
+
+    build: Callable[..., Model]
+    sizes: str
+    count: int | None = None
+    bias: bool = False
+
+    @property
+    def example(self) -> str:
+        """Sizes that it can be called with."""
+        return "-".join("324"[: self.count or 3])
+
+    def __call__(self, sizes: Sequence[int], bias: bool) -> Model:
+        """The model of these sizes."""
+        name, options = self.build.__name__, {"bias": bool(bias)} if self.bias else {}
+        if bias and not self.bias:
+            raise ConslawError(f"--bias: {name} has none; leave it out")
+        if self.count is None:
+            return self.build(sizes, **options)
+        if len(sizes) != self.count:
+            raise ConslawError(f"{name} {'-'.join(map(str, sizes))}: needs {self.count} sizes, {self.sizes}")
+        return self.build(*sizes, **options)
+
+
+FAMILIES = {
+    "linear": Family(linear, "WIDTHS", bias=True),
+    "relu": Family(relu, "WIDTHS", bias=True),
+    "nmf": Family(nmf, "n1-n2-n3", 3),
+    "icnn": Family(icnn, "n1-n2-n3", 3, bias=True),
+    "pca": Family(pca, "n-r", 2),
+    "monomial": Family(monomial, "a1-...-aD"),
+}

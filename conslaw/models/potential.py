@@ -1,0 +1,220 @@
+"""A model: a potential, polynomial in parameters and in free data, written once as array code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from keyword import iskeyword
+from numbers import Integral
+from typing import Any
+
+from conslaw.algebra.expressions import (
+    SUPPORTED,
+    Expression,
+    Shape,
+    as_expression,
+    input_array,
+    topological_order,
+)
+from conslaw.errors import ConslawError, UnsupportedError
+from conslaw.flows.coordinates import size
+
+MOST_AXES = 8
+
+
+class Arrays:
+    """The named arrays that a potential receives: ``p.U`` or ``p["U"]``."""
+
+    def __init__(self, kind: str, arrays: Mapping[str, Any]) -> None:
+        self._kind, self._arrays = kind, arrays
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._arrays:
+            known = ", ".join(self._arrays) or "none"
+            raise UnsupportedError(
+                f"the array code asks for {self._kind} {name!r}, which is not declared; declared: {known}"
+            )
+        return self._arrays[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+
+def run_array_code(what: str, code: Callable[..., object], *arguments: Arrays) -> Any:
+    """Call the user's array code; whatever it raises becomes one error that says so."""
+    if not callable(code):
+        raise ConslawError(
+            f"{what}={code!r}: give a function of {len(arguments)} argument{'s' * (len(arguments) > 1)}"
+        )
+    try:
+        return code(*arguments)
+    except ConslawError:
+        raise
+    except Exception as error:
+        raise ConslawError(
+            f"the {what} raised {type(error).__name__}: {error}. Supported: {SUPPORTED}"
+        ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A parametrised family of functions, given by its potential f(parameters; data).
+
+    The gradients of f with respect to the parameters, over all values of the data, span W_phi of [MGP23]: the
+    phi_i are the coefficients of f as a polynomial in the data.
+
+    Attributes
+    ----------
+    name : str
+    parameters, data : mapping from array name to shape (a tuple of positive integers, ``()`` for a scalar)
+    potential : the scalar polynomial expression f
+    arguments : for a named family, how it was called (``{"widths": [3, 2, 4], "bias": False}``)
+    metric : the customary metric, see :func:`conslaw.gradient_flow`
+    """
+
+    name: str
+    parameters: Mapping[str, Shape]
+    data: Mapping[str, Shape]
+    potential: Expression = field(repr=False)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    metric: Any = "euclidean"
+
+    @property
+    def size(self) -> int:
+        """Number of scalar parameters."""
+        return size(self.parameters)
+
+
+def model(
+    potential: Callable[[Any, Any], object],
+    *,
+    parameters: Mapping[str, Shape],
+    data: Mapping[str, Shape] | None = None,
+    name: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    metric: Any = "euclidean",
+) -> Model:
+    r"""Define a model by its potential.
+
+    Parameters
+    ----------
+    potential : callable ``(p, c) -> scalar``
+        Array code, called once.  ``p`` and ``c`` hold the parameter and data arrays by name (``p.U``,
+        ``c.x``).  It may use ``+ - * @ **`` with integer exponents, division by numbers, ``.T``, indexing,
+        ``.sum()``, ``.reshape()`` and ``numpy.einsum``, with NumPy's meaning, and integer or
+        :class:`fractions.Fraction` constants.
+    parameters : mapping from names to shapes
+        ``{"U": (3, 2), "V": (4, 2), "scale": ()}``.
+    data : mapping from names to shapes, optional
+        Free data: inputs, gates, and a vector that picks a combination of the outputs.
+    name : str, optional
+        Shown in results; the potential's own name by default.
+    arguments : mapping, optional
+        What the model was made from, for the record (``widths``, ``bias``).
+    metric : optional
+        The metric that flows of this model have unless told otherwise; see :func:`gradient_flow`.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ConslawError
+        If the potential is not a scalar polynomial of the declared arrays, or a shape is not one.
+
+    Examples
+    --------
+    Matrix factorisation, :math:`\varphi = U V^T`; its gradient flow conserves :math:`U^T U - V^T V`:
+
+    >>> import conslaw
+    >>> factorisation = conslaw.model(
+    ...     lambda p, c: c.v @ p.U @ p.V.T @ c.x,
+    ...     parameters={"U": (3, 2), "V": (4, 2)},
+    ...     data={"x": (4,), "v": (3,)},
+    ... )
+    >>> conslaw.count(conslaw.gradient_flow(factorisation)).laws_at_most
+    3
+
+    References
+    ----------
+    [MGP23] Marcotte, Gribonval, Peyré, *Abide by the Law and Follow the Flow*, NeurIPS 2023, arXiv
+    2307.00144, Section 2.
+    """
+    shapes = {"parameter": _shapes("parameters", parameters), "data": _shapes("data", data or {})}
+    both = sorted(set(shapes["parameter"]) & set(shapes["data"]))
+    if both:
+        raise ConslawError(
+            f"the name {both[0]!r} stands in parameters and in data: give each array a name of its own"
+        )
+    if not shapes["parameter"]:
+        raise ConslawError("parameters={}: a model needs at least one parameter array")
+    if not isinstance(arguments or {}, Mapping) or not isinstance(name or "", str):
+        raise ConslawError(f"name={name!r}, arguments={arguments!r}: give a string and a mapping")
+    arrays = {
+        kind: {n: input_array(n, shape) for n, shape in named.items()} for kind, named in shapes.items()
+    }
+    result = run_array_code(
+        "potential", potential, Arrays("parameter", arrays["parameter"]), Arrays("data", arrays["data"])
+    )
+    if result is None:
+        raise ConslawError("the potential returned None: it must return the scalar")
+    value = as_expression(result)
+    if value.shape != ():
+        raise ConslawError(
+            f"the potential has shape {value.shape}; it must be a scalar: multiply by a free data vector, "
+            f"such as c.v @ (...)"
+        )
+    nodes, own = topological_order([value]), {id(x) for named in arrays.values() for x in named.values()}
+    for node in nodes:
+        if node.operation == "reciprocal":
+            raise ConslawError(
+                f"division by {node.args[0]!r}: a potential is polynomial, it can be divided by numbers only"
+            )
+        if node.operation == "input" and id(node) not in own:
+            raise ConslawError(
+                f"the potential uses {node!r} of another model: use the arrays that it is given"
+            )
+    if not any(node.operation == "input" and node.attribute in shapes["parameter"] for node in nodes):
+        raise ConslawError("the potential uses none of the parameters: " + ", ".join(shapes["parameter"]))
+    called = (
+        name if name is not None else getattr(potential, "__name__", "model").replace("<lambda>", "model")
+    )
+    return Model(called, shapes["parameter"], shapes["data"], value, dict(arguments or {}), metric)
+
+
+def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
+    if not isinstance(declared, Mapping):
+        raise ConslawError(
+            f'{kind}={declared!r}: give a mapping from names to shapes, such as {{"U": (3, 2)}}'
+        )
+    result: dict[str, Shape] = {}
+    for name, shape in declared.items():
+        if not isinstance(name, str) or not name.isidentifier() or name.startswith("_") or iskeyword(name):
+            raise ConslawError(
+                f"{kind}: {name!r} is not a usable array name; use an identifier, such as 'W1'"
+            )
+        if (
+            not isinstance(shape, tuple | list)
+            or not all(is_positive_integer(n) for n in shape)
+            or len(shape) > MOST_AXES
+        ):
+            raise ConslawError(
+                f"{kind}: {name}={shape!r} is not a shape; use a tuple of positive integers, such as (3, "
+                f"2), or () for a scalar"
+            )
+        result[name] = tuple(int(n) for n in shape)
+    return result
+
+
+def is_positive_integer(n: object) -> bool:
+    """Whether n is an integer >= 1 of any integer type but bool."""
+    return isinstance(n, Integral) and not isinstance(n, bool) and int(n) >= 1

@@ -1,0 +1,112 @@
+"""Laws in matrix notation: the forms of the papers, found for models that carry no family's name."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import widths
+
+import conslaw
+from conslaw.laws.matrix_notation import law_families
+
+
+def anonymous(model):
+    """The same potential and metric as a user would write it down: no name, no arguments."""
+    return conslaw.Model("mine", model.parameters, model.data, model.potential, {}, model.metric)
+
+
+G, M = conslaw.gradient_flow, conslaw.momentum_flow
+FORMS = {
+    "linear": (G(anonymous(conslaw.linear([3, 2, 4]))), {"W1 W1ᵀ − W2ᵀ W2": 3}),
+    "deep linear": (G(anonymous(conslaw.linear([2, 3, 2, 2]))), {"W1 W1ᵀ − W2ᵀ W2": 6, "W2 W2ᵀ − W3ᵀ W3": 3}),
+    "equal widths": (G(conslaw.linear([2, 2, 2, 2])), {"W1 W1ᵀ − W2ᵀ W2": 3, "W2 W2ᵀ − W3ᵀ W3": 3}),
+    "hidden bias": (G(conslaw.linear([2, 2, 2], bias=True)), {"W1 W1ᵀ + b1 b1ᵀ − W2ᵀ W2": 3}),
+    "relu": (G(anonymous(conslaw.relu([3, 5, 2], bias=True))), {"‖W1[k,:]‖² + b1[k]² − ‖W2[:,k]‖²": 5}),
+    "nmf": (G(anonymous(conslaw.nmf(2, 3, 4))), {"ΣU[:,k] − ΣV[k,:]": 3}),
+    "icnn": (G(conslaw.icnn(2, 3, 2, bias=True)), {"2 ΣU[:,k] − ‖V[k,:]‖² − b[k]²": 3}),
+    "decay": (G(conslaw.linear([2, 2, 2]), weight_decay=1), {"exp(2*t) (W1 W1ᵀ − W2ᵀ W2)": 3}),
+    "rates": (G(conslaw.linear([2, 2, 2]), metric={"W1": "1/10"}), {"10 W1 W1ᵀ − W2ᵀ W2": 3}),
+    "momentum": (M(anonymous(conslaw.linear([2, 3, 2]))), {"W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2": 3}),
+    "damped": (
+        M(conslaw.linear([2, 3, 2]), damping="1/2"),
+        {"exp(t/2) (W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2)": 3},
+    ),
+    "nesterov": (
+        M(conslaw.linear([2, 2, 2]), damping="nesterov"),
+        {"t**3 (W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2)": 1},
+    ),
+    "unlike shapes": (
+        G(
+            conslaw.model(
+                lambda p, c: c.x @ (p.A.reshape(-1) + p.B.reshape(-1)),
+                parameters={"A": (1, 2), "B": (2, 1)},
+                data={"x": (2,)},
+            )
+        ),
+        {"ΣA[:,k] − ΣB[k,:]": 2},  # and not "A − B"
+    ),
+    "idle": (
+        G(conslaw.model(lambda p, c: p.a * p.b, parameters={"a": (), "b": (), "idle": (3,)})),
+        {"idle": 3, "a² − b²": 1},
+    ),
+    "attention": (
+        G(
+            conslaw.model(
+                lambda p, c: c.x @ p.Q.T @ p.K @ c.y + c.z @ p.V.T @ p.O @ c.w,
+                parameters=dict.fromkeys("QKVO", (2, 3)),
+                data=dict.fromkeys("xyzw", (3,)),
+            )
+        ),
+        {"Q Qᵀ − K Kᵀ": 3, "V Vᵀ − O Oᵀ": 3},
+    ),
+    "cubic units": (
+        G(
+            conslaw.model(
+                lambda p, c: c.v @ (p.V @ (p.U @ c.x) ** 3),
+                parameters={"U": (2, 2), "V": (2, 2)},
+                data={"x": (2,), "v": (2,)},
+            )
+        ),
+        {"‖U[k,:]‖² − 3 ‖V[:,k]‖²": 2},
+    ),
+    "tensors": (
+        G(
+            conslaw.model(
+                lambda p, c: np.einsum("ack,cbl,ckl,a,b->", p.second, p.first, c.g, c.v, c.x),
+                parameters={"first": (3, 2, 2), "second": (2, 3, 2)},
+                data={"v": (2,), "g": (3, 2, 2), "x": (2,)},
+            )
+        ),
+        {"‖first[k,:,:]‖² − ‖second[:,k,:]‖²": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_known_forms(case):
+    flow, expected = FORMS[case]
+    analysis = conslaw.analyze(flow)
+    assert {family.text: family.laws for family in analysis.law_families} == expected
+    for family in analysis.law_families:
+        assert family.text in repr(analysis)
+        assert family.latex in analysis._repr_html_()
+
+
+@given(widths(1, 4, (2, 3), 40), st.booleans(), st.booleans(), st.booleans())
+def test_families_and_what_is_left_span_the_laws(sizes, relu, bias, momentum):
+    model = (conslaw.relu if relu else conslaw.linear)(sizes, bias=bias)
+    flow = M(model, damping=1) if momentum else G(model)
+    laws = conslaw.polynomial_laws(flow)
+    families, left = law_families(flow, laws.polynomials)
+    assert sum(family.laws for family in families) + len(left) == len(laws)
+    if not momentum and min(sizes) > 1:
+        assert not left
+
+
+def test_what_has_no_form_stays_a_polynomial():
+    """Under momentum, n = m = 1 conserves more than the skew family: U V' - V U' crosses two arrays."""
+    analysis = conslaw.analyze(M(conslaw.linear([1, 3, 1])))
+    [family] = analysis.law_families
+    assert (family.kind, family.size, family.laws) == ("skew", 3, 3)
+    assert len(analysis.laws) == 6
+    assert analysis.complete
