@@ -66,12 +66,12 @@ class Count:
     parameters : number of scalar parameters
     state_dimension : number of state coordinates (n)
     lie_ranks : ranks of the Lie algebra's trace with brackets of up to 1, 2, ... fields; **proved** lower
-    bounds
+        bounds
     laws_at_most : n minus the last rank; **proved** upper bound on the number of independent laws
     generic : True for a random point; False if ``point`` was given, for which alone the answer then holds
     error_probability : bound on the *probability* that there are fewer laws than ``laws_at_most``: 0 where
-    that is excluded, None
-        where nothing is known (at a given point, with a given prime, or if the brackets were not exhausted)
+        that is excluded, None where nothing is known (at a given point, with a given prime, or if the
+        brackets were not exhausted)
     primes, seed : what reproduces the run
     bound : the run that proves ``laws_at_most``; the JSON has its ``split``
     seconds : wall-clock seconds, ``lie``, ``ansatz`` and ``total``
@@ -156,11 +156,10 @@ class Analysis(Count):
     laws_found : rank of the gradients of ``laws``; **proved** lower bound on the number of independent laws
     complete : True iff ``laws_found == laws_at_most``: both bounds meet, so the number of laws is **proved**
     ansatz : how the laws were found: ``"monomials"`` (all polynomials up to the degree) or ``"matrix"``
-    (combinations of the
-        model's own arrays)
+        (combinations of the model's own arrays)
     laws : the laws as SymPy expressions in the model's own names
     polynomial_laws : those that are polynomials (in the state, and where needed the logarithms of its
-    entries)
+        entries)
     rational_laws : those that are quotients, independent of the polynomial ones
     lower_split : where the gradients of the laws of the matrix ansatz were counted in subnetworks: in which
     analyzed : the flow

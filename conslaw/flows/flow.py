@@ -37,15 +37,14 @@ class Flow:
     model : the model that is trained (None for fields of the user's own)
     state, data : mapping from array name to shape
     fields : vector fields on the state, each a mapping from state array to its component (those not named are
-    0), polynomial or
-        rational in the state and polynomial in the data.  A function is conserved iff its derivative along
-        each of them is zero for every value of the data.
+        0), polynomial or rational in the state and polynomial in the data.  A function is conserved iff its
+        derivative along each of them is zero for every value of the data.
     time : what the state array ``"time"`` stands for, if there is one
     time_degree : degree in that array of the laws of degree 2 that are known for this kind of flow
     damping, weight_decay, metric : how the flow was made, for the record
     metric_entries : entries of the metric, to be checked for zeros: a diagonal, or a square matrix
     metric_words : the metric of each parameter array in a word ("euclidean", "z**1", "1/10"), None if it is
-    array code
+        array code
     """
 
     name: str

@@ -41,7 +41,7 @@ class IndexClasses:
     lengths : mapping from class to its number of indices
     state, data : mapping from array name to the class of each of its axes
     zero : state arrays that are to vanish at the points looked at, such as biases that would tie all neurons
-    together
+        together
     flips : a symmetry that is made use of (see :meth:`signs`); empty for none
     """
 

@@ -53,13 +53,12 @@ class LieRanks:
     Attributes
     ----------
     ranks : rank found with brackets of up to 1, 2, ... fields; a generic run ends with the depth that added
-    nothing
+        nothing
     state_dimension : n; ``n - ranks[-1]`` bounds the number of independent laws from above, with certainty
     prime, seed : what the run was made with
     generic : True at a random point; False at a point of the user's, for which alone the answer then holds
     error_probability : bound on the probability that the generic rank of the Lie algebra is larger than the
-    last rank; None if the
-        user chose prime or point, or if brackets of 14 fields still added rank
+        last rank; None if the user chose prime or point, or if brackets of 14 fields still added rank
     """
 
     ranks: tuple[int, ...]

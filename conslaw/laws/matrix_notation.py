@@ -160,7 +160,7 @@ class LawFamily:
     ----------
     text, latex : the combination, such as ``W1 W1ᵀ - W2ᵀ W2``; in ``‖U[:,k]‖²`` k is any index
     kind : ``"symmetric"`` or ``"skew"`` (size x size), ``"vector"`` or ``"array"`` (size entries),
-    ``"scalar"``
+        ``"scalar"``
     size : see there
     laws : how many linearly independent laws its entries add to those of the families before it
     """
