@@ -1,58 +1,66 @@
 """conslaw: what does training this network conserve?  Exact, proved conservation laws of gradient flows."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.1"
 
-from conslaw.analysis import Analysis, Count, analyze, count
-from conslaw.errors import ConslawError
-from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
-from conslaw.flows.vector_fields import flow_from_fields, from_sympy
-from conslaw.laws.ansatz import PolynomialLaws, polynomial_laws
-from conslaw.laws.lie import LieRanks, lie_ranks
-from conslaw.laws.matrix_notation import LawFamily
-from conslaw.laws.rational import RationalLaws, rational_laws
-from conslaw.models.networks import icnn, linear, monomial, nmf, pca, relu
-from conslaw.models.potential import Model, model
-
 if TYPE_CHECKING:
-    from conslaw.certificates.verification import Verification, verify
+    from conslaw.analysis import analyze as analyze
+    from conslaw.analysis import count as count
+    from conslaw.answers import Analysis as Analysis
+    from conslaw.answers import Count as Count
+    from conslaw.certificates.verification import Verification as Verification
+    from conslaw.certificates.verification import verify as verify
+    from conslaw.errors import ConslawError as ConslawError
+    from conslaw.flows.flow import Flow as Flow
+    from conslaw.flows.flow import gradient_flow as gradient_flow
+    from conslaw.flows.flow import momentum_flow as momentum_flow
+    from conslaw.flows.vector_fields import flow_from_fields as flow_from_fields
+    from conslaw.laws.ansatz import PolynomialLaws as PolynomialLaws
+    from conslaw.laws.ansatz import polynomial_laws as polynomial_laws
+    from conslaw.laws.lie import LieRanks as LieRanks
+    from conslaw.laws.lie import lie_ranks as lie_ranks
+    from conslaw.laws.matrix_notation import LawFamily as LawFamily
+    from conslaw.laws.rational import RationalLaws as RationalLaws
+    from conslaw.laws.rational import rational_laws as rational_laws
+    from conslaw.models.from_sympy import from_sympy as from_sympy
+    from conslaw.models.networks import icnn as icnn
+    from conslaw.models.networks import linear as linear
+    from conslaw.models.networks import monomial as monomial
+    from conslaw.models.networks import nmf as nmf
+    from conslaw.models.networks import pca as pca
+    from conslaw.models.networks import relu as relu
+    from conslaw.models.potential import Model as Model
+    from conslaw.models.potential import model as model
 
-__all__ = [
-    "Analysis",
-    "ConslawError",
-    "Count",
-    "Flow",
-    "LawFamily",
-    "LieRanks",
-    "Model",
-    "PolynomialLaws",
-    "RationalLaws",
-    "Verification",
-    "analyze",
-    "count",
-    "flow_from_fields",
-    "from_sympy",
-    "gradient_flow",
-    "icnn",
-    "lie_ranks",
-    "linear",
-    "model",
-    "momentum_flow",
-    "monomial",
-    "nmf",
-    "pca",
-    "polynomial_laws",
-    "rational_laws",
-    "relu",
-    "verify",
-]
+_HOMES = {
+    "analysis": ("analyze", "count"),
+    "answers": ("Analysis", "Count"),
+    "certificates.verification": ("Verification", "verify"),
+    "errors": ("ConslawError",),
+    "flows.flow": ("Flow", "gradient_flow", "momentum_flow"),
+    "flows.vector_fields": ("flow_from_fields",),
+    "laws.ansatz": ("PolynomialLaws", "polynomial_laws"),
+    "laws.lie": ("LieRanks", "lie_ranks"),
+    "laws.matrix_notation": ("LawFamily",),
+    "laws.rational": ("RationalLaws", "rational_laws"),
+    "models.from_sympy": ("from_sympy",),
+    "models.networks": ("icnn", "linear", "monomial", "nmf", "pca", "relu"),
+    "models.potential": ("Model", "model"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    """The verifier brings FLINT with it, so it is imported when it is asked for."""
-    if name not in ("Verification", "verify"):
+    """A public name, imported when it is first asked for, so that the shell starts at once."""
+    if name not in _HOME:
         raise AttributeError(f"module 'conslaw' has no attribute {name!r}")
-    from conslaw.certificates import verification
+    value = globals()[name] = getattr(import_module(f"conslaw.{_HOME[name]}"), name)
+    return value
 
-    return getattr(verification, name)
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

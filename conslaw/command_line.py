@@ -11,7 +11,7 @@ from conslaw import __version__
 from conslaw.errors import ConslawError
 
 if TYPE_CHECKING:
-    from conslaw.analysis import Count
+    from conslaw.answers import Count
     from conslaw.flows.flow import Flow
     from conslaw.models.potential import Model
 

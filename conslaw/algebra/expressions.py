@@ -11,14 +11,13 @@ potentials are polynomial.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
 from math import prod
 from numbers import Integral, Rational
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,36 +34,6 @@ SUPPORTED = (
     "+ - * / (by a number) ** (by an integer >= 0) @ .T [...] .sum() .reshape(), numpy.einsum, "
     ".concatenate, .stack"
 )
-
-
-class NumberSystem(Protocol[T]):
-    """Arrays of numbers of some kind, over which an expression can be evaluated."""
-
-    def constant(self, values: Constants) -> T:
-        """An array of exact rational constants."""
-
-    def add(self, x: T, y: T) -> T:
-        """The sum of two arrays of one shape."""
-
-    def product(self, x: T, y: T, a: str, b: str, out: str) -> T:
-        """``einsum(a, b -> out)``; each letter stands in at least two of ``a``, ``b``, ``out``."""
-
-    def sum(self, x: T, axes: tuple[int, ...]) -> T:
-        """The sum over some axes."""
-
-    def take(self, x: T, indices: Indices) -> T:
-        """The array of the shape of ``indices`` whose entries are those of ``x`` at these flat positions."""
-
-    def put(self, x: T, indices: Indices, shape: Shape) -> T:
-        """The adjoint of ``take``: an array of zeros of this shape, to which each entry of ``x`` is added at
-        its flat position.
-        """
-
-    def reshape(self, x: T, shape: Shape) -> T:
-        """The same entries in another shape."""
-
-    def reciprocal(self, x: T) -> T:
-        """The reciprocal of each entry."""
 
 
 class Expression:
@@ -288,6 +257,11 @@ _UFUNCS: dict[str, Callable[..., Expression]] = {
 # building expressions
 
 
+def size(arrays: Mapping[str, Shape]) -> int:
+    """The number of scalar coordinates of some arrays."""
+    return sum(prod(shape) for shape in arrays.values())
+
+
 def input_array(name: str, shape: Shape) -> Expression:
     """A free input array."""
     return Expression("input", (), name, shape)
@@ -498,153 +472,3 @@ def _diagonal(x: Expression, letters: str) -> tuple[Expression, str]:
 
 
 # walking the graph
-
-
-def topological_order(outputs: Iterable[Expression]) -> list[Expression]:
-    """All nodes that the outputs depend on, each after its arguments."""
-    order: list[Expression] = []
-    seen: set[int] = set()
-    stack = [(node, False) for node in outputs]
-    while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            stack.extend((argument, False) for argument in node.args)
-    return order
-
-
-def gradient(output: Expression, inputs: Sequence[Expression]) -> list[Expression]:
-    """Reverse mode: the gradient of a scalar expression with respect to some of its nodes, as expressions of
-    their shapes.
-    """
-    order = topological_order([output])
-    wanted = {id(x) for x in inputs}
-    active = set(wanted)
-    for node in order:
-        if any(id(x) in active for x in node.args):
-            active.add(id(node))
-    adjoints: dict[int, Expression] = {id(output): ONE}
-    for node in reversed(order):
-        adjoint = adjoints.get(id(node))
-        if adjoint is None:
-            continue
-        for position, argument in enumerate(node.args):
-            if id(argument) in active:
-                piece = _pull_back(node, position, adjoint)
-                known = adjoints.get(id(argument))
-                adjoints[id(argument)] = (
-                    piece if known is None else Expression("add", (known, piece), None, piece.shape)
-                )
-    return [
-        adjoints[id(x)] if id(x) in adjoints else as_expression(np.zeros(x.shape, dtype=np.int64))
-        for x in inputs
-    ]
-
-
-def _pull_back(node: Expression, position: int, adjoint: Expression) -> Expression:
-    """The adjoint of the argument at ``position``, from the adjoint of the node."""
-    argument = node.args[position]
-    if node.operation == "add":
-        return adjoint
-    if node.operation == "reshape":
-        return _reshape(adjoint, argument.shape)
-    if node.operation == "take":
-        return _put(adjoint, node.attribute, argument.shape)
-    if node.operation == "put":
-        return _take(adjoint, node.attribute)
-    if node.operation == "sum":
-        letters = LETTERS[: argument.ndim]
-        summed = "".join(letters[i] for i in node.attribute)
-        kept = "".join(c for c in letters if c not in summed)
-        return _contract(
-            adjoint, _ones(tuple(argument.shape[i] for i in node.attribute)), kept, summed, letters
-        )
-    assert node.operation == "product"
-    a, b, out = node.attribute
-    own, other = (a, b) if position == 0 else (b, a)
-    return _contract(adjoint, node.args[1 - position], out, other, own)
-
-
-def evaluate(outputs: Sequence[Expression], inputs: Mapping[str, T], numbers: NumberSystem[T]) -> list[T]:
-    """The values of some expressions over a number system, from the values of the input arrays."""
-    order = topological_order(outputs)
-    uses: dict[int, int] = dict.fromkeys((id(node) for node in order), 0)
-    for used in [*outputs, *(x for node in order for x in node.args)]:
-        uses[id(used)] += 1
-    values: dict[int, T] = {}
-    for node in order:
-        arguments = [values[id(x)] for x in node.args]
-        values[id(node)] = _apply(node, arguments, inputs, numbers)
-        for x in (
-            node.args
-        ):  # let go of what no later node needs: peak memory is the widest layer, not the whole pass
-            uses[id(x)] -= 1
-            if uses[id(x)] == 0:
-                values.pop(id(x), None)
-    return [values[id(node)] for node in outputs]
-
-
-def _apply(node: Expression, arguments: list[T], inputs: Mapping[str, T], numbers: NumberSystem[T]) -> T:
-    match node.operation:
-        case "input":
-            return inputs[node.attribute]
-        case "constant":
-            return numbers.constant(node.attribute)
-        case "add":
-            return numbers.add(*arguments)
-        case "product":
-            return numbers.product(arguments[0], arguments[1], *node.attribute)
-        case "sum":
-            return numbers.sum(arguments[0], node.attribute)
-        case "take":
-            return numbers.take(arguments[0], node.attribute)
-        case "put":
-            return numbers.put(arguments[0], node.attribute, node.shape)
-        case "reciprocal":
-            return numbers.reciprocal(arguments[0])
-        case _:
-            return numbers.reshape(arguments[0], node.shape)
-
-
-@dataclass(frozen=True)
-class NumPyNumbers(Generic[T]):
-    """Plain NumPy arrays of one dtype: float64, or object arrays of any exact or high-precision number.
-
-    ``convert`` makes a number of the wanted kind from an exact constant (int or Fraction); ``float`` by
-    default.
-    """
-
-    convert: Callable[[Any], Any] = float
-
-    def constant(self, values: Constants) -> npt.NDArray[Any]:
-        if self.convert is float:
-            return values.astype(np.float64)
-        exact = np.empty(values.shape, dtype=object)
-        exact.reshape(-1)[:] = [self.convert(v) for v in values.ravel().tolist()]
-        return exact
-
-    def add(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.asarray(x + y)
-
-    def product(self, x: npt.NDArray[Any], y: npt.NDArray[Any], a: str, b: str, out: str) -> npt.NDArray[Any]:
-        return np.asarray(np.einsum(f"{a},{b}->{out}", x, y))
-
-    def sum(self, x: npt.NDArray[Any], axes: tuple[int, ...]) -> npt.NDArray[Any]:
-        return np.asarray(x.sum(axis=axes))
-
-    def take(self, x: npt.NDArray[Any], indices: Indices) -> npt.NDArray[Any]:
-        return x.reshape(-1)[indices]
-
-    def put(self, x: npt.NDArray[Any], indices: Indices, shape: Shape) -> npt.NDArray[Any]:
-        result = np.zeros(prod(shape), dtype=x.dtype)
-        np.add.at(result, indices.reshape(-1), x.reshape(-1))
-        return result.reshape(shape)
-
-    def reshape(self, x: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
-        return x.reshape(shape)
-
-    def reciprocal(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.asarray(self.convert(1) / x)

@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 import flint
 import numpy as np
 
-from conslaw.algebra.expressions import Expression, input_array, topological_order
+from conslaw.algebra.evaluation import topological_order
+from conslaw.algebra.expressions import Expression, input_array
 from conslaw.certificates.budget import NotChecked
 from conslaw.certificates.kernel import Node, Refuted, Shape, objects
 from conslaw.errors import ConslawError

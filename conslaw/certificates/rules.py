@@ -17,16 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from conslaw.algebra.expressions import input_array
+from conslaw.algebra.uniform_axes import RIGID
 from conslaw.certificates import budget, kernel
 from conslaw.certificates.budget import SURPLUS, NotChecked, Task
-from conslaw.certificates.kernel import Array, Polynomials, Refuted, Shape
-from conslaw.certificates.reading import code, parse, polynomial_code, prime
-from conslaw.certificates.subject import Subject, arrays_from, coordinate_names, kernel_flow, velocities_of
+from conslaw.certificates.kernel import Array, Polynomials, Refuted
+from conslaw.certificates.reading import parse, polynomial_code, prime
+from conslaw.certificates.subject import Subject, arrays_from, coordinate_names, velocities_of
 from conslaw.certificates.subnetworks import Characters, Network, Small, Widths
-from conslaw.flows.flow import TIME, Flow
-from conslaw.laws.index_classes import RIGID, IndexClasses
-from conslaw.laws.matrix_notation import Combination, arrays_of, candidates, family, indices_of_derivative
+from conslaw.flows.flow import TIME
 
 DEEPEST = 40  # brackets of more fields are not looked at
 PRIME = 2**31 - 1  # for ranks at random points of the verifier's own
@@ -208,7 +206,7 @@ def symmetry_and_helpers(network: Network, small: Small, count: int) -> Array:
     return exact & (usable | even if count == 1 and (colours[even].sum(axis=1) < 2).all() else usable)
 
 
-def _network(subject: Subject, split: Mapping[str, Any]) -> Network:
+def network_of(subject: Subject, split: Mapping[str, Any]) -> Network:
     """The network in the colours of a certificate, to which the theorems apply."""
     network = Network(subject, split)
     decoupling(network)
@@ -222,7 +220,7 @@ def splitting(whole: Mapping[str, Any], subject: Subject) -> Task:
     the point of the certificate.
     """
     upper = whole["upper"]
-    network = _network(subject, upper)
+    network = network_of(subject, upper)
     blocks, tasks, total, dimension = (
         {tuple(map(tuple, b["colours"])): b for b in upper["blocks"]},
         list[Task](),
@@ -345,204 +343,3 @@ def _time_moves(network: Network) -> Task:
 
 
 # the matrix ansatz
-
-
-def matrix_ansatz(whole: Mapping[str, Any], subject: Subject) -> Task:
-    """*The matrix ansatz*: entries of families are laws at any width, if they are in networks of as many
-    neurons as a term can involve.
-    """
-    lower, flow = whole["lower"], subject.flow
-    if flow is None or flow.model is None:
-        raise Refuted("families are of flows of models in a metric of words")
-    every = IndexClasses.of(flow)
-    combinations = [_combination(flow, one) for one in lower["families"]]
-    pairs = zip(lower["families"], combinations, strict=True)
-    tasks = [_identity(subject, every, one, combination) for one, combination in pairs]
-    stated, split = [one["laws"] for one in lower["families"]], lower["split"]
-    if split is not None:
-        rank = gradients_in_subnetworks(_network(subject, split), split, combinations, stated)
-    else:
-        rank = gradients_along_tangent_vectors(flow, subject.written, combinations, stated)
-    tasks.append(rank)
-
-    def check() -> tuple[int, str]:
-        for task in tasks:
-            task.run()
-        for one, combination in zip(lower["families"], combinations, strict=True):
-            said = family(flow, combination, one["laws"])
-            if any(getattr(said, name) != one[name] for name in ("text", "latex", "kind", "size")):
-                raise Refuted(
-                    f"{one['text'][:60]} is not what its terms say: {said.text} of size {said.size}"
-                )
-        number, texts = sum(stated), "; ".join(one["text"] for one in lower["families"]) or "no family"
-        where = "at a random point" if split is None else "in subnetworks"
-        return (
-            number,
-            f"{number} laws: the entries of {texts} are identities over Q with gradients of this rank "
-            f"{where}",
-        )
-
-    return Task(sum(t.operations for t in tasks), max(t.bytes for t in tasks), check)
-
-
-def _combination(flow: Flow, one: Mapping[str, Any]) -> Combination:
-    """The combination of candidates of this model that a family is."""
-    known = {(c.kind, c.factors, c.out): c for c in candidates(flow)}
-    parts = [
-        (t["coefficient"], known.get((one["kind"], tuple(map(tuple, t["factors"])), t["indices"])))
-        for t in one["terms"]
-    ]
-    if not parts or any(c is None for _, c in parts):
-        raise Refuted(f"{one['text'][:60]}: its terms are no candidates of this model")
-    if len({(c.axes(IndexClasses.of(flow)), c.size) for _, c in parts if c}) > 1:
-        raise Refuted(f"{one['text'][:60]}: its terms do not fit together")
-    if one["time_power"] and flow.time is None:
-        raise Refuted(f"{one['text'][:60]}: there is no time")
-    return Combination(tuple((k, c) for k, c in parts if c), one["time_power"])
-
-
-def _identity(
-    subject: Subject, every: IndexClasses, one: Mapping[str, Any], combination: Combination
-) -> Task:
-    needed = dict.fromkeys(every.lengths, 1)
-    for _, candidate in combination.terms:
-        counts = indices_of_derivative(every, candidate)
-        if counts is None:
-            raise Refuted(f"{one['text'][:60]} depends on the number of neurons")
-        needed = {c: max(n, counts.get(c, 0)) for c, n in needed.items()}
-    lengths = {c: min(n, needed[c]) for c, n in every.lengths.items()}
-    made = every.smaller_flow(lengths)
-    assert subject.model is not None
-    [potential] = every.resized([subject.model.potential], lengths)
-    flow = kernel_flow(
-        potential, {n: made.state[n] for n in subject.model.parameters}, made.data, subject.section
-    )
-    entries = code(combination.timed(combination.array(arrays_of(made))))
-
-    def check() -> None:
-        numbers = Polynomials(flow.dimension + sum(map(prod, flow.data.values())))
-        own = numbers.variables({**flow.state, **flow.data})
-        along = velocities_of(flow, numbers, own)
-        for h in kernel.run(entries, own, numbers)[-1].reshape(-1):
-            try:
-                if h != 0:
-                    kernel.check_conserved(h, along, {})
-            except Refuted as problem:
-                raise Refuted(f"{one['text'][:60]} {problem}") from None
-
-    return budget.identities(flow, float(sum(prod(node.shape) for node in entries)), check)
-
-
-def gradients_in_subnetworks(
-    network: Network, split: Mapping[str, Any], combinations: Sequence[Combination], stated: Sequence[int]
-) -> Task:
-    """*Gradients in subnetworks*: their matrix is block triangular by colours at the point, so the ranks of
-    its blocks add up.
-    """
-    blocks, each = {tuple(map(tuple, b["colours"])): b for b in split["blocks"]}, list[tuple[int, Task]]()
-    fitting = [network.classes.decouples(c.array(arrays_of(network.flow))) for c in combinations]
-    if any(laws and not fits for laws, fits in zip(stated, fitting, strict=True)):
-        raise Refuted("a family ties all neurons together")
-    for colours, copies in network.shapes():
-        if block := blocks.pop(colours, None):
-            task = _gradients_of_block(network, colours, copies, block, combinations, fitting)
-            each.append((copies, task))
-    if blocks:
-        raise Refuted(f"there are no subnetworks {next(iter(blocks))}")
-
-    def check() -> None:
-        found = [0] * len(stated)
-        for copies, task in each:
-            found = [n + copies * more for n, more in zip(found, task.run(), strict=True)]
-        if found != list(stated):
-            raise Refuted(f"the families add {found} laws, not {list(stated)}")
-
-    return Task(sum(t.operations for _, t in each), max((t.bytes for _, t in each), default=0.0), check)
-
-
-def _gradients_of_block(
-    network: Network,
-    colours: tuple[Widths, ...],
-    copies: int,
-    block: Mapping[str, Any],
-    combinations: Sequence[Combination],
-    fitting: Sequence[bool],
-) -> Task:
-    """What the entries of each family with all of some colours add to the rank of gradients in the
-    coordinates with all of them.
-    """
-    every, count, p = [*colours, *network.others(colours)[:1]], len(colours), network.prime
-    small, of = network.small(every), network.of_each_index(every)
-    seen = small.of_state(small.colours)
-    exact, beyond = (seen == (np.arange(len(every)) < count)).all(axis=1), seen[:, count:].any(axis=1)
-    if (block["copies"], block["dimension"]) != (copies, exact.sum()):
-        raise Refuted(f"there are {copies} subnetworks {colours} of {exact.sum()} coordinates, not as stated")
-    arrays = {name: input_array(name, shape) for name, shape in small.flow.state.items()}
-    codes = [code(c.array(arrays)) for c in combinations]
-
-    def rows(combination: Combination, written: Sequence[kernel.Node]) -> Array:
-        marks = np.zeros((*written[-1].shape, len(every)), dtype=bool)
-        for axis, c in enumerate(combination.like.axes(network.classes)):
-            if c != RIGID:
-                marks |= np.expand_dims(
-                    np.eye(len(every), dtype=bool)[of[c]], [i for i in range(marks.ndim - 1) if i != axis]
-                )
-        own, full = ~marks[..., count:].any(axis=-1), marks[..., :count].all(axis=-1)
-        slopes = _slopes_along(
-            written, small.flow.state, small.point, np.eye(small.flow.dimension, dtype=np.uint64), p
-        )
-        if slopes[own.reshape(-1)][:, beyond].any():
-            raise Refuted("a family ties the neurons of a subnetwork to others")
-        return slopes[(own & full).reshape(-1)][:, exact]
-
-    def check() -> list[int]:
-        found, ranks = [np.zeros((0, int(exact.sum())), dtype=np.uint64)], [0]
-        for combination, written, fits in zip(combinations, codes, fitting, strict=True):
-            found += [rows(combination, written)] if fits else []
-            ranks.append(kernel.rank(np.concatenate(found), p))
-        if ranks[-1] != block["laws"]:
-            raise Refuted(f"the laws of the subnetworks {colours} have rank {ranks[-1]}, not {block['laws']}")
-        return np.diff(ranks).tolist()
-
-    return budget.derivatives(codes, small.flow.dimension, check)
-
-
-def gradients_along_tangent_vectors(
-    flow: Flow, written: kernel.Flow, combinations: Sequence[Combination], stated: Sequence[int]
-) -> Task:
-    """*The matrix ansatz*, gradients: the rank of their products with tangent vectors, at any point mod any
-    prime, is no larger.
-    """
-    state = arrays_of(flow)
-    codes = [code(c.like.distinct(c.array(state))) for c in combinations]
-    count = min(flow.dimension, sum(one[-1].shape[0] for one in codes) + 2)
-
-    def check() -> None:
-        rng = np.random.default_rng(1)
-        point = arrays_from(rng.integers(0, PRIME, (1, flow.dimension), dtype=np.uint64), written.state)
-        directions = rng.integers(0, PRIME, (count, flow.dimension), dtype=np.uint64)
-        found, ranks = [np.zeros((0, count), dtype=np.uint64)], [0]
-        for one in codes:
-            found.append(_slopes_along(one, written.state, point, directions, PRIME))
-            ranks.append(kernel.rank(np.concatenate(found), PRIME))
-        if np.diff(ranks).tolist() != list(stated):
-            raise Refuted(f"the families add {np.diff(ranks).tolist()} laws, not {list(stated)}")
-
-    return budget.derivatives(codes, count, check)
-
-
-def _slopes_along(
-    written: Sequence[kernel.Node],
-    state: Mapping[str, Shape],
-    point: Mapping[str, Array],
-    directions: Array,
-    p: int,
-) -> Array:
-    """The derivatives of the entries of an array, one a row, along tangent vectors."""
-    portion = max(1, kernel.BATCH // (16 * max(prod(node.shape) for node in written)))
-    parts = [
-        kernel.slopes(written, point, arrays_from(directions[i : i + portion], state), p)[1]
-        for i in range(0, len(directions), portion)
-    ]
-    slopes = np.concatenate(parts)
-    return slopes.reshape(len(directions), -1).T

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from conslaw.algebra.expressions import Expression, topological_order
+from conslaw.algebra.evaluation import topological_order
+from conslaw.algebra.expressions import Expression
 from conslaw.certificates import kernel
 from conslaw.certificates.budget import NotChecked, Task, identities
 from conslaw.certificates.kernel import Node, Polynomials, Refuted, Shape

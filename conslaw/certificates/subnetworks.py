@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from conslaw.algebra.uniform_axes import RIGID
 from conslaw.certificates import kernel
 from conslaw.certificates.budget import NotChecked
 from conslaw.certificates.kernel import Array, Refuted, Shape
 from conslaw.certificates.reading import prime
 from conslaw.certificates.subject import Subject, kernel_flow
-from conslaw.laws.index_classes import RIGID, IndexClasses, velocities
+from conslaw.laws.index_classes import IndexClasses, velocities
 
 LARGEST = 50_000  # coordinates of a subnetwork that is written out
 Widths = tuple[int, ...]  # of a colour: its number of neurons of each class

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from conslaw.certificates import rules
+from conslaw.certificates import ansatz_rules, rules
 from conslaw.certificates.budget import BYTES, OPERATIONS, NotChecked, Task
 from conslaw.certificates.kernel import Refuted
 from conslaw.certificates.reading import problem, read
@@ -137,7 +137,7 @@ def conservation_laws(whole: Mapping[str, Any], budget: float) -> Iterator[Check
         if not done.ok:
             return
     upper = rules.splitting if whole["upper"]["method"] == "subnetworks" else rules.upper_bound
-    lower = rules.matrix_ansatz if whole["lower"]["method"] == "families" else rules.lower_bound
+    lower = ansatz_rules.matrix_ansatz if whole["lower"]["method"] == "families" else rules.lower_bound
     plans: dict[str, Callable[[], Task | None]] = {
         "drift": subject.drift,
         "at most": lambda: upper(whole, subject),

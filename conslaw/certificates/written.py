@@ -14,15 +14,18 @@ from typing import Any
 import numpy as np
 
 from conslaw import __version__
-from conslaw.algebra.expressions import Expression, topological_order
+from conslaw.algebra.evaluation import topological_order
+from conslaw.algebra.expressions import Expression
 from conslaw.algebra.finite_field import RowSpace
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, terms
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import Coordinate, entries, write
 from conslaw.flows.flow import Flow
-from conslaw.laws.ansatz import PolynomialLaws, exact_fields, random_sample
+from conslaw.laws.ansatz import PolynomialLaws
+from conslaw.laws.exact_fields import exact_fields, random_sample
 from conslaw.laws.lie import LieRanks, random_start
-from conslaw.laws.matrix_notation import LawFamily, MatrixLaws
+from conslaw.laws.matrix_ansatz import MatrixLaws
+from conslaw.laws.matrix_notation import LawFamily
 from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Split
 from conslaw.models.networks import FAMILIES

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import normalize
 
@@ -96,11 +95,6 @@ def entries(arrays: Mapping[str, Shape]) -> list[Coordinate]:
         for name, shape in arrays.items()
         for index in np.ndindex(*shape)
     ]
-
-
-def size(arrays: Mapping[str, Shape]) -> int:
-    """The number of scalar coordinates of some arrays."""
-    return sum(prod(shape) for shape in arrays.values())
 
 
 def write(polynomial: Terms, coordinates: Sequence[Coordinate], *, latex: bool = False) -> str:

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from conslaw.algebra.evaluation import gradient, topological_order
 from conslaw.algebra.expressions import (
     ONE,
     Expression,
     Shape,
     as_expression,
     exact_rational,
-    gradient,
     input_array,
-    topological_order,
+    size,
 )
 from conslaw.errors import ConslawError
-from conslaw.flows.coordinates import Coordinate, entries, size
+from conslaw.flows.coordinates import Coordinate, entries
 from conslaw.flows.metrics import Metric, MetricSpecification
 from conslaw.models.potential import Model
 

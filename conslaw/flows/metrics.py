@@ -16,14 +16,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from conslaw.algebra.expressions import (
-    Expression,
-    Shape,
-    as_expression,
-    exact_rational,
-    stacked,
-    topological_order,
-)
+from conslaw.algebra.evaluation import topological_order
+from conslaw.algebra.expressions import Expression, Shape, as_expression, exact_rational, stacked
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Arrays, Model, run_array_code
 

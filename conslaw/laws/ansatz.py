@@ -20,41 +20,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import comb, prod
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.algebra.expressions import evaluate
-from conslaw.algebra.finite_field import Residues, RowSpace, from_integers, invert, random_prime, rank
+from conslaw.algebra.finite_field import Residues, RowSpace, random_prime, rank
 from conslaw.algebra.polynomials import (
-    Keys,
     PolynomialArray,
     Polynomials,
     collect,
     concatenate,
-    derivatives,
-    evaluate_mod,
-    integral,
-    join,
     keys,
-    multiply,
-    number,
     terms,
 )
 from conslaw.algebra.sparse_kernel import (
-    Equations,
     Vector,
-    added_up,
-    distinct,
-    kernel_by_components,
-    kill,
-    merged,
     sparser,
 )
 from conslaw.errors import ConslawError, check_memory, check_seed
-from conslaw.flows.coordinates import Coordinate, size, to_sympy, write
+from conslaw.flows.coordinates import Coordinate, to_sympy, write
 from conslaw.flows.flow import TIME, Flow, check_flow
+from conslaw.laws.ansatz_equations import ansatz_kernel
+from conslaw.laws.exact_fields import (
+    Sample,
+    coefficients,
+    exact_fields,
+    lie_derivative,
+    random_sample,
+    state_gradients,
+)
 from conslaw.models.potential import is_positive_integer
 
 if TYPE_CHECKING:
@@ -63,9 +58,6 @@ if TYPE_CHECKING:
 Degree: TypeAlias = int | Mapping[str | tuple[str, ...], int]
 
 logger = logging.getLogger(__name__)
-
-PORTION = 2**15  # nonzeros of the first portion of equations; it doubles up to
-LARGEST_PORTION = 2**22
 
 
 @dataclass(frozen=True)
@@ -202,7 +194,7 @@ def polynomial_laws(
     )
     monomials = _monomials([([i for i in v if i not in linear], d) for v, d in groups], homogeneous)
     for salt in range(seed, seed + 3):
-        basis = _kernel(monomials, fields, salt) if len(monomials) else []
+        basis = ansatz_kernel(monomials, fields, salt) if len(monomials) else []
         if not any(len(lie_derivative(_law_array(monomials, basis), x)) for x in fields):
             break
     else:
@@ -252,106 +244,12 @@ def _linear_laws(
     if not spectators:
         return {}
     ordered = np.array([v for v in variables if v in occurring] + spectators, dtype=np.int32)[:, None]
-    basis = _kernel(ordered, fields, salt)
+    basis = ansatz_kernel(ordered, fields, salt)
     laws = _law_array(ordered, basis)
     if any(len(lie_derivative(laws, x)) for x in fields):
         return {}  # a collision of keys: nothing is put aside
     last = [int(ordered[max(vector), 0]) for vector in basis]
     return {v: laws.select(np.array([i])) for i, v in enumerate(last) if v in spectators}
-
-
-def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArray], list[Coordinate | None]]:
-    """The vector fields as exact polynomials with integer coefficients, and the coordinates of their
-    components.
-
-    A rational field is multiplied by its common denominator, which changes no law.  The variables are
-    numbered state first, then data.  With ``logs`` a component x'/x of log(x) follows for each state entry x;
-    where that is no polynomial, it is 0 and its coordinate None.
-    """
-    n = flow.dimension
-    first_data = 1 + n * (1 + logs)
-    inputs = {**number(flow.state), **number(flow.data, first_data)}
-    first = dict(
-        zip(flow.state, np.cumsum([0, *(prod(s) for s in flow.state.values())]).tolist(), strict=False)
-    )
-    fields = []
-    for components in flow.fields:
-        numbers = Polynomials(first_data + size(flow.data))
-        try:
-            values = evaluate(list(components.values()), inputs, numbers)
-        except ZeroDivisionError:
-            raise ConslawError(
-                f"the {flow.name} flow (metric {flow.metric}) divides by zero everywhere"
-            ) from None
-        field, _ = numbers.cleared(concatenate(values, [first[name] for name in components], (n,)))
-        fields.append(integral(field))
-    coordinates: list[Coordinate | None] = list(flow.coordinates)
-    if logs:
-        divisible = [
-            all(_divisible(x, i) for x in fields)
-            and any((x.entry == i).any() for x in fields)
-            and c.name != TIME
-            for i, c in enumerate(flow.coordinates)
-        ]
-        fields = [_with_logs(x, np.array(divisible)) for x in fields]
-        for c, whether in zip(flow.coordinates, divisible, strict=True):
-            coordinates.append(Coordinate(c.name, c.index, "log") if whether else None)
-    return fields, coordinates
-
-
-def has_logarithms(flow: Flow) -> bool:
-    """Whether the velocity of some state entry is divisible by it, so that its logarithm has a polynomial
-    velocity.
-    """
-    return any(c is not None for c in exact_fields(flow, logs=True)[1][flow.dimension :])
-
-
-def _divisible(field: PolynomialArray, i: int) -> bool:
-    return bool((field.monomial[field.entry == i] == i + 1).any(axis=1).all())
-
-
-def _with_logs(field: PolynomialArray, divisible: npt.NDArray[np.bool_]) -> PolynomialArray:
-    """The field with a component more for the logarithm of each coordinate: its own component divided by the
-    coordinate.
-    """
-    [n] = field.shape
-    chosen = divisible[field.entry]
-    rows = field.monomial[chosen]
-    own = rows == field.entry[chosen, None] + 1
-    divided = np.where(own & (np.cumsum(own, axis=1) == 1), 0, rows)
-    logs = PolynomialArray((n,), field.entry[chosen], divided, field.coefficient[chosen])
-    return concatenate([field, logs], [0, n], (2 * n,))
-
-
-def lie_derivative(laws: PolynomialArray, field: PolynomialArray) -> PolynomialArray:
-    """The derivatives of some polynomials along a field; no terms iff each is conserved, as a polynomial
-    identity.
-    """
-    return Polynomials().product(derivatives(laws, field.shape[0]), field, "ln", "n", "l")
-
-
-class Sample(NamedTuple):
-    """A random prime and a random point mod it: n state coordinates, and as many logarithms, algebraically
-    independent of them.
-    """
-
-    prime: int
-    values: Residues
-
-
-def random_sample(n: int, seed: int) -> Sample:
-    """The sample of this seed."""
-    rng = np.random.default_rng(seed)
-    p = random_prime(rng)
-    return Sample(p, rng.integers(1, p, 2 * n, dtype=np.uint64))
-
-
-def state_gradients(laws: PolynomialArray, sample: Sample) -> Residues:
-    """The gradients (k, n) with respect to the state at a random sample: d h(x, log x) = h_x + h_log / x."""
-    p, point = sample
-    n, modulus = len(point) // 2, np.uint64(p)
-    gradients = evaluate_mod(derivatives(laws, 2 * n), point, p)
-    return (gradients[:, :n] + gradients[:, n:] * invert(point[:n], p) % modulus) % modulus
 
 
 # the monomials of the ansatz
@@ -434,97 +332,6 @@ def _monomials(groups: list[tuple[list[int], int]], homogeneous: bool) -> npt.ND
 # the linear system
 
 
-@dataclass(frozen=True)
-class Factors:
-    """Terms with a variable set apart: ``variable``, the key of what is left, and the coefficient; ``owner``
-    says whose term.
-    """
-
-    variable: npt.NDArray[Any]
-    key: Keys
-    coefficient: npt.NDArray[Any]
-    owner: npt.NDArray[np.intp]
-
-    def where(self, kept: npt.NDArray[Any]) -> Factors:
-        """Some of the terms."""
-        return Factors(self.variable[kept], self.key[kept], self.coefficient[kept], self.owner[kept])
-
-
-def _kernel(monomials: npt.NDArray[np.int32], fields: list[PolynomialArray], salt: int) -> list[Vector]:
-    """A canonical basis of the kernel of the system, each vector a dictionary from monomial number to
-    primitive integers.
-    """
-    alive = np.ones(len(monomials), dtype=bool)
-    rng = np.random.default_rng(salt)
-    system = merged([_eliminated(_gradient_factors(monomials, salt), x, alive, rng, salt) for x in fields])
-    system = kill(system.where(alive[system.column]), alive)
-    return kernel_by_components(distinct(system, salt), np.flatnonzero(alive))
-
-
-def _gradient_factors(monomials: npt.NDArray[np.int32], salt: int) -> Factors:
-    """All partial derivatives of the monomials: variable, key of the derivative, exponent, number of the
-    monomial.
-    """
-    count = len(monomials)
-    identity = PolynomialArray((count,), np.arange(count), monomials, np.ones(count, dtype=np.int64))
-    n = int(monomials.max())
-    slopes = derivatives(identity, n)
-    return Factors(slopes.entry % n, keys(slopes.monomial, salt), slopes.coefficient, slopes.entry // n)
-
-
-def _eliminated(
-    unknowns: Factors,
-    field: PolynomialArray,
-    alive: npt.NDArray[np.bool_],
-    rng: np.random.Generator,
-    salt: int,
-) -> Equations:
-    """The equations of one field, portion by portion, without those that only kill unknowns (which are marked
-    in ``alive``).
-    """
-    n = field.shape[0]
-    data = np.where(field.monomial > n, field.monomial, 0)
-    component = np.unique(keys(np.sort(data, axis=1), salt), return_inverse=True)[1]
-    order = rng.permutation(int(component.max(initial=-1)) + 1)[component]  # components in random order
-    sort = np.argsort(order, kind="stable")
-    slopes = Factors(field.entry, keys(field.monomial, salt), field.coefficient, order).where(sort)
-    ends = np.flatnonzero(np.diff(slopes.owner, append=-1)) + 1  # a portion ends where a component does
-    kept: list[Equations] = []
-    start, portion = 0, PORTION
-    while start < len(field):
-        unknowns = unknowns.where(alive[unknowns.owner])
-        size = np.cumsum(np.bincount(unknowns.variable, minlength=n)[slopes.variable[start:]])
-        reach = start + int(np.searchsorted(size, portion, side="right"))
-        stop = int(ends[min(int(np.searchsorted(ends, max(reach, start + 1))), len(ends) - 1)])
-        kept.append(_portion(unknowns, slopes.where(np.arange(start, stop)), alive))
-        logger.info(
-            "ansatz: %d of %d terms of the field used, %d unknowns left", stop, len(field), alive.sum()
-        )
-        start, portion = stop, min(2 * portion, LARGEST_PORTION)
-    return (
-        merged(kept)
-        if kept
-        else Equations(np.zeros(0, np.int64), np.zeros(0, np.intp), np.zeros(0, np.int64))
-    )
-
-
-def _portion(unknowns: Factors, slopes: Factors, alive: npt.NDArray[np.bool_]) -> Equations:
-    """The equations of some components: <grad h, field>, its terms sorted into equations by the key of their
-    monomial.
-    """
-    i, j = join(slopes.variable, unknowns.variable)
-    key = slopes.key[i] + unknowns.key[j]
-    order = np.argsort(key)
-    key, column = key[order], unknowns.owner[j[order]]
-    row = np.cumsum(np.concatenate([[0], key[1:] != key[:-1]])) if len(key) else key.astype(np.int64)
-    alone = np.bincount(row)[row] == 1 if len(row) else np.zeros(0, dtype=bool)
-    alive[column[alone]] = False
-    rest = alive[column]
-    row, column, i, j = row[rest], column[rest], i[order[rest]], j[order[rest]]
-    system = Equations(row, column, multiply(slopes.coefficient[i], unknowns.coefficient[j]))
-    return kill(added_up(system), alive)
-
-
 # from vectors to laws
 
 
@@ -602,14 +409,3 @@ def _products(laws: PolynomialArray, factors: list[tuple[int, ...]]) -> Polynomi
     for column in index.T[1:]:
         result = Polynomials().product(result, padded.select(column), "a", "a", "a")
     return result
-
-
-def coefficients(x: PolynomialArray, p: int) -> npt.NDArray[np.uint64]:
-    """The matrix of coefficients mod p: a row for each polynomial, a column for each monomial that occurs."""
-    column = np.unique(keys(x.monomial), return_inverse=True)[1]
-    check_memory(
-        40.0 * x.shape[0] * (column.max(initial=0) + 1), f"comparing {x.shape[0]:,} products of laws"
-    )
-    table = np.zeros((x.shape[0], int(column.max(initial=-1)) + 1), dtype=np.uint64)
-    table[x.entry, column] = from_integers(x.coefficient, p)
-    return table

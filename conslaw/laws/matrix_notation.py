@@ -17,24 +17,26 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property, partial, reduce
+from functools import reduce
 from math import prod
 from operator import add, mul
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conslaw.algebra.expressions import LETTERS, Expression, Shape, einsum, evaluate, gradient, input_array
+from conslaw.algebra.evaluation import evaluate
+from conslaw.algebra.expressions import LETTERS, Expression, Shape, einsum, input_array
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import Residues, RowSpace, fraction
 from conslaw.algebra.jets import Jets, lift, part
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, multiply, number, terms
 from conslaw.algebra.sparse_kernel import Vector, primitive, sparser
+from conslaw.algebra.uniform_axes import Axes
 from conslaw.errors import ConslawError
-from conslaw.flows.coordinates import Coordinate, latex_name, text_name, to_sympy, write
+from conslaw.flows.coordinates import Coordinate, latex_name, text_name, to_sympy
 from conslaw.flows.flow import TIME, Flow
-from conslaw.laws.ansatz import coefficients, exact_fields, lie_derivative
-from conslaw.laws.index_classes import Axes, IndexClasses, velocities
+from conslaw.laws.exact_fields import coefficients, exact_fields, lie_derivative
+from conslaw.laws.index_classes import IndexClasses, velocities
 from conslaw.laws.lie import RandomField, State, random_point
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
 
 ORDER = ("symmetric", "skew", "array", "vector", "scalar")  # the larger a family, the earlier it is tried
 MOST_TERMS = 200_000  # terms of polynomials that are written out
-LARGEST_DIRECTLY = 100_000_000  # entries of a matrix of gradients that is made if need be
 
 
 @dataclass(frozen=True)
@@ -399,134 +400,3 @@ def _times(x: PolynomialArray, factor: int) -> PolynomialArray:
 
 
 # the matrix ansatz
-
-
-@dataclass(frozen=True)
-class MatrixLaws:
-    """Laws that the matrix ansatz finds: the entries of combinations of the model's own arrays.
-
-    Attributes
-    ----------
-    families : those whose entries are independent of the families before
-    independent : proved: at least that many of their entries are independent
-    flow : the flow that they are laws of
-    """
-
-    families: Sequence[LawFamily]
-    independent: int
-    flow: Flow = field(repr=False)
-
-    def __len__(self) -> int:
-        return self.independent
-
-    @property
-    def terms(self) -> int:
-        """How many terms the laws have, written out as polynomials."""
-        return sum(c.terms(self.flow.state) for f in self.families for _, c in f.combination.terms)
-
-    @cached_property
-    def polynomials(self) -> PolynomialArray:
-        """All entries as polynomials.
-
-        Raises
-        ------
-        ConslawError
-            If they have more than 200,000 terms.
-        """
-        if self.terms > MOST_TERMS:
-            raise ConslawError(
-                f"{self.independent:,} laws with {self.terms:,} terms are too much to write out: "
-                f"read them as analysis.law_families, and one at a time: analysis.law_families[0].law(0, 1)"
-            )
-        state, combinations = arrays_of(self.flow), [f.combination for f in self.families]
-        arrays = [c.timed(c.like.distinct(c.array(state))) for c in combinations]
-        parts = evaluate(arrays, number(self.flow.state), Polynomials())
-        starts = np.cumsum([0, *(x.shape[0] for x in parts)]).tolist()
-        return concatenate(parts, starts[:-1], (starts[-1],))
-
-    def strings(self) -> list[str]:
-        """The entries as text."""
-        coordinates = self.flow.coordinates
-        return [write(polynomial, coordinates) for polynomial in terms(self.polynomials)]
-
-    def latex(self) -> list[str]:
-        """The entries as LaTeX."""
-        coordinates = self.flow.coordinates
-        return [write(polynomial, coordinates, latex=True) for polynomial in terms(self.polynomials)]
-
-    def expressions(self) -> list[sympy.Expr]:
-        """The entries as SymPy expressions."""
-        coordinates = self.flow.coordinates
-        return [to_sympy(polynomial, coordinates) for polynomial in terms(self.polynomials)]
-
-
-def size_directly(flow: Flow, combinations: Sequence[Combination]) -> int:
-    """The number of entries of the matrix of gradients that :func:`directly` works on."""
-    return flow.dimension * min(flow.dimension, sum(c.like.entries for c in combinations))
-
-
-def directly(flow: Flow, combinations: Sequence[Combination], seed: int) -> list[int]:
-    """What each combination adds to the rank of the gradients of all entries at a random point mod p: proved
-    lower bounds.
-
-    The rank of the gradients is at least that of their products with random tangent vectors, somewhat more
-    than there are entries.
-    """
-    state, rng = arrays_of(flow), np.random.default_rng(seed)
-    arrays = [c.like.distinct(c.array(state)) for c in combinations]
-    total = min(flow.dimension, sum(x.size for x in arrays) + 2)
-    point, directions = random_point(flow, rng, PRIME), random_point(flow, rng, PRIME, total)
-    space, result = RowSpace.zero(total, PRIME), list[int]()
-    for slopes in derivatives_along(arrays, point, directions, total):
-        larger = space.extend(slopes.T)
-        result.append(larger.rank - space.rank)
-        space = larger
-    return result
-
-
-def matrix_combinations(classes: IndexClasses) -> list[Combination]:
-    """The conserved combinations of candidates of a flow, whatever the numbers of its neurons: each entry is
-    proved a law.
-
-    The derivative of an entry along a field, as a polynomial, has monomials with at most so many distinct
-    indices of each class as its expression has summations (:meth:`IndexClasses.distinct_indices`).  If it is
-    zero for a network with so many neurons, no monomial can be left over in a larger one.
-    """
-    flow, groups = classes.flow, dict[Axes, list[tuple[Candidate, dict[int, int]]]]()
-    for candidate in candidates(flow):
-        counts = indices_of_derivative(classes, candidate)
-        if counts is not None:
-            groups.setdefault(candidate.axes(classes), []).append((candidate, counts))
-    powers, found = flow.time_degree if flow.time is not None else 0, list[Combination]()
-    for axes, members in groups.items():
-        needed = {c: max(1, *(counts.get(c, 0) for _, counts in members)) for c in classes.lengths}
-        smaller = classes.smaller_flow({c: min(n, needed[c]) for c, n in classes.lengths.items()})
-        group: Callable[[Candidate], Hashable] = partial(lambda own, _: own, axes)
-        pairs = conserved_combinations(smaller, [c for c, _ in members], powers, group)
-        found += [combination for combination, _ in pairs]
-    return sorted(found, key=lambda x: (ORDER.index(x.like.kind), -x.like.size, x.power))
-
-
-def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[int, int] | None:
-    """How many distinct indices of each class a monomial of the derivative of an entry involves; None if that
-    is not known.
-    """
-    state = arrays_of(classes.flow)
-    array = candidate.array(state)
-    tests = {f"_{k}": input_array(f"_{k}", (n,)) for k, n in enumerate(array.shape)}  # they pick an entry
-    letters = LETTERS[: array.ndim]
-    value = einsum(",".join([letters, *letters]) + "->", array, *tests.values())
-    known = classes.with_data(dict(zip(tests, ((c,) for c in candidate.axes(classes)), strict=True)))
-    names = sorted({name for name, _ in candidate.factors})
-    slopes = dict(zip(names, gradient(value, [state[n] for n in names]), strict=True))
-    parts = [[(slopes[n] * x[n]).sum() for n in names if n in x] for x in classes.flow.fields]
-    result: dict[int, int] = {}
-    for polynomial in [value, *(reduce(add, pieces) for pieces in parts if pieces)]:
-        if not known.decouples(polynomial, first_order=False):
-            return None
-        counts = known.distinct_indices(polynomial)
-        if counts is None:
-            return None
-        for c, n in counts.items():
-            result[c] = max(result.get(c, 0), n)
-    return result

@@ -8,16 +8,9 @@ from keyword import iskeyword
 from numbers import Integral
 from typing import Any
 
-from conslaw.algebra.expressions import (
-    SUPPORTED,
-    Expression,
-    Shape,
-    as_expression,
-    input_array,
-    topological_order,
-)
+from conslaw.algebra.evaluation import topological_order
+from conslaw.algebra.expressions import SUPPORTED, Expression, Shape, as_expression, input_array, size
 from conslaw.errors import ConslawError, UnsupportedError
-from conslaw.flows.coordinates import size
 
 MOST_AXES = 8
 

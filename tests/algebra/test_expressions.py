@@ -9,7 +9,8 @@ import pytest
 import sympy
 
 import conslaw
-from conslaw.algebra.expressions import NumPyNumbers, as_expression, evaluate, gradient, input_array
+from conslaw.algebra.evaluation import NumPyNumbers, evaluate, gradient
+from conslaw.algebra.expressions import as_expression, input_array
 from conslaw.algebra.finite_field import from_integers
 from conslaw.algebra.jets import Jets
 from conslaw.algebra.polynomials import Polynomials, evaluate_mod, number

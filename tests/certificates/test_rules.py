@@ -11,15 +11,17 @@ from strategies import array_code, widths
 
 import conslaw
 from conslaw.algebra.finite_field import LIFTING_PRIME as P
-from conslaw.certificates import kernel, rules
+from conslaw.algebra.uniform_axes import RIGID
+from conslaw.certificates import ansatz_rules, kernel
 from conslaw.certificates.kernel import Polynomials, Refuted
 from conslaw.certificates.reading import code
 from conslaw.certificates.subject import Subject, kernel_flow, velocities_of
 from conslaw.certificates.subnetworks import Characters
 from conslaw.certificates.verification import verify
-from conslaw.laws.index_classes import RIGID, IndexClasses
-from conslaw.laws.matrix_notation import matrix_combinations
-from conslaw.laws.splitting import colourings, split_point, split_ranks, splits
+from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.matrix_ansatz import matrix_combinations
+from conslaw.laws.splitting import colourings, split_ranks, splits
+from conslaw.laws.subnetworks import split_point
 
 G, M = conslaw.gradient_flow, conslaw.momentum_flow
 MANY = settings(max_examples=300 if os.environ.get("CI") else 60)
@@ -180,7 +182,8 @@ def test_gradients_in_subnetworks_and_along_tangent_vectors(flow, data):
     """The gradients of the whole network at the one point have at least the rank that the subnetworks add up
     to.
     """
-    from conslaw.laws.matrix_notation import arrays_of, directly
+    from conslaw.laws.matrix_ansatz import directly
+    from conslaw.laws.matrix_notation import arrays_of
 
     combinations = matrix_combinations(IndexClasses.of(flow))
     choices = [(classes, colouring) for classes in splits(flow)[:4] for colouring in colourings(classes)]
@@ -197,7 +200,7 @@ def test_gradients_in_subnetworks_and_along_tangent_vectors(flow, data):
 
     def rank_of_gradients(point):
         return kernel.rank(
-            np.concatenate([rules._slopes_along(one, shapes, point, eye, P) for one in codes]), P
+            np.concatenate([ansatz_rules.slopes_along(one, shapes, point, eye, P) for one in codes]), P
         )
 
     special = {n: x[0][None] for n, x in split_point(classes, every, seed=3, p=P).items()}
@@ -258,7 +261,7 @@ def test_what_is_drawn_for_a_seed_never_changes():
     """The words of SHAKE-256, so that certificates stay valid for ever."""
     from hashlib import shake_256
 
-    from conslaw.laws.splitting import slice_of_point
+    from conslaw.laws.subnetworks import slice_of_point
 
     words = shake_256(b"conslaw point 7 2147483647 W1 1,2").digest(32)
     expected = [int.from_bytes(words[8 * i : 8 * i + 8], "little") % P for i in range(4)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import widths
 
 import conslaw
-from conslaw.algebra.expressions import NumPyNumbers, evaluate
+from conslaw.algebra.evaluation import NumPyNumbers, evaluate
 
 DAMPINGS = st.sampled_from([0, Fraction(1, 2), 1, 2, "nesterov", "5/t", "3/2/t"])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import gram_difference_rank, widths
 
 import conslaw
-from conslaw.algebra.expressions import NumPyNumbers, evaluate
+from conslaw.algebra.evaluation import NumPyNumbers, evaluate
 from conslaw.algebra.finite_field import rank
 from conslaw.algebra.jets import Jets
 from conslaw.algebra.polynomials import derivatives, evaluate_mod
@@ -406,7 +406,7 @@ def test_the_rank_of_the_first_depth_is_the_rank_of_the_parametrisation():
     """W_phi itself: the rank of the Jacobian of the coefficient map, by exact differentiation."""
     for model in (conslaw.linear([3, 2, 4]), conslaw.relu([2, 3, 2], bias=True)):
         flow = conslaw.gradient_flow(model)
-        from conslaw.laws.ansatz import exact_fields
+        from conslaw.laws.exact_fields import exact_fields
 
         [field], _ = exact_fields(flow)
         n = flow.dimension

@@ -13,7 +13,7 @@ from strategies import gram_difference_rank, widths
 import conslaw
 from conslaw.algebra.finite_field import LIFTING_PRIME
 from conslaw.laws.index_classes import IndexClasses
-from conslaw.laws.matrix_notation import matrix_combinations
+from conslaw.laws.matrix_ansatz import matrix_combinations
 from conslaw.laws.splitting import colourings, split_ranks, splits
 
 G, M = conslaw.gradient_flow, conslaw.momentum_flow

@@ -1,0 +1,269 @@
+"""The network of some colours at the one point of a splitting: its ranks in its own coordinates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from conslaw.algebra.evaluation import evaluate
+from conslaw.algebra.expressions import Shape
+from conslaw.algebra.finite_field import Residues, RowSpace, drawn, rank
+from conslaw.algebra.jets import Jets
+from conslaw.algebra.uniform_axes import RIGID, Axes, resized_shape
+from conslaw.flows.flow import TIME, Flow
+from conslaw.laws.index_classes import IndexClasses, velocities
+from conslaw.laws.lie import State, ranks_by_depth, trace_samples
+from conslaw.laws.matrix_notation import Combination, arrays_of, derivatives_along
+
+DEPTH = 8  # brackets of more fields than this are not tried in a subnetwork
+PATIENCE = 2  # depths in a row that add nothing: at a special point a rank may stand still and grow later
+LARGEST = 1200  # coordinates of a subnetwork up to which its rank is computed
+SILENT = 4  # depths that may pass before anything is found
+
+
+Marks: TypeAlias = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class Subnetwork:
+    """The flow of some colours, at a point that sign flips of each colour leave alone.
+
+    The first colours make up the set T, the others help.  ``exact`` marks the coordinates with all of T and
+    nothing else in their indices, ``odd`` those whose sign changes with each colour of T and no other,
+    ``even`` those whose sign never changes; ``number`` counts the colours in the indices.
+    """
+
+    flow: Flow
+    point: State
+    exact: npt.NDArray[np.bool_]
+    odd: npt.NDArray[np.bool_]
+    even: npt.NDArray[np.bool_]
+    number: npt.NDArray[np.intp]
+
+    def usable(self, alone: bool) -> npt.NDArray[np.bool_]:
+        """The exact coordinates in which a projection of the trace by sign flips lies in the trace, if
+        helpers take part.
+        """
+        odd = self.odd if not (self.odd & ~self.exact).any() else np.zeros_like(self.odd)
+        even = self.even if alone and not (self.even & (self.number > 1)).any() else np.zeros_like(self.even)
+        return self.exact & (odd | even)
+
+
+def _seen(
+    axes: Axes, shape: Shape, of: Mapping[int, npt.NDArray[np.intp]], count: int, turn: Sequence[int]
+) -> Marks:
+    """For each colour and entry of an array: whether the colour is in the entry's indices; whether flipping
+    it flips the entry.
+    """
+    seen, change = (np.zeros((count, *shape), dtype=bool) for _ in range(2))
+    for axis, c in enumerate(axes):
+        if c != RIGID:
+            line = of[c].reshape([-1 if i == axis else 1 for i in range(len(shape))])
+            here = line == np.arange(count).reshape(-1, *[1] * len(shape))
+            seen, change = seen | here, change ^ here if turn[axis] else change
+    return seen, change
+
+
+def _flipped(classes: IndexClasses) -> dict[str, tuple[int, ...]]:
+    """How often each state array changes sign with an index of each axis: velocities as their parameters,
+    time not at all.
+    """
+    moving = {dot: name for name, dot in velocities(classes.flow).items()}
+    return {
+        name: classes.flips.get(moving.get(name, name), (0,) * len(axes))
+        for name, axes in classes.state.items()
+    }
+
+
+def _colour_of(classes: IndexClasses, colours: Sequence[Widths]) -> dict[int, npt.NDArray[np.intp]]:
+    """The colour of each index of each class."""
+    return {
+        c: np.repeat(np.arange(len(colours)), [w[i] for w in colours]) for i, c in enumerate(classes.lengths)
+    }
+
+
+def lengths_of(classes: IndexClasses, colours: Sequence[Widths]) -> dict[int, int]:
+    """How many neurons of each class some colours have."""
+    return {c: sum(w[i] for w in colours) for i, c in enumerate(classes.lengths)}
+
+
+def slice_of_point(name: str, shape: Shape, widths: Widths, *, seed: int, p: int) -> Residues:
+    """The values mod p, at the point of a seed, of a state array's entries whose indices have one colour of
+    these widths.
+    """
+    return drawn(f"conslaw point {seed} {p} {name} {','.join(map(str, widths))}", shape, p)
+
+
+def split_point(classes: IndexClasses, colours: Sequence[Widths], *, seed: int, p: int) -> State:
+    """The point of a seed in the subnetwork of some colours, or in the whole network if these are all its
+    colours.
+
+    Entries with indices of several colours are zero, so are the arrays of ``zero`` and what changes sign with
+    its colour.
+    """
+    of, flipped, point = _colour_of(classes, colours), _flipped(classes), dict[str, dict[int, Residues]]()
+    lengths = lengths_of(classes, colours)
+    for name, axes in classes.state.items():
+        coloured = any(c != RIGID for c in axes)
+        whole = np.zeros(resized_shape(classes.flow.state[name], axes, lengths), dtype=np.uint64)
+        if name not in classes.zero and sum(flipped[name]) % 2 == 0:
+            for number, widths in enumerate(colours) if coloured else [(0, ())]:
+                shape = resized_shape(
+                    classes.flow.state[name], axes, dict(zip(classes.lengths, widths, strict=False))
+                )
+                chosen = [
+                    np.flatnonzero(of[c] == number) if c != RIGID else np.arange(n)
+                    for c, n in zip(axes, shape, strict=True)
+                ]
+                whole[np.ix_(*chosen)] = slice_of_point(name, shape, widths, seed=seed, p=p)
+        point[name] = {0: whole[None]}
+    return point
+
+
+def subnetwork(
+    classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], *, seed: int, p: int
+) -> Subnetwork:
+    """The subnetwork of some colours, and others that help, at the point of a seed."""
+    both = [*colours, *helpers]
+    flow, of, flipped = (
+        classes.smaller_flow(lengths_of(classes, both)),
+        _colour_of(classes, both),
+        _flipped(classes),
+    )
+    marks = []
+    for name, shape in flow.state.items():
+        seen, change = _seen(classes.state[name], shape, of, len(both), flipped[name])
+        wanted = (np.arange(len(both)) < len(colours)).reshape(-1, *[1] * len(shape))
+        even, number = ~change.any(axis=0), seen.sum(axis=0)
+        marks.append(
+            [
+                x.reshape(-1)
+                for x in ((seen == wanted).all(axis=0), (change == wanted).all(axis=0), even, number)
+            ]
+        )
+    point = split_point(classes, both, seed=seed, p=p)
+    return Subnetwork(flow, point, *(np.concatenate(x) for x in zip(*marks, strict=True)))
+
+
+def time_moves(part: Subnetwork, p: int) -> bool:
+    """Whether the drift, if there is one, changes time at the point (mod p it might stand still)."""
+    if len(part.flow.fields) == 1:
+        return True
+    [speed] = evaluate([part.flow.fields[0][TIME]], part.point, Jets(p))
+    return bool(speed.get(0, np.zeros(1)).any())
+
+
+def _samples(part: Subnetwork, depth: int, count: int, rng: np.random.Generator, p: int) -> Residues:
+    """Elements of the trace that do not move the other neurons: brackets, and at depth 1 control fields
+    without the drift.
+    """
+    flow = replace(part.flow, fields=part.flow.fields[-1:]) if depth == 1 else part.flow
+    return trace_samples(flow, part.point, depth, count, rng, p)
+
+
+def block_ranks(
+    part: Subnetwork, aided: Subnetwork, columns: npt.NDArray[np.bool_], rng: np.random.Generator, p: int
+) -> tuple[int, ...]:
+    """The ranks of the trace in the exact coordinates, in some ``columns`` with elements of the larger
+    subnetwork.
+    """
+
+    def samples(depth: int, count: int) -> Residues:
+        rows = _samples(part, depth, count, rng, p)[:, part.exact]
+        if not columns.any():
+            return rows
+        return np.concatenate([rows, (_samples(aided, depth, count, rng, p) * columns)[:, aided.exact]])
+
+    return _ranks(samples, int(part.exact.sum()), aided, p)
+
+
+def beside_of(
+    part: Subnetwork,
+    colours: tuple[Widths, ...],
+    every: npt.NDArray[np.bool_],
+    coloured: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
+    p: int,
+) -> Beside:
+    """The elements of the trace, of those that are drawn, that vanish in the coloured coordinates: two ranks
+    of one matrix.
+    """
+    elements = list[Residues]()
+
+    def samples(depth: int, count: int) -> Residues:
+        elements.append(_samples(part, depth, count, rng, p))
+        return elements[-1][:, every]
+
+    ranks = _ranks(samples, int(every.sum()), part, p)
+    return Beside(colours, ranks, ranks[-1] - rank(np.concatenate(elements)[:, coloured], p))
+
+
+def _ranks(
+    samples: Callable[[int, int], Residues], size: int, largest: Subnetwork, p: int
+) -> tuple[int, ...]:
+    width = largest.flow.dimension
+    return ranks_by_depth(
+        samples, size, p, limit=DEPTH, target=size, width=width, patience=PATIENCE, silent=SILENT
+    )
+
+
+def law_ranks(
+    classes: IndexClasses,
+    part: Subnetwork,
+    colours: Sequence[Widths],
+    combinations: Sequence[Combination],
+    p: int,
+) -> list[int]:
+    """What the entries of each combination with all colours in their indices add to the rank of gradients in
+    these coordinates.
+    """
+    state, of = arrays_of(part.flow), _colour_of(classes, colours)
+    exact = np.flatnonzero(part.exact)
+    space, result = RowSpace.zero(len(exact), p), list[int]()
+    directions = np.zeros((len(exact), part.flow.dimension), dtype=np.uint64)
+    directions[np.arange(len(exact)), exact] = 1
+    ends = np.cumsum([0, *(prod(shape) for shape in part.flow.state.values())])
+    moves = {
+        n: {0: directions[:, a:b].reshape(len(exact), *s)}
+        for (n, s), a, b in zip(part.flow.state.items(), ends, ends[1:], strict=False)
+    }
+    arrays = [c.array(state) for c in combinations]
+    for combination, array, slopes in zip(
+        combinations, arrays, derivatives_along(arrays, part.point, moves, len(exact), p), strict=True
+    ):
+        seen, _ = _seen(combination.like.axes(classes), array.shape, of, len(colours), [0] * array.ndim)
+        rows = slopes[:, seen.all(axis=0)].T if array.ndim else slopes[None][:0]
+        larger = space.extend(rows)
+        result.append(larger.rank - space.rank)
+        space = larger
+    return result
+
+
+Widths = tuple[int, ...]  # the number of neurons of each class
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Elements of the trace of one subnetwork that move no coloured coordinate.
+
+    Attributes
+    ----------
+    colours : the widths of each colour of the subnetwork
+    ranks : of its trace in all coordinates but time, depth by depth
+    rank : the last of them minus the rank of the same elements in the coloured coordinates
+    """
+
+    colours: tuple[Widths, ...]
+    ranks: tuple[int, ...]
+    rank: int
+
+
+def helpers_of(colouring: Counter[Widths], colours: Sequence[Widths]) -> list[Widths]:
+    """A further colour of each shape; beside a single colour only larger ones."""
+    return [w for w in colouring if colouring[w] > colours.count(w) and (len(colours) > 1 or w > colours[0])]
