@@ -1,8 +1,13 @@
-"""Hypothesis profiles: quick by default, thorough in CI."""
+"""Hypothesis profiles: quick by default, thorough in CI; true certificates of every kind."""
 
+import copy
+import json
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+import conslaw
 
 slow_is_fine = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=15, derandomize=True, **slow_is_fine)
@@ -10,3 +15,19 @@ settings.register_profile("thorough", max_examples=150, **slow_is_fine)
 settings.load_profile("thorough" if os.environ.get("CI") else "quick")
 
 collect_ignore = ["laws/oracle"]  # its script needs another computer algebra system
+
+
+@pytest.fixture(scope="session")
+def certificates():
+    from kinds import FLOWS
+
+    made = {}
+
+    def certificate(name):
+        if name not in made:
+            question = FLOWS[name]()
+            flow, options = question if isinstance(question, tuple) else (question, {})
+            made[name] = json.loads(json.dumps(conslaw.analyze(flow, **options).certificate()))
+        return copy.deepcopy(made[name])
+
+    return certificate

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
 from math import prod
-from numbers import Integral, Rational
+from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from conslaw.algebra.exact_numbers import SUPPORTED, exact_rational
 from conslaw.errors import ConslawError, UnsupportedError
 
 Shape = tuple[int, ...]
@@ -30,10 +30,6 @@ Constants = npt.NDArray[Any]
 T = TypeVar("T")
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"  # Z is kept for the batch axis of jets
-SUPPORTED = (
-    "+ - * / (by a number) ** (by an integer >= 0) @ .T [...] .sum() .reshape(), numpy.einsum, "
-    ".concatenate, .stack"
-)
 
 
 class Expression:
@@ -280,41 +276,6 @@ def as_expression(value: object) -> Expression:
     exact = np.empty(array.shape, dtype=object)
     exact.reshape(-1)[:] = flat
     return _constant(exact)
-
-
-def exact_rational(value: object) -> int | Fraction:
-    """An exact number from an integer, a fraction, text such as ``"1/2"``, a SymPy rational, or a float that
-    is what it seems.
-    """
-    if isinstance(value, str):
-        try:
-            short = len(value) <= 200 and abs(int(value.lower().partition("e")[2] or 0)) <= 200
-            return Fraction(value if short else "long")
-        except (ValueError, ZeroDivisionError):
-            raise ConslawError(
-                f"{value[:60]!r} is not a rational number, such as 1/2 (of up to 200 digits)"
-            ) from None
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Rational):
-        return Fraction(int(value.numerator), int(value.denominator))
-    if isinstance(value, Decimal) and value.is_finite():
-        return Fraction(value)
-    if isinstance(value, float | np.floating) and np.isfinite(value):
-        exact = Fraction(float(value))
-        if exact.denominator <= 2**20:  # 0.5 means 1/2; 0.1 is not what it seems
-            return int(exact) if exact.denominator == 1 else exact
-        meant = Fraction(str(value))
-        raise ConslawError(
-            f"the constant {value!r} is not exact: write fractions.Fraction({meant.numerator}, "
-            f"{meant.denominator})"
-        )
-    if type(value).__module__.startswith("sympy") and getattr(value, "is_Rational", False):
-        return Fraction(int(value.p), int(value.q))  # type: ignore[attr-defined]
-    raise ConslawError(
-        f"{value!r} ({type(value).__name__}) in a potential: use the arrays given, integers and fractions. "
-        f"Supported: {SUPPORTED}"
-    )
 
 
 def _constant(values: Constants) -> Expression:

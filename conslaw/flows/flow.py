@@ -8,15 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from conslaw.algebra.evaluation import gradient, topological_order
-from conslaw.algebra.expressions import (
-    ONE,
-    Expression,
-    Shape,
-    as_expression,
-    exact_rational,
-    input_array,
-    size,
-)
+from conslaw.algebra.exact_numbers import exact_rational
+from conslaw.algebra.expressions import ONE, Expression, Shape, as_expression, input_array, size
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import Coordinate, entries
 from conslaw.flows.metrics import Metric, MetricSpecification

@@ -17,7 +17,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
-from conslaw.algebra.expressions import Expression, Shape, as_expression, exact_rational, stacked
+from conslaw.algebra.exact_numbers import exact_rational
+from conslaw.algebra.expressions import Expression, Shape, as_expression, stacked
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Arrays, Model, run_array_code
 

@@ -9,7 +9,8 @@ from numbers import Integral
 from typing import Any
 
 from conslaw.algebra.evaluation import topological_order
-from conslaw.algebra.expressions import SUPPORTED, Expression, Shape, as_expression, input_array, size
+from conslaw.algebra.exact_numbers import SUPPORTED
+from conslaw.algebra.expressions import Expression, Shape, as_expression, input_array, size
 from conslaw.errors import ConslawError, UnsupportedError
 
 MOST_AXES = 8
