@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conslaw.flows.vector_fields import flow_from_fields as flow_from_fields
     from conslaw.laws.ansatz import PolynomialLaws as PolynomialLaws
     from conslaw.laws.ansatz import polynomial_laws as polynomial_laws
+    from conslaw.laws.law_text import parse_law as parse_law
     from conslaw.laws.lie import LieRanks as LieRanks
     from conslaw.laws.lie import lie_ranks as lie_ranks
     from conslaw.laws.matrix_notation import LawFamily as LawFamily
@@ -42,6 +43,7 @@ _HOMES = {
     "flows.flow": ("Flow", "gradient_flow", "momentum_flow"),
     "flows.vector_fields": ("flow_from_fields",),
     "laws.ansatz": ("PolynomialLaws", "polynomial_laws"),
+    "laws.law_text": ("parse_law",),
     "laws.lie": ("LieRanks", "lie_ranks"),
     "laws.matrix_notation": ("LawFamily",),
     "laws.rational": ("RationalLaws", "rational_laws"),

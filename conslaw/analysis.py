@@ -26,7 +26,7 @@ from conslaw.laws.matrix_ansatz import (
 from conslaw.laws.matrix_notation import family
 from conslaw.laws.rational import RationalLaws, is_small, search_quotients
 from conslaw.laws.splitting import Split, best_split, splits
-from conslaw.models.potential import is_positive_integer
+from conslaw.models.potential import Model, is_positive_integer
 
 SECOND_RUN = 2**32  # added to the seed for the independent second run
 SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
@@ -40,7 +40,7 @@ MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the ma
 
 
 def count(
-    flow: Flow,
+    flow: Flow | Model,
     *,
     seed: int = 0,
     prime: int | None = None,
@@ -55,7 +55,7 @@ def count(
 
     Parameters
     ----------
-    flow : Flow
+    flow : Flow, or Model for its gradient flow
     seed : int
         The same seed gives the same run.
     prime : int, optional
@@ -86,7 +86,7 @@ def count(
     ----------
     [MGP23] arXiv 2307.00144, Theorem 3.3.
     """
-    seed = check_seed(seed)
+    flow, seed = check_flow(flow), check_seed(seed)
     start = time.perf_counter()
     choices = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else []
     bounds = best_split(choices, seed=seed) if choices else None
@@ -112,7 +112,7 @@ def _classes_to_split(flow: Flow, split: bool | None, smallest: int) -> list[Ind
     """The sets of classes along which to split a flow: if that is wanted, or by default if it is large."""
     if split is not None and not isinstance(split, bool):
         raise ConslawError(f"split={split!r}: give True, False or None")
-    wanted = check_flow(flow).dimension >= smallest if split is None else split
+    wanted = flow.dimension >= smallest if split is None else split
     return splits(flow) if wanted else []
 
 
@@ -122,7 +122,7 @@ def _feasible(flow: Flow, work: float) -> int:
 
 
 def analyze(
-    flow: Flow,
+    flow: Flow | Model,
     *,
     degree: Degree = 2,
     time_degree: int | None = None,
@@ -140,7 +140,7 @@ def analyze(
 
     Parameters
     ----------
-    flow : Flow
+    flow : Flow, or Model for its gradient flow
     degree : int, or mapping from groups of state arrays to integers
         Up to which degree to look for laws; see :func:`polynomial_laws`.
     time_degree : int >= 0, optional
@@ -186,7 +186,7 @@ def analyze(
     ----------
     [MGP23] arXiv 2307.00144, Sections 2.3 and 3.3; [MGP24] arXiv 2405.12888 for the other flows.
     """
-    seed = check_seed(seed)
+    flow, seed = check_flow(flow), check_seed(seed)
     degree = degree if isinstance(degree, Mapping) or not is_positive_integer(degree) else int(degree)
     start = time.perf_counter()
     if ansatz not in (None, "monomials", "matrix"):

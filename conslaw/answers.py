@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from conslaw import display
 from conslaw.certificates.written import certificate
+from conslaw.errors import ConslawError
 from conslaw.flows.flow import Flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws
+from conslaw.laws.law_text import parse_law
 from conslaw.laws.lie import LieRanks
 from conslaw.laws.matrix_ansatz import (
     MatrixLaws,
@@ -21,6 +23,51 @@ from conslaw.laws.splitting import Split
 
 if TYPE_CHECKING:
     import sympy
+
+VERSION = 1  # of the JSON of both answers
+
+
+@dataclass(frozen=True)
+class RecordedSplit:
+    """How a network was split, read back from JSON."""
+
+    data: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return str(self.data["text"])
+
+    def to_json(self) -> dict[str, Any]:
+        """The dictionary that it was read from."""
+        return dict(self.data)
+
+
+@dataclass(frozen=True)
+class RecordedLaws:
+    """Laws read back from JSON: as text, and in the notation of the model."""
+
+    texts: Sequence[str] | None
+    families: Sequence[LawFamily]
+    left: Sequence[int]
+    looked_for: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.strings())
+
+    def strings(self) -> list[str]:
+        """The laws as text."""
+        if self.texts is None:
+            raise ConslawError(
+                "these laws were too many to be written out: read them as analysis.law_families"
+            )
+        return list(self.texts)
+
+    def latex(self) -> list[str]:
+        """The laws as text, for LaTeX."""
+        return [rf"\texttt{{{text}}}".replace("_", r"\_").replace("**", "^") for text in self.strings()]
+
+    def expressions(self) -> list[sympy.Expr]:
+        """The laws as SymPy expressions."""
+        return [parse_law(text) for text in self.strings()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,19 +108,46 @@ class Count:
     error_probability: float | None
     primes: tuple[int, ...]
     seed: int
-    bound: LieRanks | Split = field(repr=False)
+    bound: LieRanks | Split | RecordedSplit | None = field(repr=False)
     seconds: Mapping[str, float] = field(repr=False)
 
     @property
-    def split(self) -> Split | None:
+    def split(self) -> Split | RecordedSplit | None:
         """How the network was split into subnetworks, at a special point; None for the plain route."""
-        return self.bound if isinstance(self.bound, Split) else None
+        return self.bound if isinstance(self.bound, Split | RecordedSplit) else None
+
+    @property
+    def about(self) -> str:
+        """What the answer is about."""
+        where = "near a generic point" if self.generic else "at the given point"
+        return f"{self.title}: the parametrisation that the potential makes, for all data and losses, {where}"
+
+    @property
+    def proved(self) -> Mapping[str, Any]:
+        """The bounds that are proved, and 0 laws where that is the bound."""
+        exactly = {"laws_exactly": 0} if not self.laws_at_most and self.generic else {}
+        return {"lie_ranks": self.lie_ranks, "laws_at_most": self.laws_at_most, **exactly}
+
+    @property
+    def probable(self) -> Mapping[str, Any]:
+        """That the upper bound is attained, and how probable it is that it is not."""
+        if self.error_probability in (None, 0) or "laws_exactly" in self.proved:
+            return {}
+        return {"laws_exactly": self.laws_at_most, "error_probability": self.error_probability}
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes."""
-        values = {name: getattr(self, name) for name in Count.__dataclass_fields__ if name != "bound"}
-        values["split"] = self.split.to_json() if self.split else None
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        names = [name for name in Count.__dataclass_fields__ if name not in ("bound", "seconds")]
+        values = {name: getattr(self, name) for name in names}
+        split = {**self.split.to_json(), "text": str(self.split)} if self.split else None
+        lists = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {**display.stamp("count", VERSION), **lists, "split": split, "seconds": dict(self.seconds)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """A count from its JSON; it shows what it showed, and the run itself is not in it."""
+        display.check_stamp(data, "count", VERSION)
+        return cls(**_fields_of_count(data))
 
     @property
     def title(self) -> str:
@@ -107,8 +181,11 @@ class Count:
             )
         return display.Summary(self.title, rows)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return display.text(self._summary())
+
+    def __repr__(self) -> str:
+        return display.text(self._summary(), display.WIDTH)
 
     def _repr_html_(self) -> str:
         return display.html(self._summary())
@@ -139,10 +216,17 @@ class Analysis(Count):
     laws_found: int
     complete: bool
     ansatz: str
-    polynomial_laws: PolynomialLaws | MatrixLaws
+    polynomial_laws: PolynomialLaws | MatrixLaws | RecordedLaws
     rational_laws: RationalLaws | None
     lower_split: Split | None
-    analyzed: Flow
+    analyzed: Flow | None
+
+    @property
+    def proved(self) -> Mapping[str, Any]:
+        """Both bounds; where they meet, the number of laws."""
+        exactly = {"laws_exactly": self.laws_found} if self.complete else {}
+        bounds = {"laws_at_most": self.laws_at_most, "laws_found": self.laws_found, "complete": self.complete}
+        return {"lie_ranks": self.lie_ranks, **bounds, **exactly}
 
     def certificate(self) -> dict[str, Any]:
         """Everything that is needed to check both bounds again, ready for JSON.
@@ -162,10 +246,13 @@ class Analysis(Count):
         >>> conslaw.verify(certificate).ok
         True
         """
+        laws, bound = self.polynomial_laws, self.bound
+        if self.analyzed is None or not isinstance(bound, LieRanks | Split) or isinstance(laws, RecordedLaws):
+            raise ConslawError("an answer that was read back has no certificate: analyze the flow again")
         return certificate(
             self.analyzed,
-            upper=self.bound,
-            laws=self.polynomial_laws,
+            upper=bound,
+            laws=laws,
             quotients=self.rational_laws,
             lower=self.lower_split,
             laws_found=self.laws_found,
@@ -184,9 +271,12 @@ class Analysis(Count):
         return tuple(law for found in self._found for law in found.expressions())
 
     @cached_property
-    def _families(self) -> tuple[list[LawFamily], list[int]]:
+    def _families(self) -> tuple[Sequence[LawFamily], list[int]]:
         if isinstance(self.polynomial_laws, MatrixLaws):
             return list(self.polynomial_laws.families), []
+        if isinstance(self.polynomial_laws, RecordedLaws):
+            return list(self.polynomial_laws.families), list(self.polynomial_laws.left)
+        assert self.analyzed is not None
         if any(c.kind == "log" for c in self.polynomial_laws.coordinates) or not len(self.polynomial_laws):
             return [], list(range(len(self.polynomial_laws)))
         return law_families(self.analyzed, self.polynomial_laws.polynomials)
@@ -199,24 +289,25 @@ class Analysis(Count):
         return tuple(self._families[0])
 
     @property
-    def _found(self) -> list[PolynomialLaws | MatrixLaws | RationalLaws]:
+    def _found(self) -> list[PolynomialLaws | MatrixLaws | RecordedLaws | RationalLaws]:
         return [self.polynomial_laws, *([self.rational_laws] if self.rational_laws else [])]
 
-    def _tried(self) -> str:
+    def _looked_for(self) -> list[str]:
         """What else was looked for, for the remark on laws that were not found."""
+        if isinstance(self.polynomial_laws, RecordedLaws):
+            return list(self.polynomial_laws.looked_for)
         if isinstance(self.polynomial_laws, MatrixLaws):
-            return ""
+            return []
         logs = any(c.kind == "log" for c in self.polynomial_laws.coordinates)
-        tried = [
-            *(["with logarithms"] if logs else []),
-            *(["as a quotient"] if self.rational_laws is not None else []),
-        ]
-        return f", and none was found {' or '.join(tried)}" if tried else ""
+        return ["with logarithms"] * logs + ["as a quotient"] * (self.rational_laws is not None)
 
     @property
     def _many(self) -> bool:
         """Whether there are too many laws to write them out."""
-        return isinstance(self.polynomial_laws, MatrixLaws) and self.polynomial_laws.terms > MOST_TERMS
+        laws = self.polynomial_laws
+        if isinstance(laws, RecordedLaws):
+            return laws.texts is None
+        return isinstance(laws, MatrixLaws) and laws.terms > MOST_TERMS
 
     def _written(self) -> list[str]:
         return [law for found in self._found for law in found.strings()]
@@ -237,7 +328,8 @@ class Analysis(Count):
         if self.ansatz == "matrix":
             rows.append(("found by", "matrix ansatz: combinations of the arrays"))
         rows.append(("complete", "proved" if self.complete else "no: the bounds do not meet"))
-        remarks = []
+        remarks, looked_for = [], " or ".join(self._looked_for())
+        tried = f", and none was found {looked_for}" if looked_for else ""
         if not self.complete and self.split:
             remarks.append(
                 f"Proved: {found} to {most} independent laws.  The upper bound is a rank at a special "
@@ -253,13 +345,19 @@ class Analysis(Count):
             remarks.append(
                 f"Proved: {found} to {most} independent laws.  Probable: exactly {most}{chance};\n"
                 f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form "
-                f"{up_to}{self._tried()}."
+                f"{up_to}{tried}."
             )
         if not self.complete and self.ansatz == "matrix":
             remarks.append(
                 f"Polynomials up to degree {self.degree} that are not of these kinds were not looked for."
             )
         return display.Summary(counted.title, rows, remarks, self._sections(up_to))
+
+    def _left(self, count: int) -> list[int]:
+        """The numbers of the laws that no notation covers, of so many."""
+        if isinstance(self.polynomial_laws, RecordedLaws):
+            return list(self._families[1])
+        return [*self._families[1], *range(len(self.polynomial_laws), count)]
 
     def _sections(self, up_to: str) -> list[display.Section]:
         """The laws in matrix notation, and as polynomials those left over, or all if they are few."""
@@ -281,7 +379,7 @@ class Analysis(Count):
         written, latex = self._written(), self._latex()
         if len(written) <= display.SHOWN or not families:
             return [*sections, display.Section("laws", written, latex)]
-        left = [*self._families[1], *range(len(self.polynomial_laws), len(written))]
+        left = self._left(len(written))
         others = display.Section("and as polynomials", [written[i] for i in left], [latex[i] for i in left])
         return (
             [*sections, others]
@@ -290,21 +388,46 @@ class Analysis(Count):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dictionary of the attributes; the laws are strings that SymPy parses back, None if
-        they are too many.
+        """A JSON-ready dictionary of the attributes.
+
+        The laws are strings that :func:`conslaw.parse_law` reads, None if they are too many.
         """
         degree = (
             self.degree if isinstance(self.degree, int) else {str(k): int(v) for k, v in self.degree.items()}
         )
-        found = {
+        laws = None if self._many else self._written()
+        known = super().to_json()
+        seconds = known.pop("seconds")
+        return {
+            **known,
+            **display.stamp("analysis", VERSION),
             "degree": degree,
             "homogeneous": self.homogeneous,
             "laws_found": self.laws_found,
             "complete": self.complete,
             "ansatz": self.ansatz,
-            "laws": None if self._many else self._written(),
+            "laws": laws,
             "law_families": [family.to_json() for family in self.law_families],
+            "laws_beside_families": [] if laws is None else self._left(len(laws)),
+            "looked_for": self._looked_for(),
+            "seconds": seconds,
         }
-        known = super().to_json()
-        seconds = known.pop("seconds")
-        return {**known, **found, "seconds": seconds}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """An analysis from its JSON; it shows what it showed, but has no certificate."""
+        display.check_stamp(data, "analysis", VERSION)
+        families = [LawFamily(**family) for family in data["law_families"]]
+        laws = RecordedLaws(data["laws"], families, data["laws_beside_families"], data["looked_for"])
+        names = ("degree", "homogeneous", "laws_found", "complete", "ansatz")
+        found = {name: data[name] for name in names}
+        rest: dict[str, Any] = {"polynomial_laws": laws, "rational_laws": None}
+        rest |= {"lower_split": None, "analyzed": None}
+        return cls(**_fields_of_count(data), **found, **rest)
+
+
+def _fields_of_count(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a count from its JSON."""
+    names = [name for name in Count.__dataclass_fields__ if name != "bound"]
+    values = {name: tuple(data[name]) if isinstance(data[name], list) else data[name] for name in names}
+    return {**values, "bound": data["split"] and RecordedSplit(data["split"])}

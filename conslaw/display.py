@@ -1,11 +1,17 @@
-"""How results are shown: plain text in a terminal, HTML with LaTeX in a notebook."""
+"""What every answer has in common, and how it is shown: text in a terminal, HTML with LaTeX in a notebook."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
+from typing import Any, Protocol, Self
 
+from conslaw import __version__
+from conslaw.errors import ConslawError
+
+WIDTH = 80  # columns of a terminal
 SHOWN = 20  # laws shown before the rest is summed up; all are in the attributes and the JSON
 
 
@@ -28,20 +34,77 @@ class Summary:
     sections: Sequence[Section] = ()
 
 
-def text(summary: Summary) -> str:
-    """For a terminal."""
-    width = max(len(label) for label, _ in summary.rows)
-    lines = [summary.title, *(f"  {label:<{width}}  {value}" for label, value in summary.rows)]
+class Answer(Protocol):
+    """The contract of every answer: a frozen result, whatever the question.
+
+    It says what it is about, what is proved and what is only probable; it goes to JSON (with ``format``,
+    ``version`` and ``made_by``) and comes back.  ``repr`` fits 80 columns, ``str`` has a line for each thing,
+    and a notebook shows HTML. Where there is a proof to hand on it has ``certificate()``, where there is
+    something to see, ``plot()``.
+    """
+
+    @property
+    def about(self) -> str:
+        """What the answer is about: the network, its parametrisation, these weights."""
+
+    @property
+    def proved(self) -> Mapping[str, Any]:
+        """What holds with certainty, by name."""
+
+    @property
+    def probable(self) -> Mapping[str, Any]:
+        """What holds but for the probability that stands with it, by name; empty if nothing is left open."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The answer from that dictionary: it shows what it showed; what it was made from is not in it."""
+
+    def _repr_html_(self) -> str:
+        """For a notebook."""
+
+
+def stamp(what: str, version: int) -> dict[str, Any]:
+    """What the JSON of an answer begins with."""
+    return {"format": f"conslaw {what}", "version": version, "made_by": f"conslaw {__version__}"}
+
+
+def check_stamp(data: Any, what: str, version: int) -> None:
+    """Refuse JSON that is not of this format and version."""
+    given = (
+        (data.get("format"), data.get("version")) if isinstance(data, Mapping) else (type(data).__name__, "")
+    )
+    if given != (f"conslaw {what}", version):
+        raise ConslawError(
+            f"this is {given[0]!r}, version {given[1]!r}: not a conslaw {what} of version {version}"
+        )
+
+
+def text(summary: Summary, width: int | None = None) -> str:
+    """For a terminal of so many columns; for a file or a pipe, a line for each thing."""
+    label_width = max(len(label) for label, _ in summary.rows)
+    lines = [*_wrapped(summary.title, "", width)]
+    for label, value in summary.rows:
+        lines += _wrapped(f"  {label:<{label_width}}  {value}", " " * (label_width + 4), width)
     for remark in summary.remarks:
-        lines += ["", remark]
+        lines += ["", *_wrapped(remark, "", width)]
     for section in summary.sections:
-        lines += [
-            "",
-            section.heading,
-            *(f"  {i}. {law}" for i, law in enumerate(section.text[:SHOWN], start=1)),
-        ]
+        lines += ["", section.heading]
+        for i, law in enumerate(section.text[:SHOWN], start=1):
+            lines += _wrapped(f"  {i}. {law}", "     ", width)
         lines += [f"  ... and {len(section.text) - SHOWN} more"] if len(section.text) > SHOWN else []
     return "\n".join(lines)
+
+
+def _wrapped(line: str, indent: str, width: int | None) -> list[str]:
+    """A line broken at blanks, if it is longer than that; blanks within it stay."""
+    if width is None or len(line) <= width:
+        return [line]
+    kept = line.replace("   ", "\0\0\0")  # columns are not torn apart
+    lines = wrap(kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [x.replace("\0", " ") for x in lines]
 
 
 def html(summary: Summary) -> str:

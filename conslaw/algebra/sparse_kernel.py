@@ -1,8 +1,8 @@
 """The kernel of a sparse linear system over Q, exactly.
 
 An equation with one unknown kills it; what survives falls into connected components, mostly alike, each
-solved by SymPy's sparse elimination over FLINT rationals, equal ones once.  Each step only drops equations
-that say nothing new or unknowns that are zero.
+solved over FLINT rationals (large ones by SymPy's sparse elimination), equal ones once.  Each step only drops
+equations that say nothing new or unknowns that are zero.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from conslaw.algebra.polynomials import room
 
 Vector: TypeAlias = dict[int, int]
 
+DENSE = 48  # unknowns of a block that is solved densely
 MOST_COMPARED = 150
 
 
@@ -96,15 +97,9 @@ def distinct(system: Equations, salt: int) -> Equations:
 
 def kernel_by_components(system: Equations, alive: npt.NDArray[np.intp]) -> list[Vector]:
     """The kernel of the system in the unknowns still alive: components one by one, equal ones once."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     position = np.searchsorted(alive, system.column)
-    first = position[np.flatnonzero(np.diff(system.row, prepend=-1))]
-    links = coo_array(
-        (np.ones(len(position), dtype=np.int8), (position, first[system.row])), shape=(len(alive), len(alive))
-    )
-    count, label = connected_components(links, directed=False)
+    label = _components(position, system.row, len(alive))
+    count = int(label.max(initial=-1)) + 1
     members = _blocks(label, count)
     entries = _blocks(label[position], count)
     solved: dict[tuple[Any, ...], list[Vector]] = {}
@@ -117,6 +112,21 @@ def kernel_by_components(system: Equations, alive: npt.NDArray[np.intp]) -> list
             solved[known] = _block_kernel(block, len(member))
         basis.extend({int(alive[member[i]]): v for i, v in vector.items()} for vector in solved[known])
     return sorted(basis, key=sorted)
+
+
+def _components(position: npt.NDArray[np.intp], row: npt.NDArray[Any], size: int) -> npt.NDArray[np.intp]:
+    """The number of the connected component of each unknown; equations (sorted by row) link their unknowns.
+
+    Each unknown takes the smallest label in its equations, and the label of that one, until none changes.
+    """
+    label, start = np.arange(size), np.flatnonzero(np.diff(row, prepend=-1))
+    while len(start):
+        before, smallest = label.copy(), np.minimum.reduceat(label[position], start)
+        np.minimum.at(label, label[position], smallest[row])
+        label = label[label]
+        if (label == before).all():
+            break
+    return np.asarray(np.unique(label, return_inverse=True)[1])
 
 
 def _blocks(label: npt.NDArray[Any], count: int) -> Iterator[npt.NDArray[np.intp]]:
@@ -132,7 +142,6 @@ def _block_kernel(block: Equations, size: int) -> list[Vector]:
     added until none is.
     """
     import flint
-    from sympy.polys.matrices.sdm import sdm_irref
 
     starts = np.flatnonzero(np.diff(block.row, prepend=-1, append=-1))
     count = len(starts) - 1 if len(block.row) else 0
@@ -144,8 +153,8 @@ def _block_kernel(block: Equations, size: int) -> list[Vector]:
             part = slice(starts[r], starts[r + 1])
             entries = zip(block.column[part].tolist(), block.value[part].tolist(), strict=True)
             rows[r] = {c: flint.fmpq(v) for c, v in entries}
-        reduced, pivots, _ = sdm_irref(dict(enumerate(rows.values())))
-        rows = {-1 - i: row for i, row in reduced.items()}  # the old equations, reduced, stand for themselves
+        reduced, pivots = _reduced(list(rows.values()), size)
+        rows = {-1 - i: row for i, row in enumerate(reduced)}  # the old equations, reduced
         free = sorted(set(range(size)) - set(pivots))
         basis = [
             primitive(
@@ -157,6 +166,21 @@ def _block_kernel(block: Equations, size: int) -> list[Vector]:
         chosen = rest[np.isin(rest, violated)][: 2 * size]
         if not len(chosen):
             return basis
+
+
+def _reduced(rows: list[dict[int, Any]], size: int) -> tuple[list[dict[int, Any]], list[int]]:
+    """The reduced row echelon form, and its pivots; dense if small, as SymPy takes a while to import."""
+    import flint
+
+    if size <= DENSE:
+        flat = [row.get(c, 0) for row in rows for c in range(size)]
+        echelon, rank = flint.fmpq_mat(len(rows), size, flat).rref()
+        found = [{c: echelon[i, c] for c in range(size) if echelon[i, c] != 0} for i in range(rank)]
+        return found, [min(row) for row in found]
+    from sympy.polys.matrices.sdm import sdm_irref
+
+    reduced, pivots, _ = sdm_irref(dict(enumerate(rows)))
+    return [reduced[i] for i in range(len(pivots))], list(pivots)
 
 
 def _violated(block: Equations, basis: list[Vector], size: int) -> npt.NDArray[np.intp]:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from conslaw import display
 from conslaw.certificates import ansatz_rules, rules
 from conslaw.certificates.budget import BYTES, OPERATIONS, NotChecked, Task
 from conslaw.certificates.kernel import Refuted
@@ -40,9 +41,6 @@ class Check:
         """Whether it holds."""
         return self.verdict == "ok"
 
-    def __str__(self) -> str:
-        return f"  {self.verdict:<4} {self.what}: {self.found}"
-
 
 @dataclass(frozen=True)
 class Verification:
@@ -64,16 +62,46 @@ class Verification:
         """Whether the certificate is valid."""
         return self.verdict == "ok"
 
-    def __str__(self) -> str:
-        said = {"ok": "verified", "FAIL": "NOT verified", "not checked": "NOT CHECKED"}[self.verdict]
-        return "\n".join([f"{said}: {self.claim}", *map(str, self.checks)])
+    @property
+    def about(self) -> str:
+        """What was to be proved."""
+        return self.claim
 
-    __repr__ = __str__
+    @property
+    def proved(self) -> Mapping[str, Any]:
+        """The claim, if every check holds."""
+        return {"claim": self.claim} if self.ok else {}
+
+    @property
+    def probable(self) -> Mapping[str, Any]:
+        """Nothing: a certificate is valid or not."""
+        return {}
+
+    def _summary(self) -> display.Summary:
+        said = {"ok": "verified", "FAIL": "NOT verified", "not checked": "NOT CHECKED"}[self.verdict]
+        rows = [(f"{check.verdict:<4} {check.what}", check.found) for check in self.checks]
+        return display.Summary(f"{said}: {self.claim}", rows)
+
+    def __str__(self) -> str:
+        return display.text(self._summary())
+
+    def __repr__(self) -> str:
+        return display.text(self._summary(), display.WIDTH)
+
+    def _repr_html_(self) -> str:
+        return display.html(self._summary())
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
         checks = [{"what": c.what, "verdict": c.verdict, "found": c.found} for c in self.checks]
-        return {"claim": self.claim, "verdict": self.verdict, "checks": checks}
+        stamp = display.stamp("verification", 1)
+        return {**stamp, "claim": self.claim, "verdict": self.verdict, "checks": checks}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """A verification from its JSON."""
+        display.check_stamp(data, "verification", 1)
+        return cls(data["claim"], [Check(**check) for check in data["checks"]])
 
 
 def verify(source: str | Path | Mapping[str, Any], *, budget: float = 1.0) -> Verification:

@@ -25,7 +25,7 @@ from conslaw.laws.ansatz import PolynomialLaws
 from conslaw.laws.exact_fields import exact_fields, random_sample
 from conslaw.laws.lie import LieRanks, random_start
 from conslaw.laws.matrix_ansatz import MatrixLaws
-from conslaw.laws.matrix_notation import LawFamily
+from conslaw.laws.matrix_notation import FoundFamily
 from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Split
 from conslaw.models.networks import FAMILIES
@@ -225,7 +225,7 @@ def _polynomials(
     return {"method": "polynomials", **point, "laws": laws}
 
 
-def _family(family: LawFamily) -> dict[str, Any]:
+def _family(family: FoundFamily) -> dict[str, Any]:
     terms = [
         {"coefficient": coefficient, "factors": [list(f) for f in c.factors], "indices": c.out}
         for coefficient, c in family.combination.terms

@@ -215,16 +215,13 @@ def momentum_flow(
     )
 
 
-def check_flow(flow: Flow) -> Flow:
-    """Return the flow, or raise :class:`ConslawError` (a model is the commonest slip)."""
-    if not isinstance(flow, Flow):
-        fix = (
-            "wrap it in a flow: conslaw.gradient_flow(model)"
-            if isinstance(flow, Model)
-            else "make one with conslaw.gradient_flow"
-        )
-        raise ConslawError(f"{flow!r} is not a flow; {fix}")
-    return flow
+def check_flow(subject: Flow | Model) -> Flow:
+    """The flow that is asked about: a flow, or the gradient flow of a model in its customary metric."""
+    if isinstance(subject, Model):
+        return gradient_flow(subject)
+    if not isinstance(subject, Flow):
+        raise ConslawError(f"{subject!r} is no flow and no model; make one with conslaw.gradient_flow(model)")
+    return subject
 
 
 def _check_model(model: Model) -> None:

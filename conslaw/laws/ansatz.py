@@ -50,7 +50,7 @@ from conslaw.laws.exact_fields import (
     random_sample,
     state_gradients,
 )
-from conslaw.models.potential import is_positive_integer
+from conslaw.models.potential import Model, is_positive_integer
 
 if TYPE_CHECKING:
     import sympy
@@ -103,7 +103,7 @@ class PolynomialLaws:
 
 
 def polynomial_laws(
-    flow: Flow,
+    flow: Flow | Model,
     *,
     degree: Degree = 2,
     time_degree: int | None = None,
@@ -116,7 +116,7 @@ def polynomial_laws(
 
     Parameters
     ----------
-    flow : Flow
+    flow : Flow, or Model for its gradient flow
     degree : int, or mapping from groups of state arrays to integers
         The largest total degree in the state without time; or one for each group: ``{"U": 1, ("V", "b"): 2}``
         (arrays not named do not appear).  At least 1.
@@ -155,7 +155,7 @@ def polynomial_laws(
     [MGP23] arXiv 2307.00144, Section 2.3: finding conserved functions as the kernel of a linear map on
     polynomials.
     """
-    check_flow(flow)
+    flow = check_flow(flow)
     seed = check_seed(seed)
     if (
         not isinstance(homogeneous, bool)

@@ -34,6 +34,7 @@ from conslaw.algebra.finite_field import (
 from conslaw.algebra.jets import Jet, Jets, lift, part, without
 from conslaw.errors import ConslawError, check_memory, check_seed
 from conslaw.flows.flow import TIME, Flow, check_flow
+from conslaw.models.potential import Model
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class LieRanks:
 
 
 def lie_ranks(
-    flow: Flow,
+    flow: Flow | Model,
     *,
     seed: int = 0,
     prime: int | None = None,
@@ -89,7 +90,7 @@ def lie_ranks(
 
     Parameters
     ----------
-    flow : Flow
+    flow : Flow, or Model for its gradient flow
     seed : int
         Draws the prime, the point and the samples; the same seed gives the same run.
     prime : int, optional
@@ -122,7 +123,8 @@ def lie_ranks(
     [MGP23] arXiv 2307.00144, Theorem 3.3 and Section 3.3 (stopping); J. T. Schwartz, J. ACM 27 (1980), R.
     Zippel, EUROSAM 1979.
     """
-    n, seed = check_flow(flow).dimension, check_seed(seed)
+    flow = check_flow(flow)
+    n, seed = flow.dimension, check_seed(seed)
     if prime is not None:
         check_prime(prime)
     check_memory(800.0 * n, f"the Lie rank in {n:,} coordinates")

@@ -29,7 +29,7 @@ from conslaw.laws.matrix_notation import (
     ORDER,
     Candidate,
     Combination,
-    LawFamily,
+    FoundFamily,
     arrays_of,
     candidates,
     conserved_combinations,
@@ -50,7 +50,7 @@ class MatrixLaws:
     flow : the flow that they are laws of
     """
 
-    families: Sequence[LawFamily]
+    families: Sequence[FoundFamily]
     independent: int
     flow: Flow = field(repr=False)
 

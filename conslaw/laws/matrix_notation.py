@@ -171,8 +171,6 @@ class LawFamily:
     kind: str
     size: int
     laws: int
-    combination: Combination = field(repr=False, compare=False)
-    flow: Flow = field(repr=False, compare=False)
 
     def __str__(self) -> str:
         shape = {
@@ -200,6 +198,28 @@ class LawFamily:
         >>> family.law(0, 1)
         W1[0, 0]*W1[1, 0] - W2[0, 0]*W2[0, 1]
         """
+        raise ConslawError(f"{self.text} was read back from JSON: analyze the flow again for single laws")
+
+    def to_json(self) -> dict[str, object]:
+        """A JSON-ready dictionary."""
+        return {
+            "text": self.text,
+            "latex": self.latex,
+            "kind": self.kind,
+            "size": self.size,
+            "laws": self.laws,
+        }
+
+
+@dataclass(frozen=True)
+class FoundFamily(LawFamily):
+    """A family with the combination of arrays that it is made of, and the flow that conserves it."""
+
+    combination: Combination = field(repr=False, compare=False)
+    flow: Flow = field(repr=False, compare=False)
+
+    def law(self, *index: int) -> sympy.Expr:
+        """One entry as a SymPy expression."""
         state = arrays_of(self.flow)
         shape = self.combination.array(state).shape
         if len(index) != len(shape) or not all(
@@ -214,18 +234,8 @@ class LawFamily:
         )
         return to_sympy(terms(polynomial)[0], self.flow.coordinates)
 
-    def to_json(self) -> dict[str, object]:
-        """A JSON-ready dictionary."""
-        return {
-            "text": self.text,
-            "latex": self.latex,
-            "kind": self.kind,
-            "size": self.size,
-            "laws": self.laws,
-        }
 
-
-def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[LawFamily], list[int]]:
+def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[FoundFamily], list[int]]:
     """The families that polynomial laws form, and the numbers of the laws left over.
 
     Parameters
@@ -253,7 +263,7 @@ def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[LawFamily], li
     )
     if whole.rank < count:  # dependent mod this prime, so that nothing can be counted with it
         return [], list(range(count))
-    families = list[LawFamily]()
+    families = list[FoundFamily]()
     for (combination, total), start in zip(found, starts[1:], strict=False):
         rows = table[start : start + total.shape[0]]
         larger = space.extend(rows)
@@ -263,10 +273,10 @@ def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[LawFamily], li
     return families, space.independent(table[:count])
 
 
-def family(flow: Flow, combination: Combination, laws: int) -> LawFamily:
+def family(flow: Flow, combination: Combination, laws: int) -> FoundFamily:
     """The family that the entries of a combination form."""
     text, latex = (combination.written(flow.time, latex=which) for which in (False, True))
-    return LawFamily(text, latex, combination.like.kind, combination.like.size, laws, combination, flow)
+    return FoundFamily(text, latex, combination.like.kind, combination.like.size, laws, combination, flow)
 
 
 def arrays_of(flow: Flow) -> dict[str, Expression]:

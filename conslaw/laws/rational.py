@@ -30,7 +30,7 @@ from conslaw.flows.coordinates import Coordinate, to_sympy, write
 from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.exact_fields import Sample, exact_fields, lie_derivative, random_sample, state_gradients
 from conslaw.laws.lie import RandomField, flattened, random_point
-from conslaw.models.potential import is_positive_integer
+from conslaw.models.potential import Model, is_positive_integer
 
 if TYPE_CHECKING:
     import sympy
@@ -89,12 +89,12 @@ class RationalLaws:
         return (dp * q % modulus + modulus - p * dq % modulus) % modulus
 
 
-def rational_laws(flow: Flow, *, degree: int = 2, seed: int = 0) -> RationalLaws:
+def rational_laws(flow: Flow | Model, *, degree: int = 2, seed: int = 0) -> RationalLaws:
     """Search for rational laws P/Q with P and Q up to a degree.
 
     Parameters
     ----------
-    flow : Flow
+    flow : Flow, or Model for its gradient flow
         With at most 120 monomials up to that degree in its state.
     degree : int >= 1
     seed : int
@@ -116,7 +116,8 @@ def rational_laws(flow: Flow, *, degree: int = 2, seed: int = 0) -> RationalLaws
     >>> conslaw.rational_laws(conslaw.gradient_flow(radial)).expressions()
     [y/x]
     """
-    n = check_flow(flow).dimension
+    flow = check_flow(flow)
+    n = flow.dimension
     if not is_positive_integer(degree):
         raise ConslawError(f"degree={degree!r}: give a positive integer")
     if not is_small(flow, degree):
