@@ -317,13 +317,11 @@ READERS: dict[str, Callable[[Sequence[Expression], Shape, Any], Any]] = {
 
 def rational(text: Any) -> Fraction:
     """A rational number, written as Python writes fractions."""
-    _must(
-        isinstance(text, str) and re.fullmatch(r"-?[0-9]{1,1000}(/[0-9]{1,1000})?", text),
-        f"{str(text)[:40]!r} is no rational number",
-    )
-    value = Fraction(text) if not text.endswith("/0") else Fraction(0)
-    _must(str(value) == text, f"{text[:40]!r}: write {str(value)[:40]}")
-    return value
+    if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,1000}(/[1-9][0-9]{0,999})?", text):
+        raise Refuted(f"{str(text)[:40]!r} is no rational number")
+    if str(Fraction(text)) != text:
+        raise Refuted(f"{text[:40]!r}: write {str(Fraction(text))[:40]}")
+    return Fraction(text)
 
 
 def prime(p: int) -> int:
