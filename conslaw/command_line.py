@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from conslaw import __version__
 from conslaw.errors import ConslawError
+from conslaw.version import __version__
 
 if TYPE_CHECKING:
     from conslaw.answers import Count

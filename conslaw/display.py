@@ -8,8 +8,8 @@ from html import escape
 from textwrap import wrap
 from typing import Any, Protocol, Self
 
-from conslaw import __version__
 from conslaw.errors import ConslawError
+from conslaw.version import __version__
 
 WIDTH = 80  # columns of a terminal
 SHOWN = 20  # laws shown before the rest is summed up; all are in the attributes and the JSON

@@ -159,14 +159,19 @@ def quadratic_laws(widths, relu):
     variables = ring.gens()[: len(theta)]
     pairs = list(itertools.combinations_with_replacement(range(len(theta)), 2))
     columns = [(variables[i] * slopes[j] + variables[j] * slopes[i]).to_dict() for i, j in pairs]
-    equations = {key: number for number, key in enumerate(dict.fromkeys(k for column in columns for k in column))}
+    equations = {
+        key: number for number, key in enumerate(dict.fromkeys(k for column in columns for k in column))
+    }
     system = fmpz_mat(len(equations), len(pairs))
     for number, column in enumerate(columns):
         for key, coefficient in column.items():
             system[equations[key], number] = coefficient
     kernel, dimension = system.nullspace()
     laws = [
-        sum((int(kernel[r, c]) * variables[i] * variables[j] for r, (i, j) in enumerate(pairs)), ring.from_dict({}))
+        sum(
+            (int(kernel[r, c]) * variables[i] * variables[j] for r, (i, j) in enumerate(pairs)),
+            ring.from_dict({}),
+        )
         for c in range(dimension)
     ]
     # independent laws: the rank of their gradients at a random point

@@ -57,7 +57,10 @@ def known_linear_laws(sizes):
 
 # %%
 start = time.perf_counter()
-linear = [(sizes, conslaw.count(conslaw.gradient_flow(conslaw.linear(sizes)))) for sizes, _ in architectures(50, (2, 5), (2, 6))]
+linear = [
+    (sizes, conslaw.count(conslaw.gradient_flow(conslaw.linear(sizes))))
+    for sizes, _ in architectures(50, (2, 5), (2, 6))
+]
 print(f"50 linear networks counted in {time.perf_counter() - start:.1f} s (published: 2063 s on 64 cores)")
 assert all(result.laws_at_most == known_linear_laws(sizes) for sizes, result in linear)
 print("largest:", max((result for _, result in linear), key=lambda result: result.parameters), sep="\n")

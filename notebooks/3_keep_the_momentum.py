@@ -59,7 +59,10 @@ def widths(low, high, count):
 
 linear = [widths(1, 3, int(rng.integers(3, 6))) for _ in range(20)]
 table(
-    (conslaw.momentum_flow(conslaw.linear(sizes), damping=DAMPINGS[i % 5]), sum(r * (r - 1) // 2 for r in sizes[1:-1]))
+    (
+        conslaw.momentum_flow(conslaw.linear(sizes), damping=DAMPINGS[i % 5]),
+        sum(r * (r - 1) // 2 for r in sizes[1:-1]),
+    )
     for i, sizes in enumerate(linear)
 )
 
@@ -74,7 +77,10 @@ conslaw.analyze(conslaw.momentum_flow(conslaw.linear([2, 2, 2]), damping="nester
 
 # %%
 relu = [widths(1, 3, int(rng.integers(3, 6))) for _ in range(20)]
-table((conslaw.momentum_flow(conslaw.relu(sizes, bias=bool(i % 2)), damping=DAMPINGS[i % 5]), 0) for i, sizes in enumerate(relu))
+table(
+    (conslaw.momentum_flow(conslaw.relu(sizes, bias=bool(i % 2)), damping=DAMPINGS[i % 5]), 0)
+    for i, sizes in enumerate(relu)
+)
 
 # %% [markdown]
 # ## C. Mirror metrics: NMF and input convex networks, in gradient and in momentum flows
@@ -91,7 +97,10 @@ table((conslaw.momentum_flow(conslaw.nmf(*sizes), damping=DAMPINGS[i % 5]), 0) f
 # %%
 icnn = [(widths(1, 5, 3), bool(i % 2)) for i in range(20)]
 table((conslaw.gradient_flow(conslaw.icnn(*sizes, bias=bias)), sizes[1]) for sizes, bias in icnn)
-table((conslaw.momentum_flow(conslaw.icnn(*sizes, bias=bias), damping=DAMPINGS[i % 5]), 0) for i, (sizes, bias) in enumerate(icnn))
+table(
+    (conslaw.momentum_flow(conslaw.icnn(*sizes, bias=bias), damping=DAMPINGS[i % 5]), 0)
+    for i, (sizes, bias) in enumerate(icnn)
+)
 
 # %%
 print(f"120 analyses in {time.perf_counter() - start:.1f} s")

@@ -53,7 +53,9 @@ conslaw.analyze(conslaw.gradient_flow(conslaw.nmf(1, 3, 1)))
 # %%
 for r in (1, 2, 3, 4):
     analysis = conslaw.analyze(conslaw.momentum_flow(conslaw.linear([1, r, 1]), damping=1))
-    print(f"r = {r}: at most {analysis.laws_at_most}, found {analysis.laws_found}, literature {r * (r - 1) // 2}")
+    print(
+        f"r = {r}: at most {analysis.laws_at_most}, found {analysis.laws_found}, literature {r * (r - 1) // 2}"
+    )
 
 # %% [markdown]
 # ## Width 1, and weight decay

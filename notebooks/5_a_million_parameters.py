@@ -69,7 +69,9 @@ networks = {
 for name, flow in networks.items():
     answer = conslaw.analyze(flow)
     families = "; ".join(family.text for family in answer.law_families)
-    print(f"{name}: {answer.state_dimension:,} coordinates, {answer.laws_found:,} laws, complete: {answer.complete}   {families}")
+    print(
+        f"{name}: {answer.state_dimension:,} coordinates, {answer.laws_found:,} laws, complete: {answer.complete}   {families}"
+    )
 
 # %% [markdown]
 # ## Your own model

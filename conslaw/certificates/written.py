@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from conslaw import __version__
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import Expression
 from conslaw.algebra.finite_field import RowSpace
@@ -30,6 +29,7 @@ from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Split
 from conslaw.models.networks import FAMILIES
 from conslaw.models.potential import Model
+from conslaw.version import __version__
 
 FORMAT, VERSION, KIND = "conslaw certificate", 2, "conservation laws"
 SECTIONS = ("claim", "model", "flow", "bounds", "upper", "lower")

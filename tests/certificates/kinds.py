@@ -47,7 +47,7 @@ FLOWS = {
     "large relu": lambda: G(conslaw.relu([784, 512, 10], bias=True)),
     "large momentum": lambda: M(conslaw.linear([50, 40, 30], bias=True), damping=1),
     "large mirror": lambda: G(conslaw.icnn(40, 30, 20, bias=True)),
-    "large own model": lambda: G(own(200)),
+    "large own model": lambda: G(own(120)),
     "split, laws as polynomials": lambda: G(conslaw.linear([16, 17, 16])),
 }
 
