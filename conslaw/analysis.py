@@ -13,30 +13,34 @@ from conslaw.answers import Analysis, Count
 from conslaw.errors import ConslawError, check_seed
 from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
-from conslaw.laws.exact_fields import has_logarithms, random_sample
+from conslaw.laws.exact_fields import expansion, has_logarithms, random_sample
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import LieRanks, Point, lie_ranks
 from conslaw.laws.matrix_ansatz import (
     LARGEST_DIRECTLY,
     MatrixLaws,
+    combinations_of_windows,
     directly,
+    in_order,
+    is_short,
     matrix_combinations,
     size_directly,
 )
-from conslaw.laws.matrix_notation import family
+from conslaw.laws.matrix_notation import Combination, family
 from conslaw.laws.rational import RationalLaws, is_small, search_quotients
 from conslaw.laws.splitting import Split, best_split, splits
+from conslaw.laws.windows import has_windows
 from conslaw.models.potential import Model, is_positive_integer
 
 SECOND_RUN = 2**32  # added to the seed for the independent second run
 SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
 SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
 CHEAP = 3_000_000  # entries of a matrix of gradients that is made at once
-QUICK, SLOW = (
-    2e9,
-    4e10,
-)  # multiplications of a plain rank that are spent where subnetworks gave a bound already
+# multiplications of a plain rank that are spent where subnetworks gave a bound already
+QUICK, SLOW = 2e9, 4e10
 MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the matrix ansatz is tried first
+# terms of the fields, by estimate, from which it is too, and up to which they are written out
+LONG, LONGEST = 3e5, 1e11
 
 
 def count(
@@ -197,7 +201,8 @@ def analyze(
         "homogeneous": homogeneous,
         "seed": seed,
     }
-    large = ansatz_size(flow, degree, time_degree, homogeneous) > MATRIX_FROM
+    terms = expansion(flow)
+    large = ansatz_size(flow, degree, time_degree, homogeneous) > MATRIX_FROM or terms > LONG
     matrix = ansatz == "matrix" or (large and ansatz is None)
     choices = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
     laws: PolynomialLaws | MatrixLaws | None = None
@@ -205,7 +210,8 @@ def analyze(
     lower: Split | None = None
     if matrix:
         laws, bounds, lower = _matrix_laws(flow, choices, seed)
-    if laws is None or (ansatz is None and not (bounds and bounds[0].laws_at_most == laws.independent)):
+    open_ = laws is None or not (bounds and bounds[0].laws_at_most == laws.independent)
+    if laws is None or (ansatz is None and open_ and terms <= LONGEST):
         with (
             suppress(ConslawError) if laws is not None else nullcontext()
         ):  # too large: the laws of the matrix ansatz stand
@@ -257,7 +263,26 @@ def _matrix_laws(
     """The laws of the matrix ansatz, what subnetworks prove about them, and in which their gradients were
     counted, if in any.
     """
-    combinations = matrix_combinations(IndexClasses.of(flow))
+    every = IndexClasses.of(flow)
+    combinations = combinations_of_windows(flow) if has_windows(flow) else matrix_combinations(every)
+    found = _counted_gradients(flow, combinations, choices, seed)
+    bounds = found[1]
+    if (
+        has_windows(flow)
+        and is_short(every)
+        and not (bounds and found[0].independent == bounds[0].laws_at_most)
+    ):
+        more = in_order(dict.fromkeys([*combinations, *matrix_combinations(every)]))
+        if len(more) > len(combinations):
+            again = _counted_gradients(flow, more, choices, seed)
+            found = again if again[0].independent > found[0].independent else found
+    return found
+
+
+def _counted_gradients(
+    flow: Flow, combinations: Sequence[Combination], choices: Sequence[IndexClasses], seed: int
+) -> tuple[MatrixLaws, tuple[Split, Split] | None, Split | None]:
+    """The same for some combinations."""
     added, bounds, lower = [0] * len(combinations), None, None
     if size_directly(flow, combinations) <= CHEAP:
         added = directly(flow, combinations, seed)

@@ -18,9 +18,12 @@ from conslaw.certificates.rules import PRIME, network_of
 from conslaw.certificates.subject import Subject, arrays_from, kernel_flow, velocities_of
 from conslaw.certificates.subnetworks import Network, Widths
 from conslaw.flows.flow import Flow
-from conslaw.laws.index_classes import IndexClasses
-from conslaw.laws.matrix_ansatz import indices_of_derivative
+from conslaw.laws.index_classes import IndexClasses, velocities
+from conslaw.laws.matrix_ansatz import indices_of_derivative, with_small_classes_whole
 from conslaw.laws.matrix_notation import Combination, arrays_of, candidates, family
+from conslaw.laws.windows import arrays_of_windows, has_windows, window
+
+CHEAP = 1e6  # multiplications up to which a family is looked at in further windows
 
 
 def matrix_ansatz(whole: Mapping[str, Any], subject: Subject) -> Task:
@@ -77,34 +80,73 @@ def _combination(flow: Flow, one: Mapping[str, Any]) -> Combination:
     return Combination(tuple((k, c) for k, c in parts if c), one["time_power"])
 
 
+def locality(subject: Subject, every: IndexClasses, combination: Combination) -> list[IndexClasses]:
+    """*Locality*: a law of a window is a law of the network.  The windows of the arrays of a family, shortest
+    first, and the network itself; in each, small classes whole as well.
+    """
+    assert subject.flow is not None
+    names = {name for _, candidate in combination.terms for name, _ in candidate.factors}
+    moving = {dot: name for name, dot in velocities(subject.flow).items()}
+    arrays = {moving.get(name, name) for name in names}
+    parts = [every]
+    if has_windows(subject.flow):
+        sets = [x for x in arrays_of_windows(every) if arrays <= set(x)]
+        parts = [*(IndexClasses.of(window(subject.flow, x)) for x in sorted(sets, key=len)), every]
+    return [x for part in parts for x in dict.fromkeys([part, with_small_classes_whole(part)])]
+
+
 def _identity(
     subject: Subject, every: IndexClasses, one: Mapping[str, Any], combination: Combination
 ) -> Task:
-    needed = dict.fromkeys(every.lengths, 1)
-    for _, candidate in combination.terms:
-        counts = indices_of_derivative(every, candidate)
-        if counts is None:
-            raise Refuted(f"{one['text'][:60]} depends on the number of neurons")
-        needed = {c: max(n, counts.get(c, 0)) for c, n in needed.items()}
-    lengths = {c: min(n, needed[c]) for c, n in every.lengths.items()}
-    made = every.smaller_flow(lengths)
-    assert subject.model is not None
-    [potential] = every.resized([subject.model.potential], lengths)
-    flow = kernel_flow(
-        potential, {n: made.state[n] for n in subject.model.parameters}, made.data, subject.section
-    )
-    entries = code(combination.timed(combination.array(arrays_of(made))))
+    """A family is conserved if it is in one of its windows."""
+    tasks = [
+        task
+        for part in locality(subject, every, combination)
+        if (task := _in_window(subject, part, combination))
+    ]
+    if not tasks:
+        raise Refuted(f"{one['text'][:60]} depends on the number of neurons")
+    tasks.sort(key=lambda task: task.operations)
+    possible = tasks[:1] + [task for task in tasks[1:] if task.operations <= CHEAP]
 
     def check() -> None:
+        for task in possible:
+            if not (problem := task.run()):
+                return
+        raise Refuted(f"{one['text'][:60]} {problem}")
+
+    return Task(sum(t.operations for t in possible), max(t.bytes for t in possible), check)
+
+
+def _in_window(subject: Subject, part: IndexClasses, combination: Combination) -> Task | None:
+    """Whether the entries are conserved in a network with as many neurons as a term can involve, by theorem
+    *The matrix ansatz*: the task says what speaks against it.  None if that number is not known.
+    """
+    needed = dict.fromkeys(part.lengths, 1)
+    for _, candidate in combination.terms:
+        counts = indices_of_derivative(part, candidate)
+        if counts is None:
+            return None
+        needed = {c: max(n, counts.get(c, 0)) for c, n in needed.items()}
+    lengths = {c: min(n, needed[c]) for c, n in part.lengths.items()}
+    made = part.smaller_flow(lengths)
+    assert part.flow.model is not None
+    [potential] = part.resized([part.flow.model.potential], lengths)
+    parameters = {n: made.state[n] for n in part.flow.model.parameters}
+    flow = kernel_flow(potential, parameters, made.data, subject.section)
+    entries = code(combination.timed(combination.array(arrays_of(made))))
+
+    def check() -> str:
         numbers = Polynomials(flow.dimension + sum(map(prod, flow.data.values())))
         own = numbers.variables({**flow.state, **flow.data})
         along = velocities_of(flow, numbers, own)
-        for h in kernel.run(entries, own, numbers)[-1].reshape(-1):
-            try:
+        try:
+            for h in kernel.run(entries, own, numbers)[-1].reshape(-1):
                 if h != 0:
                     kernel.check_conserved(h, along, {})
-            except Refuted as problem:
-                raise Refuted(f"{one['text'][:60]} {problem}") from None
+        except Refuted as problem:
+            return str(problem)
+        return ""
 
     return budget.identities(flow, float(sum(prod(node.shape) for node in entries)), check)
 

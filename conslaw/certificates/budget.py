@@ -16,6 +16,7 @@ from conslaw.certificates.kernel import Array, Flow, Node, Shape, fields, run
 
 OPERATIONS, BYTES = 1e9, 1e9  # what a verification may take, unless told otherwise
 SURPLUS = 4  # samples beyond those that a rank needs
+MOST_ENTRIES = 10**8  # of arrays, and products of entries, up to which an estimate is made
 STEP = 1000.0  # multiplications that pass while Python takes one step of array code
 
 
@@ -46,7 +47,7 @@ def identities(flow: Flow, terms: float, check: Callable[[], Any]) -> Task:
     times their degrees.
     """
     sizes, found = fields_of(flow)
-    longest = max((x.terms for one in found for x in one.values()), default=1.0)
+    longest = max((float(x.terms.max(initial=0)) for one in found for x in one.values()), default=1.0)
     products = sizes.terms + terms * longest
     # FLINT keeps an exponent for each variable in each term
     return Task(products * (1 + sizes.count / 32), (sizes.terms + longest * 10) * (32 + sizes.count), check)
@@ -73,21 +74,21 @@ def derivatives(codes: Sequence[Sequence[Node]], directions: int, check: Callabl
     """Some array codes and their derivatives along so many tangent vectors."""
     sizes = Sizes(1)
     for code in codes:
-        run(
-            code,
-            {node.attribute: Size(node.shape, 1, 1) for node in code if node.operation == "input"},
-            sizes,
-        )
+        run(code, sizes.variables({x.attribute: x.shape for x in code if x.operation == "input"}), sizes)
     entries = sum(prod(node.shape) for code in codes for node in code)
     return Task(3 * directions * (sizes.products + entries), 16.0 * directions * sizes.largest, check)
 
 
 class Size(NamedTuple):
-    """A bound for an array of polynomials: its shape, the terms of an entry and their degree."""
+    """Bounds for an array of polynomials: the terms of each entry, and the degree of all."""
 
-    shape: Shape
-    terms: float
+    terms: Array
     degree: float
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the array."""
+        return tuple(self.terms.shape)
 
 
 class Sizes:
@@ -98,40 +99,43 @@ class Sizes:
     def __init__(self, count: int) -> None:
         self.count, self.products, self.terms, self.largest = count, 1.0, 1.0, 1.0
 
-    def _new(self, shape: Shape, terms: float, degree: float) -> Size:
+    def _new(self, terms: Array, degree: float) -> Size:
         """A bound by the number of monomials of this degree in all variables."""
-        n = self.count + degree
-        terms = min(terms, exp(min(600.0, lgamma(n + 1) - lgamma(self.count + 1) - lgamma(degree + 1))) + 1)
-        self.largest = max(self.largest, float(prod(shape)))
-        self.terms += prod(shape) * terms
-        return Size(shape, terms, degree)
+        n, terms = self.count + degree, np.asarray(terms, dtype=np.float64)
+        most = exp(min(340.0, lgamma(n + 1) - lgamma(self.count + 1) - lgamma(degree + 1))) + 1
+        self.largest = max(self.largest, float(terms.size))
+        self.terms += float(terms.sum())
+        return Size(np.minimum(terms, most), degree)
 
     def variables(self, arrays: Mapping[str, Shape]) -> dict[str, Size]:
-        return {name: Size(shape, 1, 1) for name, shape in arrays.items()}
+        """The entries of some arrays."""
+        if (size := sum(map(prod, arrays.values()))) > MOST_ENTRIES:
+            raise NotChecked(f"arrays of {size:,} entries")
+        return {name: Size(np.ones(shape), 1) for name, shape in arrays.items()}
 
     def constant(self, values: Array) -> Size:
-        return self._new(values.shape, 1, 0)
+        return self._new(np.array([v != 0 for v in values.reshape(-1)]).reshape(values.shape), 0)
 
     def add(self, x: Size, y: Size) -> Size:
-        return self._new(x.shape, x.terms + y.terms, max(x.degree, y.degree))
+        return self._new(x.terms + y.terms, max(x.degree, y.degree))
 
     def product(self, x: Size, y: Size, a: str, b: str, out: str) -> Size:
-        sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
-        self.products += prod(sizes.values())
-        self.terms += prod(sizes.values()) * x.terms * y.terms
-        shape = tuple(sizes.pop(c) for c in out)
-        return self._new(shape, x.terms * y.terms * prod(sizes.values()), x.degree + y.degree)
+        products = prod(dict(zip(a + b, x.shape + y.shape, strict=True)).values())
+        if products > MOST_ENTRIES:
+            raise NotChecked(f"a product of {products:,} entries")
+        self.products += products
+        return self._new(np.einsum(f"{a},{b}->{out}", x.terms, y.terms), x.degree + y.degree)
 
     def sum(self, x: Size, axes: Shape) -> Size:
-        shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-        return self._new(shape, x.terms * prod(x.shape[i] for i in axes), x.degree)
+        return self._new(x.terms.sum(axis=axes), x.degree)
 
     def take(self, x: Size, indices: Array) -> Size:
-        return self._new(indices.shape, x.terms, x.degree)
+        return self._new(x.terms.reshape(-1)[indices], x.degree)
 
     def put(self, x: Size, indices: Array, shape: Shape) -> Size:
-        most = int(np.unique(indices, return_counts=True)[1].max())
-        return self._new(shape, x.terms * most, x.degree)
+        terms = np.zeros(prod(shape))
+        np.add.at(terms, indices.reshape(-1), x.terms.reshape(-1))
+        return self._new(terms.reshape(shape), x.degree)
 
     def reshape(self, x: Size, shape: Shape) -> Size:
-        return self._new(shape, x.terms, x.degree)
+        return self._new(x.terms.reshape(shape), x.degree)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from conslaw.algebra.bounds import Bounds, BoundsNumbers
 from conslaw.algebra.evaluation import evaluate
 from conslaw.algebra.expressions import size
 from conslaw.algebra.finite_field import Residues, from_integers, invert, random_prime
@@ -63,6 +64,14 @@ def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArra
         for c, whether in zip(flow.coordinates, divisible, strict=True):
             coordinates.append(Coordinate(c.name, c.index, "log") if whether else None)
     return fields, coordinates
+
+
+def expansion(flow: Flow) -> float:
+    """A bound for the number of terms of the fields of a flow, if they are written out."""
+    arrays = {name: Bounds(shape, 1, 0.0) for name, shape in {**flow.state, **flow.data}.items()}
+    values = [value for one in flow.fields for value in one.values()]
+    found = evaluate(values, arrays, BoundsNumbers())
+    return float(sum(prod(x.shape) * 2.0 ** min(x.height, 200.0) for x in found))
 
 
 def has_logarithms(flow: Flow) -> bool:

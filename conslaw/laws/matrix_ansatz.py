@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
 from operator import add
@@ -19,8 +19,10 @@ from conslaw.algebra.uniform_axes import Axes
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import to_sympy, write
 from conslaw.flows.flow import Flow
+from conslaw.laws.exact_fields import expansion
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import random_point
+from conslaw.laws.windows import alike, arrays_of_windows, window
 
 if TYPE_CHECKING:
     import sympy
@@ -36,6 +38,9 @@ from conslaw.laws.matrix_notation import (
     derivatives_along,
 )
 
+FEW = 3  # neurons of each class of the networks in which identities are checked, about
+SMALL_CLASS = 12  # indices of a class that may be left whole
+MOST_EXPANDED = 300_000.0  # terms of a window that is written out
 LARGEST_DIRECTLY = 100_000_000  # entries of a matrix of gradients that is made if need be
 
 
@@ -142,7 +147,42 @@ def matrix_combinations(classes: IndexClasses) -> list[Combination]:
         group: Callable[[Candidate], Hashable] = partial(lambda own, _: own, axes)
         pairs = conserved_combinations(smaller, [c for c, _ in members], powers, group)
         found += [combination for combination, _ in pairs]
-    return sorted(found, key=lambda x: (ORDER.index(x.like.kind), -x.like.size, x.power))
+    return in_order(found)
+
+
+def combinations_of_windows(flow: Flow) -> list[Combination]:
+    """The conserved combinations of arrays that share an index class, each found in its window.
+
+    Windows of the same code are solved once, so the cost is linear in the depth of a network.
+    """
+    found, solved = dict[Combination, None](), dict[Hashable, tuple[Flow, list[Combination]]]()
+    for arrays in arrays_of_windows(IndexClasses.of(flow)):
+        part = window(flow, arrays)
+        key = alike(part)
+        if key not in solved:
+            own = IndexClasses.of(part)
+            both = [x for x in (own, with_small_classes_whole(own)) if is_short(x)]
+            solved[key] = (part, [c for x in dict.fromkeys(both) for c in matrix_combinations(x)])
+        like, known = solved[key]
+        same = dict(zip(candidates(like), candidates(part), strict=True))
+        found.update((Combination(tuple((k, same[c]) for k, c in x.terms), x.power), None) for x in known)
+    return in_order(found)
+
+
+def with_small_classes_whole(classes: IndexClasses) -> IndexClasses:
+    """The same with classes of few indices left whole: constants may depend on their lengths (a mean)."""
+    return classes.without([c for c, n in classes.lengths.items() if n <= SMALL_CLASS], classes.zero)
+
+
+def is_short(classes: IndexClasses) -> bool:
+    """Whether the fields of a flow with few neurons, in which identities are checked, can be written out."""
+    small = classes.smaller_flow({c: min(n, FEW) for c, n in classes.lengths.items()})
+    return expansion(small) <= MOST_EXPANDED
+
+
+def in_order(combinations: Iterable[Combination]) -> list[Combination]:
+    """Large families first."""
+    return sorted(combinations, key=lambda x: (ORDER.index(x.like.kind), -x.like.size, x.power))
 
 
 def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[int, int] | None:

@@ -323,6 +323,9 @@ def candidates(flow: Flow) -> Iterator[Candidate]:
             "array" if shape else "scalar", prod(shape), ((name, letters),), letters, (text,), (latex,)
         )
         yield Candidate("scalar", 1, twice, "", (_norm(text, shape),), (_norm(latex, shape, latex=True),))
+        if len(shape) == 1:
+            total = (f"Σ{text}[k]",), (rf"\textstyle\sum_k {latex}_k",)
+            yield Candidate("scalar", 1, ((name, letters),), "", *total)
         for axis, n in enumerate(shape):
             out, kind = letters[axis], "vector" if n > 1 else "scalar"
             index = ",".join("k" if i == axis else ":" for i in range(len(shape)))

@@ -1,0 +1,196 @@
+"""Windows: laws of some parameter arrays, found in the part of a network through which they act.
+
+Cut the code of the potential f around a set S of parameter arrays: what their part uses and does not depend
+on S becomes free data, and so does the adjoint of the node through which S acts on the rest, the first that
+every path from S to f passes.  The gradient of f with respect to S is, by the chain rule, that of this
+*window* at some data: so every law of the window is a law of f, for all flows whose metric and drift act
+array by array. Nothing is expanded along a path, so the cost is linear in the depth.  Statement and proof:
+What is proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from conslaw.algebra.evaluation import topological_order
+from conslaw.algebra.expressions import LETTERS, Expression, Shape, einsum, input_array
+from conslaw.algebra.uniform_axes import RIGID
+from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
+from conslaw.laws.index_classes import IndexClasses
+from conslaw.models.potential import Model, model
+
+MOST_ARRAYS = 8  # arrays of a class that are looked at together: on a longer one (a residual stream) pairs
+
+VIEWS = ("take", "put", "reshape")
+
+
+def has_windows(flow: Flow) -> bool:
+    """Whether metric and drift of a flow act array by array, as words say."""
+    return flow.model is not None and flow.metric_words is not None and flow.name in ("gradient", "momentum")
+
+
+def arrays_of_windows(classes: IndexClasses) -> list[tuple[str, ...]]:
+    """The sets of parameter arrays that are looked at together: those that share an index class.
+
+    On a class of very many arrays, each alone and with the next in the code; the arrays without a class, if
+    they are few.
+    """
+    assert classes.flow.model is not None
+    order = topological_order([classes.flow.model.potential])
+    used = [x.attribute for x in order if x.operation == "input"]
+    parameters, found = [n for n in classes.flow.model.parameters if n in used], dict[tuple[str, ...], None]()
+    for c in dict.fromkeys(c for name in parameters for c in classes.state[name] if c != RIGID):
+        own = tuple(name for name in parameters if c in classes.state[name])
+        if len(own) > MOST_ARRAYS:
+            along = [name for name in used if name in own]
+            found.update(dict.fromkeys([*((n,) for n in along), *pairwise(along)]))
+        else:
+            found[own] = None
+    rigid = tuple(n for n in parameters if RIGID in classes.state[n] or not classes.state[n])
+    if rigid and len(rigid) <= MOST_ARRAYS:
+        found[rigid] = None
+    return list(found)
+
+
+def window(flow: Flow, arrays: Sequence[str]) -> Flow:
+    """The flow of the window of some parameter arrays, which the potential uses."""
+    assert flow.model is not None
+    potential = _potential(flow.model, frozenset(arrays))
+    shapes = {name: flow.model.parameters[name] for name in arrays}
+
+    def code(p: Any, c: Any) -> Expression:
+        made, data = potential
+        return _substituted(made, {**{n: p[n] for n in shapes}, **{n: c[n] for n in data}})
+
+    part = model(code, parameters=shapes, data=potential[1], name=f"window of {', '.join(arrays)}")
+    words = flow.metric_words or {}
+    options: dict[str, Any] = {"weight_decay": flow.weight_decay}
+    options["metric"] = {n: words[n] for n in arrays if words.get(n, "euclidean") != "euclidean"}
+    return (
+        gradient_flow(part, **options)
+        if flow.name == "gradient"
+        else momentum_flow(part, damping=flow.damping, **options)
+    )
+
+
+def _potential(whole: Model, arrays: frozenset[str]) -> tuple[Expression, dict[str, Shape]]:
+    """The potential of a window, in these arrays and free data, and the shapes of the data."""
+    order = topological_order([whole.potential])
+    moving = {id(x) for x in order if x.operation == "input" and x.attribute in arrays}
+    for node in order:
+        if any(id(x) in moving for x in node.args):
+            moving.add(id(node))
+    fixed, free_of_parameters = set[int](), set[int]()
+    for node in order:
+        if node.operation != "input" and all(id(x) in fixed for x in node.args):
+            fixed.add(id(node))
+        parameter = node.operation == "input" and node.attribute in whole.parameters
+        if not parameter and all(id(x) in free_of_parameters for x in node.args):
+            free_of_parameters.add(id(node))
+    exit_ = _exit([x for x in order if id(x) in moving], free_of_parameters)
+    made, data = dict[int, Expression](), dict[str, Shape]()
+
+    def free(shape: Shape) -> Expression:
+        name = f"window_{len(data)}"
+        data[name] = shape
+        return input_array(name, shape)
+
+    def outside(node: Expression) -> Expression:
+        """What does not depend on the arrays: a constant, a view of something, or free data."""
+        if id(node) not in made:
+            if id(node) in fixed:
+                made[id(node)] = node
+            elif node.operation in VIEWS:
+                made[id(node)] = Expression(
+                    node.operation, (outside(node.args[0]),), node.attribute, node.shape
+                )
+            else:
+                made[id(node)] = free(node.shape)
+        return made[id(node)]
+
+    for node in topological_order([exit_]):
+        if id(node) in moving:
+            inner = tuple(made[id(x)] if id(x) in moving else outside(x) for x in node.args)
+            made[id(node)] = (
+                node
+                if node.operation == "input"
+                else Expression(node.operation, inner, node.attribute, node.shape)
+            )
+    value, letters = made[id(exit_)], LETTERS[: exit_.ndim]
+    return einsum(f"{letters},{letters}->", free(exit_.shape), value), data
+
+
+def _exit(moving: Sequence[Expression], free_of_parameters: Container[int]) -> Expression:
+    """A node, after the arrays themselves, that every path from them to the last one passes.
+
+    ``moving`` are the nodes that depend on the arrays, each after its arguments, the last one the scalar.  It
+    is the first such node, and further ones as long as nothing but data comes in: what data do to it is
+    known.
+    """
+    users: dict[int, list[int]] = {id(x): [] for x in moving}
+    position = {id(x): i for i, x in enumerate(moving)}
+    for i, node in enumerate(moving):
+        for x in {id(x) for x in node.args if id(x) in position}:
+            users[x].append(i)
+    last = len(moving) - 1
+    after = [last] * len(moving)  # the next node that every path passes: the tree of post-dominators
+
+    def meet(i: int, j: int) -> int:
+        while i != j:  # positions grow towards the end
+            i, j = (after[i], j) if i < j else (i, after[j])
+        return i
+
+    for i in range(last - 1, -1, -1):
+        mine = users[id(moving[i])] or [last]
+        after[i] = mine[0]
+        for j in mine[1:]:
+            after[i] = meet(after[i], j)
+    inputs = [i for i, x in enumerate(moving) if x.operation == "input"]
+    result = after[inputs[0]]
+    for i in inputs[1:]:
+        result = meet(result, after[i])
+    while result < last:
+        between = moving[result + 1 : after[result] + 1]  # they depend on the arrays through this node alone
+        coming = (x for node in between for x in node.args if id(x) not in position)
+        if not all(id(x) in free_of_parameters for x in coming):
+            break
+        result = after[result]
+    return moving[result]
+
+
+def _substituted(output: Expression, arrays: Mapping[str, Expression]) -> Expression:
+    """The expression on other arrays of the same names."""
+    made: dict[int, Expression] = {}
+    for node in topological_order([output]):
+        inner = tuple(made[id(x)] for x in node.args)
+        changed = any(x is not y for x, y in zip(inner, node.args, strict=True))
+        made[id(node)] = (
+            arrays[node.attribute]
+            if node.operation == "input"
+            else Expression(node.operation, inner, node.attribute, node.shape)
+            if changed
+            else node
+        )
+    return made[id(output)]
+
+
+def alike(flow: Flow) -> tuple[Any, ...]:
+    """A key that windows of the same code, shapes and words share, whatever their arrays are called."""
+    assert flow.model is not None
+    order = topological_order([flow.model.potential])
+    position, names = {id(x): i for i, x in enumerate(order)}, dict[str, str]()
+    for kind, arrays in (("p", flow.model.parameters), ("c", flow.data)):
+        names |= {name: f"{kind}{i}" for i, name in enumerate(arrays)}
+
+    def attribute(x: Expression) -> Any:
+        if x.operation == "input":
+            return names[x.attribute]
+        if x.operation == "constant":
+            return tuple(x.attribute.reshape(-1).tolist())
+        return x.attribute.tobytes() if x.operation in ("take", "put") else x.attribute
+
+    nodes = tuple((x.operation, tuple(position[id(y)] for y in x.args), attribute(x), x.shape) for x in order)
+    words = flow.metric_words or {}
+    return (nodes, tuple(words.get(n, "euclidean") for n in flow.model.parameters))
