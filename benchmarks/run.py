@@ -95,17 +95,33 @@ def count(family: str, sizes: list[int], momentum: bool = False) -> str:
     return f"n = {result.state_dimension}, {result.laws_at_most} laws"
 
 
-def analyzed(family: str, sizes: list[int], momentum: bool = False, **options: object) -> str:
-    """Both bounds; then the certificate, checked."""
-    import json
+def analyzed_code(name: str, *sizes: int) -> str:
+    """The same for array code of ``models.py``."""
+    import models
 
+    import conslaw
+
+    return proved(conslaw.gradient_flow(getattr(models, name)(*sizes)))
+
+
+def analyzed(family: str, sizes: list[int], momentum: bool = False, **options: object) -> str:
+    """Both bounds of a family; then the certificate, checked."""
     import conslaw
 
     flow = conslaw.momentum_flow if momentum else conslaw.gradient_flow
     model = (
         getattr(conslaw, family)(sizes) if family in ("linear", "relu") else getattr(conslaw, family)(*sizes)
     )
-    answer = conslaw.analyze(flow(model), **options)  # type: ignore[arg-type]
+    return proved(flow(model), **options)
+
+
+def proved(flow: object, **options: object) -> str:
+    """Both bounds; then the certificate, checked."""
+    import json
+
+    import conslaw
+
+    answer = conslaw.analyze(flow, **options)  # type: ignore[arg-type]
     repr(answer)
     start = time.perf_counter()
     certificate = json.dumps(answer.certificate())
@@ -198,6 +214,14 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
         (f"growth: analyze linear {w}-{w}-{w}, {2 * w * w:,} parameters", "", growth, (w,), 0)
         for w in (71, 158, 224, 354, 500, 707)
     ],
+    ("depth: relu 2, 15 layers", "", analyzed, ("relu", [2] * 16), 0),
+    ("depth: linear 4, 10 layers", "", analyzed, ("linear", [4] * 11), 0),
+    ("depth: linear 4, 20 layers", "", analyzed, ("linear", [4] * 21), 0),
+    ("depth: relu 4, 20 layers", "", analyzed, ("relu", [4] * 21), 0),
+    ("depth: linear 64, 20 layers", "", analyzed, ("linear", [64] * 21), 0),
+    ("depth: tensor train of 6 cores", "", analyzed_code, ("tensor_train", 6, 3, 3), 0),
+    ("depth: residual, 5 blocks", "", analyzed_code, ("residual", 4, 8, 5), 0),
+    ("softmax network 784-20-10", "", analyzed_code, ("softmax_network", 784, 20, 10), 0),
     ("ansatz linear 15-15-15, degree 2", "", ansatz, ("linear", [15] * 3), 0),
     ("ansatz linear 20-20-20, degree 2", "", ansatz, ("linear", [20] * 3), 0),
     ("ansatz linear 30-30-30, degree 2", "", ansatz, ("linear", [30] * 3), 0),

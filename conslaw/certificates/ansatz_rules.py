@@ -257,7 +257,7 @@ def slopes_along(
     p: int,
 ) -> Array:
     """The derivatives of the entries of an array, one a row, along tangent vectors."""
-    portion = max(1, kernel.BATCH // (16 * max(prod(node.shape) for node in written)))
+    portion = max(1, kernel.BATCH // (16 * sum(prod(node.shape) for node in written)))
     parts = [
         kernel.slopes(written, point, arrays_from(directions[i : i + portion], state), p)[1]
         for i in range(0, len(directions), portion)

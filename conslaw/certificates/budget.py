@@ -7,7 +7,7 @@ Nothing here is part of what is proved: if an estimate is wrong, time is lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import exp, lgamma, prod
+from math import exp, lgamma, log2, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from conslaw.certificates.kernel import Array, Flow, Node, Shape, fields, run
 
 OPERATIONS, BYTES = 1e9, 1e9  # what a verification may take, unless told otherwise
 SURPLUS = 4  # samples beyond those that a rank needs
-MOST_ENTRIES = 10**8  # of arrays, and products of entries, up to which an estimate is made
+MOST_BITS = 100_000.0  # of a coefficient
+MOST_ENTRIES = 3 * 10**7  # of arrays, and products of entries, up to which an estimate is made
 STEP = 1000.0  # multiplications that pass while Python takes one step of array code
 
 
@@ -50,7 +51,9 @@ def identities(flow: Flow, terms: float, check: Callable[[], Any]) -> Task:
     longest = max((float(x.terms.max(initial=0)) for one in found for x in one.values()), default=1.0)
     products = sizes.terms + terms * longest
     # FLINT keeps an exponent for each variable in each term
-    return Task(products * (1 + sizes.count / 32), (sizes.terms + longest * 10) * (32 + sizes.count), check)
+    return Task(
+        products * (1 + sizes.count / 32), (sizes.terms + longest * 10) * (32 + sizes.count) / 2, check
+    )
 
 
 def brackets(flow: Flow, ranks: Sequence[int], columns: int, check: Callable[[], Any]) -> Task:
@@ -67,7 +70,7 @@ def brackets(flow: Flow, ranks: Sequence[int], columns: int, check: Callable[[],
                 (after - before + SURPLUS) * 3.0**depth * sizes.products + steps + rows * rows * columns / 8
             )
     deepest = max((depth for depth, rank in enumerate(ranks, start=1)), default=1)
-    return Task(operations, 3.0**deepest * sizes.largest * 40 + 100.0 * rows * columns, check)
+    return Task(operations, 3.0**deepest * sizes.entries * 30 + 100.0 * rows * columns, check)
 
 
 def derivatives(codes: Sequence[Sequence[Node]], directions: int, check: Callable[[], Any]) -> Task:
@@ -75,15 +78,20 @@ def derivatives(codes: Sequence[Sequence[Node]], directions: int, check: Callabl
     sizes = Sizes(1)
     for code in codes:
         run(code, sizes.variables({x.attribute: x.shape for x in code if x.operation == "input"}), sizes)
-    entries = sum(prod(node.shape) for code in codes for node in code)
-    return Task(3 * directions * (sizes.products + entries), 16.0 * directions * sizes.largest, check)
+    entries_of_last = sum(prod(code[-1].shape) for code in codes)
+    return Task(
+        3 * directions * sizes.products, 32.0 * sizes.entries + 8.0 * directions * entries_of_last, check
+    )
 
 
 class Size(NamedTuple):
-    """Bounds for an array of polynomials: the terms of each entry, and the degree of all."""
+    """Bounds for an array of polynomials: the terms of each entry, the degree and the bits of coefficients of
+    all.
+    """
 
     terms: Array
     degree: float
+    bits: float
 
     @property
     def shape(self) -> Shape:
@@ -93,49 +101,57 @@ class Size(NamedTuple):
 
 class Sizes:
     """Bounds for what code computes: ``products`` of residues, ``terms`` that are multiplied as polynomials,
-    the largest array.
+    the ``entries`` of all arrays.
     """
 
     def __init__(self, count: int) -> None:
-        self.count, self.products, self.terms, self.largest = count, 1.0, 1.0, 1.0
+        self.count, self.products, self.terms, self.entries = count, 1.0, 1.0, 1.0
 
-    def _new(self, terms: Array, degree: float) -> Size:
+    def _new(self, terms: Array, degree: float, bits: float) -> Size:
         """A bound by the number of monomials of this degree in all variables."""
         n, terms = self.count + degree, np.asarray(terms, dtype=np.float64)
         most = exp(min(340.0, lgamma(n + 1) - lgamma(self.count + 1) - lgamma(degree + 1))) + 1
-        self.largest = max(self.largest, float(terms.size))
+        if bits > MOST_BITS:
+            raise NotChecked(f"coefficients of {bits:.1e} bits")
+        self.entries += float(terms.size)
+        if self.entries > MOST_ENTRIES:  # the estimate itself would take long
+            raise NotChecked(f"arrays of more than {MOST_ENTRIES:,} entries")
+        self.products += float(terms.size)
         self.terms += float(terms.sum())
-        return Size(np.minimum(terms, most), degree)
+        return Size(np.minimum(terms, most), degree, bits)
 
     def variables(self, arrays: Mapping[str, Shape]) -> dict[str, Size]:
         """The entries of some arrays."""
         if (size := sum(map(prod, arrays.values()))) > MOST_ENTRIES:
             raise NotChecked(f"arrays of {size:,} entries")
-        return {name: Size(np.ones(shape), 1) for name, shape in arrays.items()}
+        return {name: Size(np.ones(shape), 1, 1) for name, shape in arrays.items()}
 
     def constant(self, values: Array) -> Size:
-        return self._new(np.array([v != 0 for v in values.reshape(-1)]).reshape(values.shape), 0)
+        flat = values.reshape(-1).tolist()
+        bits = max((max(v.numerator.bit_length(), v.denominator.bit_length()) for v in flat), default=1)
+        return self._new(np.array([v != 0 for v in flat]).reshape(values.shape), 0, bits)
 
     def add(self, x: Size, y: Size) -> Size:
-        return self._new(x.terms + y.terms, max(x.degree, y.degree))
+        return self._new(x.terms + y.terms, max(x.degree, y.degree), max(x.bits, y.bits) + 1)
 
     def product(self, x: Size, y: Size, a: str, b: str, out: str) -> Size:
         products = prod(dict(zip(a + b, x.shape + y.shape, strict=True)).values())
         if products > MOST_ENTRIES:
             raise NotChecked(f"a product of {products:,} entries")
         self.products += products
-        return self._new(np.einsum(f"{a},{b}->{out}", x.terms, y.terms), x.degree + y.degree)
+        bits = x.bits + y.bits + log2(max(1, products))
+        return self._new(np.einsum(f"{a},{b}->{out}", x.terms, y.terms), x.degree + y.degree, bits)
 
     def sum(self, x: Size, axes: Shape) -> Size:
-        return self._new(x.terms.sum(axis=axes), x.degree)
+        return self._new(x.terms.sum(axis=axes), x.degree, x.bits + log2(max(1, x.terms.size)))
 
     def take(self, x: Size, indices: Array) -> Size:
-        return self._new(x.terms.reshape(-1)[indices], x.degree)
+        return self._new(x.terms.reshape(-1)[indices], x.degree, x.bits)
 
     def put(self, x: Size, indices: Array, shape: Shape) -> Size:
         terms = np.zeros(prod(shape))
         np.add.at(terms, indices.reshape(-1), x.terms.reshape(-1))
-        return self._new(terms.reshape(shape), x.degree)
+        return self._new(terms.reshape(shape), x.degree, x.bits + log2(max(1, x.terms.size)))
 
     def reshape(self, x: Size, shape: Shape) -> Size:
-        return self._new(x.terms.reshape(shape), x.degree)
+        return self._new(x.terms.reshape(shape), x.degree, x.bits)

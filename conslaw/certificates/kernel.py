@@ -24,7 +24,7 @@ Named: TypeAlias = Mapping[str, Any]
 Field: TypeAlias = Callable[[Named], dict[str, Array]]
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-BATCH = 2**26  # bytes of the largest array of a batch of samples
+BATCH = 2**26  # bytes of the arrays of a batch of samples
 TIME = "time"
 
 
@@ -310,7 +310,7 @@ def elements(
     controls, unless with ``drift``.
     """
     numbers, rng = Residues(p), np.random.default_rng(depth)
-    batch = max(1, BATCH // (8 * 3 ** (depth - 1) * max(prod(node.shape) for node in flow.code)))
+    batch = max(1, BATCH // (8 * 3 ** (depth - 1) * sum(prod(node.shape) for node in flow.code)))
 
     def random_field(some: int) -> Field:
         def drawn(shape: Shape) -> Array:

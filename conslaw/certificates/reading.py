@@ -27,7 +27,10 @@ from conslaw.certificates.kernel import Node, Refuted, Shape, objects
 from conslaw.errors import ConslawError
 
 LARGEST_FILE = 2**28  # bytes
-MOST_CONSTANTS = 2**21  # entries of the constants of array code
+NESTED = 20  # lists and objects in one another
+MOST_AXES = 8  # of an array
+LARGEST_NODE = 4 * 10**7  # entries of an array that array code makes
+MOST_CONSTANTS = 2**20  # entries of the constants of array code
 LARGEST_DEGREE = 2000
 LONGEST_NUMBER = 1000  # digits
 
@@ -53,13 +56,27 @@ def read(source: str | Path | Mapping[str, Any]) -> Any:
         if len(text) > LARGEST_FILE:
             raise ConslawError(f"{called}: larger than {LARGEST_FILE:,} bytes")
         decoded = text if isinstance(text, str) else text.decode("utf-8")
-        return json.loads(
+        value = json.loads(
             decoded, object_pairs_hook=_without_repetition, parse_float=_no_float, parse_constant=_no_float
         )
+        if _is_deep(value):
+            raise ConslawError(f"{called}: not JSON of a certificate: nested more than {NESTED} times")
+        return value
     except OSError as error:
         raise ConslawError(f"{source}: {error.strerror or error}") from None
     except (ValueError, RecursionError, TypeError) as error:
         raise ConslawError(f"{called}: not JSON: {error}"[:300]) from None
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects are nested more often than any certificate needs."""
+    level = [value]
+    for _ in range(NESTED):
+        level = [
+            y for x in level if isinstance(x, dict | list) for y in (x.values() if isinstance(x, dict) else x)
+        ]
+        level = [x for x in level if isinstance(x, dict | list)]
+    return bool(level)
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -196,6 +213,8 @@ def expression(nodes: Sequence[Mapping[str, Any]], inputs: Mapping[str, Expressi
         operation, shape, given = node["operation"], tuple(node["shape"]), node["attribute"]
         if any(not 0 <= k < i for k in node["arguments"]):
             raise Refuted(f"node {i} of the graph uses a node that does not come before it")
+        if len(shape) > MOST_AXES or prod(shape) > LARGEST_NODE:
+            raise NotChecked(f"node {i} of the graph has the shape {shape}"[:100])
         entries += prod(shape) * (operation == "constant")
         if entries > MOST_CONSTANTS:
             raise NotChecked(f"constants of more than {MOST_CONSTANTS:,} entries in the graph")

@@ -26,6 +26,7 @@ from conslaw.certificates.subject import Subject, arrays_from, coordinate_names,
 from conslaw.certificates.subnetworks import Characters, Network, Small, Widths
 from conslaw.flows.flow import TIME
 
+MOST_COLOURS = 50  # of a subnetwork with its helpers
 DEEPEST = 40  # brackets of more fields are not looked at
 PRIME = 2**31 - 1  # for ranks at random points of the verifier's own
 
@@ -146,7 +147,7 @@ def _gradients(
     inverse = [pow(point[i], -1, p) for i in inner]
     values = np.array(point, dtype=np.uint64)
     inputs, rows = {"state": values[None, None, :n], "logs": values[None, None, n:]}, []
-    portion = max(1, kernel.BATCH // (16 * max(prod(node.shape) for node in written)))
+    portion = max(1, kernel.BATCH // (16 * sum(prod(node.shape) for node in written)))
     for start in range(0, n, portion):
         directions = np.eye(n, dtype=np.uint64)[start : start + portion]
         logs = (
@@ -194,6 +195,8 @@ def symmetry_and_helpers(network: Network, small: Small, count: int) -> Array:
     small network lie in it.
     """
     every = {**small.flow.state, **small.flow.data}
+    if len(next(iter(small.flips.values())).T) > MOST_COLOURS:  # a bit of a 64-bit integer for each
+        raise NotChecked(f"more than {MOST_COLOURS} kinds of colours")
     powers = 2 ** np.arange(len(next(iter(small.flips.values())).T))
     characters = {name: (small.flips[name] @ powers).reshape(every[name]) for name in every}
     if network.signs and kernel.run(small.flow.code, characters, Characters())[-1].max() > 0:

@@ -18,12 +18,21 @@ from conslaw.algebra.expressions import Expression
 from conslaw.certificates import kernel
 from conslaw.certificates.budget import NotChecked, Task, identities
 from conslaw.certificates.kernel import Node, Polynomials, Refuted, Shape
-from conslaw.certificates.reading import code, expression, inputs, parse, polynomial_code, rational
+from conslaw.certificates.reading import (
+    LARGEST_NODE,
+    code,
+    expression,
+    inputs,
+    parse,
+    polynomial_code,
+    rational,
+)
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.models.networks import FAMILIES
 from conslaw.models.potential import Model, model
 
 WIDEST = 10**7  # neurons of a class of a family
+DEEPEST = 5000  # sizes of a family
 LARGEST_STATE = 200_000  # coordinates of a state whose polynomials are written out
 
 ZERO = [Node("constant", (), (), kernel.objects([Fraction(0)], ()))]  # a potential that moves nothing
@@ -102,10 +111,14 @@ class Subject:
             return "the vector fields as they stand in the certificate: they are what is proved about"
         if section["metric"] is not None:
             _check_metric(section["metric"], self.model)
+            others = [n for n, word in section["metric"].items() if word != "euclidean"]
+            if any(prod(self.model.parameters[n]) > LARGEST_NODE for n in others):
+                raise NotChecked("a metric on arrays of this size")
         made = _flow(self.model, section)
         time = made.time and {"kind": made.time.kind, "rate": str(made.time.rate)}
         if (dict(made.state), dict(made.data), time) != (self.state, self.data, section["time"]):
             raise Refuted("the state or the time of the certificate are not those of this flow")
+        self.state, self.data = dict(made.state), dict(made.data)  # in the order of the coordinates
         if (made.damping, made.weight_decay) != (section["damping"], section["weight_decay"]):
             raise Refuted(f"write damping {made.damping} and weight decay {made.weight_decay}")
         if section["fields"] is None:
@@ -245,6 +258,10 @@ def family_model(name: str, arguments: Mapping[str, Any]) -> Model:
         raise Refuted(f"there is no family {name!r}")
     if max(widths, default=0) > WIDEST and name != "monomial":
         raise NotChecked(f"{max(widths):,} neurons in one class")
+    if len(widths) > DEEPEST or (
+        name == "pca" and prod(widths) > LARGEST_NODE
+    ):  # its transpose is an index array
+        raise NotChecked(f"{name} of sizes {widths}"[:80])
     return family(widths, bool(arguments.get("bias", False)))
 
 

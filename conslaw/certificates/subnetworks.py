@@ -22,6 +22,7 @@ from conslaw.certificates.reading import prime
 from conslaw.certificates.subject import Subject, kernel_flow
 from conslaw.laws.index_classes import IndexClasses, velocities
 
+MOST_SHAPES = 500  # shapes of subnetworks
 LARGEST = 50_000  # coordinates of a subnetwork that is written out
 Widths = tuple[int, ...]  # of a colour: its number of neurons of each class
 
@@ -86,11 +87,20 @@ class Network:
             len(w) != len(order) or not any(w) for w in self.colouring
         ):
             raise Refuted("the colours have not one width for each class, each kind once")
+        self.check_shapes()
         for k, c in enumerate(order):
             if sum(w[k] * count for w, count in self.colouring.items()) != self.classes.lengths[c]:
                 raise Refuted(
                     f"the colours do not add up to the {self.classes.lengths[c]} neurons of class {k}"
                 )
+
+    def check_shapes(self) -> None:
+        """Refuse colours of which there are none, or more kinds than can be gone through."""
+        most = max((sum(c != RIGID for c in axes) for axes in self.classes.state.values()), default=0)
+        if not self.colouring or not self.order or not most:
+            raise Refuted("nothing is coloured")
+        if comb(len(self.colouring) + most - 1, most) > MOST_SHAPES:
+            raise NotChecked(f"{len(self.colouring)} kinds of colours on arrays of {most} axes")
 
     def shapes(self) -> Iterator[tuple[tuple[Widths, ...], int]]:
         """The shapes of subnetworks and how many there are."""

@@ -92,8 +92,12 @@ def _potential(whole: Model, arrays: frozenset[str]) -> tuple[Expression, dict[s
     exit_ = _exit([x for x in order if id(x) in moving], free_of_parameters)
     made, data = dict[int, Expression](), dict[str, Shape]()
 
+    stem = "window"
+    while any(name.startswith(stem) for name in whole.parameters):
+        stem += "_"
+
     def free(shape: Shape) -> Expression:
-        name = f"window_{len(data)}"
+        name = f"{stem}_{len(data)}"
         data[name] = shape
         return input_array(name, shape)
 

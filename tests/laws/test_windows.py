@@ -133,4 +133,9 @@ def test_keys_tell_codes_words_and_shapes_apart():
     assert alike(window(rates, ("W1", "W2"))) != alike(window(rates, ("W2", "W3")))
     other = G(conslaw.linear([3, 3, 2, 3, 3]))
     assert alike(window(other, ("W1", "W2"))) != alike(window(flow, ("W1", "W2")))
+    names = {"window_0": (3, 2), "window": (2, 3)}
+    clash = conslaw.model(
+        lambda p, c: c.v @ p.window @ p.window_0 @ c.x, parameters=names, data={"x": (2,), "v": (2,)}
+    )
+    assert conslaw.analyze(clash, ansatz="matrix").complete
     assert not has_windows(G(deep, metric=lambda z: {"W1": 1 + z.W2[0, 0] ** 2}))
