@@ -88,7 +88,7 @@ class Numbers:
         return x.reshape(*x.shape[: self.leading], -1)[..., indices]
 
     def reshape(self, x: Array, shape: Shape) -> Array:
-        return x.reshape(*x.shape[: self.leading], *shape)
+        return x.reshape((*x.shape[: self.leading], *shape))
 
 
 class Polynomials(Numbers):

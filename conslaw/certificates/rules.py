@@ -27,6 +27,7 @@ from conslaw.certificates.subnetworks import Characters, Network, Small, Widths
 from conslaw.flows.flow import TIME
 
 MOST_COLOURS = 50  # of a subnetwork with its helpers
+LOGS = "log()"  # no array has this name, which is no identifier
 DEEPEST = 40  # brackets of more fields are not looked at
 PRIME = 2**31 - 1  # for ranks at random points of the verifier's own
 
@@ -113,10 +114,10 @@ def lower_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
             Polynomials(n + sum(map(prod, flow.data.values())) + len(inner)),
             n + sum(map(prod, flow.data.values())),
         )
-        own = polynomials.variables({**flow.state, **flow.data, "logs": (len(inner),)})
+        own = polynomials.variables({**flow.state, **flow.data, LOGS: (len(inner),)})
         along = velocities_of(flow, polynomials, own)
         whole_state = np.concatenate([own[name].reshape(-1) for name in flow.state])
-        functions = kernel.run(written, {"state": whole_state, "logs": own["logs"]}, polynomials)[-1]
+        functions = kernel.run(written, {"state": whole_state, "logs": own[LOGS]}, polynomials)[-1]
         for i, (_, bottom) in enumerate(laws):
             try:
                 below = None if bottom is None else functions[2 * i + 1]

@@ -168,3 +168,27 @@ def test_a_written_drift_is_compared_by_coordinate():
     certificate["flow"]["fields"][0] = {"time": "1", "a_dot": "a"}
     certificate["digests"] = digests(certificate)
     assert not conslaw.verify(certificate).ok
+
+
+def test_no_array_is_taken_for_the_logarithms():
+    """x W + 0 logs: the array that is called logs is conserved, the logarithm of W is not."""
+    parameters = {"logs": (1,), "W": (1,)}
+    model = conslaw.model(
+        lambda p, c: p.W @ c.x + (0 * p.logs).sum(), parameters=parameters, data={"x": (1,)}
+    )
+    certificate = json.loads(json.dumps(conslaw.analyze(model).certificate()))
+    assert conslaw.verify(certificate).ok
+    certificate["upper"]["ranks"] = [0]
+    laws = [{"numerator": text, "denominator": None} for text in ("logs[0]", "log(W[0])")]
+    certificate["lower"].update(point=[3, 5, 7], coordinates=["logs[0]", "W[0]", "log(W[0])"], laws=laws)
+    certificate["bounds"] = {"state_dimension": 2, "laws_at_most": 2, "laws_found": 2, "complete": True}
+    certificate["claim"] = claim(certificate["model"], certificate["flow"], certificate["bounds"])
+    assert not forged(certificate).ok
+
+
+def test_entries_of_arrays_of_length_1_are_scalars():
+    shapes = {"W": (1,), "V": (1,)}
+    model = conslaw.model(lambda p, c: p.W[0] * p.V[0] * c.x[0], parameters=shapes, data={"x": (1,)})
+    for options in ({}, {"ansatz": "matrix"}):
+        result = conslaw.verify(conslaw.analyze(model, **options).certificate())
+        assert result.ok, str(result)
