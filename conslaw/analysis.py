@@ -13,6 +13,7 @@ from conslaw.answers import Analysis, Count
 from conslaw.errors import ConslawError, check_seed
 from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
+from conslaw.laws.candidates import Combination
 from conslaw.laws.exact_fields import expansion, has_logarithms, random_sample
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import LieRanks, Point, lie_ranks
@@ -26,10 +27,10 @@ from conslaw.laws.matrix_ansatz import (
     matrix_combinations,
     size_directly,
 )
-from conslaw.laws.matrix_notation import Combination, family
+from conslaw.laws.matrix_notation import family
 from conslaw.laws.rational import RationalLaws, is_small, search_quotients
 from conslaw.laws.splitting import Split, best_split, splits
-from conslaw.laws.windows import has_windows
+from conslaw.laws.windows import flow_in_pieces, has_windows
 from conslaw.models.potential import Model, is_positive_integer
 
 SECOND_RUN = 2**32  # added to the seed for the independent second run
@@ -204,6 +205,8 @@ def analyze(
     terms = expansion(flow)
     large = ansatz_size(flow, degree, time_degree, homogeneous) > MATRIX_FROM or terms > LONG
     matrix = ansatz == "matrix" or (large and ansatz is None)
+    if matrix and (pieces := flow_in_pieces(flow)):
+        flow, terms = pieces, expansion(pieces)
     choices = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
     laws: PolynomialLaws | MatrixLaws | None = None
     bounds: tuple[Split, Split] | None = None
@@ -222,14 +225,14 @@ def analyze(
     found = laws.independent
     spent = time.perf_counter() - start
     runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
-    if not bounds or found < bounds[0].laws_at_most:
+    most = _feasible(flow, SLOW) if bounds else None
+    if not bounds or (found < bounds[0].laws_at_most and bounds[0].ranks[-1] <= _feasible(flow, SLOW)):
         with (
             suppress(ConslawError) if bounds else nullcontext()
         ):  # too large: the bound of the subnetworks stands
-            most = _feasible(flow, SLOW) if bounds else None
-            runs.append(lie_ranks(flow, seed=seed, most=most))
+            runs.append(lie_ranks(flow, seed=seed, most=most, laws=found))
             if found < runs[-1].laws_at_most:
-                runs.append(lie_ranks(flow, seed=seed + SECOND_RUN, most=most))
+                runs.append(lie_ranks(flow, seed=seed + SECOND_RUN, most=most, laws=found))
     counted = _counted(flow, runs, seed)
     most, lie = counted["laws_at_most"], time.perf_counter() - start - spent
     quotients = None
@@ -286,7 +289,7 @@ def _counted_gradients(
     added, bounds, lower = [0] * len(combinations), None, None
     if size_directly(flow, combinations) <= CHEAP:
         added = directly(flow, combinations, seed)
-        bounds = best_split(choices, seed=seed, enough=sum(added)) if choices else None
+        bounds = best_split(choices, combinations, seed=seed, enough=sum(added)) if choices else None
     elif choices and (bounds := best_split(choices, combinations, seed=seed)):
         lower = bounds[1]
         added = lower.laws

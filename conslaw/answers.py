@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import sympy
 
 VERSION = 1  # of the JSON of both answers
+SHOWN_TERMS = 500  # terms of laws that are shown beside their notation
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class RecordedLaws:
     families: Sequence[LawFamily]
     left: Sequence[int]
     looked_for: Sequence[str]
+    long: bool
 
     def __len__(self) -> int:
         return len(self.strings())
@@ -369,23 +371,35 @@ class Analysis(Count):
             if families
             else []
         )
-        if self._many:
-            return [
-                *sections,
-                display.Section(
-                    f"{self.laws_found:,} polynomials; one at a time: analysis.law_families[0].law(...)"
-                ),
-            ]
-        written, latex = self._written(), self._latex()
-        if len(written) <= display.SHOWN or not families:
-            return [*sections, display.Section("laws", written, latex)]
-        left = self._left(len(written))
-        others = display.Section("and as polynomials", [written[i] for i in left], [latex[i] for i in left])
-        return (
-            [*sections, others]
-            if left
-            else [*sections, display.Section(f"as {len(written)} polynomials: analysis.laws, or --json")]
-        )
+        if self._many or (families and self._is_long()):
+            left = [] if self._many else self._left(self._count())
+            if left:
+                written, latex = self._written(), self._latex()
+                sections.append(
+                    display.Section(
+                        "and as polynomials", [written[i] for i in left], [latex[i] for i in left]
+                    )
+                )
+            else:
+                where = "one at a time: analysis.law_families[0].law(...)"
+                where = where if self._many else "analysis.laws, or --json"
+                sections.append(display.Section(f"{self.laws_found:,} polynomials: {where}"))
+            return sections
+        return [*sections, display.Section("laws", self._written(), self._latex())]
+
+    def _count(self) -> int:
+        """The number of laws that are written out."""
+        if isinstance(self.polynomial_laws, RecordedLaws):
+            return len(self.polynomial_laws.texts or [])
+        return sum(len(found) for found in self._found)
+
+    def _is_long(self) -> bool:
+        """Whether the laws are too long to be shown beside their notation."""
+        laws = self.polynomial_laws
+        if isinstance(laws, RecordedLaws):
+            return laws.long
+        size = laws.terms if isinstance(laws, MatrixLaws) else len(laws.polynomials)
+        return self._count() > display.SHOWN or size > SHOWN_TERMS
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes.
@@ -408,6 +422,7 @@ class Analysis(Count):
             "ansatz": self.ansatz,
             "laws": laws,
             "law_families": [family.to_json() for family in self.law_families],
+            "laws_are_long": self._is_long(),
             "laws_beside_families": [] if laws is None else self._left(len(laws)),
             "looked_for": self._looked_for(),
             "seconds": seconds,
@@ -418,12 +433,12 @@ class Analysis(Count):
         """An analysis from its JSON; it shows what it showed, but has no certificate."""
         display.check_stamp(data, "analysis", VERSION)
         families = [LawFamily(**family) for family in data["law_families"]]
-        laws = RecordedLaws(data["laws"], families, data["laws_beside_families"], data["looked_for"])
+        rest = (data[name] for name in ("laws_beside_families", "looked_for", "laws_are_long"))
+        laws = RecordedLaws(data["laws"], families, *rest)
         names = ("degree", "homogeneous", "laws_found", "complete", "ansatz")
         found = {name: data[name] for name in names}
-        rest: dict[str, Any] = {"polynomial_laws": laws, "rational_laws": None}
-        rest |= {"lower_split": None, "analyzed": None}
-        return cls(**_fields_of_count(data), **found, **rest)
+        found |= {"polynomial_laws": laws, "rational_laws": None, "lower_split": None, "analyzed": None}
+        return cls(**_fields_of_count(data), **found)
 
 
 def _fields_of_count(data: Mapping[str, Any]) -> dict[str, Any]:

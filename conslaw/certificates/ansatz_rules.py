@@ -18,9 +18,10 @@ from conslaw.certificates.rules import PRIME, network_of
 from conslaw.certificates.subject import Subject, arrays_from, kernel_flow, velocities_of
 from conslaw.certificates.subnetworks import Network, Widths
 from conslaw.flows.flow import Flow
+from conslaw.laws.candidates import Combination, arrays_of, candidates
 from conslaw.laws.index_classes import IndexClasses, velocities
 from conslaw.laws.matrix_ansatz import indices_of_derivative, with_small_classes_whole
-from conslaw.laws.matrix_notation import Combination, arrays_of, candidates, family
+from conslaw.laws.matrix_notation import family
 from conslaw.laws.windows import arrays_of_windows, has_windows, window
 
 CHEAP = 1e6  # multiplications up to which a family is looked at in further windows
@@ -49,7 +50,7 @@ def matrix_ansatz(whole: Mapping[str, Any], subject: Subject) -> Task:
             task.run()
         for one, combination in zip(lower["families"], combinations, strict=True):
             said = family(flow, combination, one["laws"])
-            if any(getattr(said, name) != one[name] for name in ("text", "latex", "kind", "size")):
+            if any(getattr(said, name) != one[name] for name in ("text", "latex", "kind", "size", "each")):
                 raise Refuted(
                     f"{one['text'][:60]} is not what its terms say: {said.text} of size {said.size}"
                 )
@@ -91,7 +92,10 @@ def locality(subject: Subject, every: IndexClasses, combination: Combination) ->
     parts = [every]
     if has_windows(subject.flow):
         sets = [x for x in arrays_of_windows(every) if arrays <= set(x)]
-        parts = [*(IndexClasses.of(window(subject.flow, x)) for x in sorted(sets, key=len)), every]
+        chosen = [
+            window(subject.flow, x, apart=apart) for x in sorted(sets, key=len) for apart in (False, True)
+        ]
+        parts = [*map(IndexClasses.of, chosen), every]
     return [x for part in parts for x in dict.fromkeys([part, with_small_classes_whole(part)])]
 
 

@@ -248,7 +248,7 @@ def splitting(whole: Mapping[str, Any], subject: Subject) -> Task:
             )
         ranks = _ranks(block["ranks"], size)
         total, dimension = total + copies * ranks[-1], dimension + copies * size
-        tasks.append(_block(network, colours, ranks))
+        tasks.append(_block(network, colours, ranks, block["helped"]))
     if blocks:
         raise Refuted(f"there are no subnetworks {next(iter(blocks))}")
     if upper["beside"] is not None:
@@ -285,9 +285,9 @@ def _elements_of(small: Small, count: int, p: int, depth: int, samples: int) -> 
     return rows
 
 
-def _block(network: Network, colours: tuple[Widths, ...], ranks: Sequence[int]) -> Task:
+def _block(network: Network, colours: tuple[Widths, ...], ranks: Sequence[int], helped: bool) -> Task:
     """The rank of the trace in the coordinates with all of some colours."""
-    count, p, helping = len(colours), network.prime, network.helpers(colours)
+    count, p, helping = len(colours), network.prime, network.helpers(colours) if helped else []
     small = network.small([*colours, *(helping or network.others(colours)[:1])])
     usable = symmetry_and_helpers(network, small, count)
     seen = small.of_state(small.colours)

@@ -194,7 +194,8 @@ def _families(laws: MatrixLaws, split: Split | None) -> dict[str, Any]:
     where = None if split is None else split.to_json()
     if where is not None:
         blocks = [
-            {name: value for name, value in block.items() if name != "ranks"} for block in where["blocks"]
+            {name: value for name, value in block.items() if name not in ("ranks", "helped")}
+            for block in where["blocks"]
         ]
         where = {name: value for name, value in where.items() if name != "beside"} | {"blocks": blocks}
     return {"method": "families", "split": where, "families": [_family(f) for f in laws.families]}

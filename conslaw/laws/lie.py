@@ -84,6 +84,7 @@ def lie_ranks(
     prime: int | None = None,
     point: Point | None = None,
     most: int | None = None,
+    laws: int = 0,
 ) -> LieRanks:
     """The ranks of the Lie algebra's trace at a random point mod a random prime, or at a given rational
     point.
@@ -101,6 +102,8 @@ def lie_ranks(
         fields are tried; the bound is for laws whose gradients are independent at this point.
     most : int, optional
         Give up if the rank is larger than this.
+    laws : int
+        So many independent laws are proved already: a rank of n minus that is the last.
 
     Returns
     -------
@@ -130,15 +133,15 @@ def lie_ranks(
     check_memory(800.0 * n, f"the Lie rank in {n:,} coordinates")
     p, state, rng = random_start(flow, seed, prime)
 
-    def ranks_at(state: State, **options: int) -> tuple[int, ...]:
+    def ranks_at(state: State, **options: Any) -> tuple[int, ...]:
         def samples(depth: int, count: int) -> Residues:
             return trace_samples(flow, state, depth, count, rng, p)
 
         return ranks_by_depth(samples, n, p, width=n, most=n if most is None else most, **options)
 
-    ranks = ranks_at(state, limit=DEPTH, target=n)
+    ranks = ranks_at(state, limit=DEPTH, target=n - laws)
     if point is None:
-        closed = ranks[-1] == n or len(ranks) < DEPTH or ranks[-1] == ranks[-2]
+        closed = ranks[-1] == n - laws or len(ranks) < DEPTH or ranks[-1] == ranks[-2]
         error = error_probability(flow, ranks, p) if prime is None and closed else None
         return LieRanks(ranks, n, p, seed, True, error)
     given = point_mod(flow, point, p)
@@ -230,13 +233,15 @@ def ranks_by_depth(
     patience: int = 1,
     silent: int = 0,
     most: int | None = None,
+    all_or_nothing: bool = False,
 ) -> tuple[int, ...]:
     """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target``
     or stand still.
 
     ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in
     a row may add nothing, not counting the first ``silent`` ones if they found nothing at all.  Refused if
-    the rank exceeds ``most``.
+    the rank exceeds ``most``.  With ``all_or_nothing`` it ends as soon as ranks that go on growing as they do
+    would not reach the target.
     """
     space, ranks, idle = RowSpace.zero(columns, p), list[int](), 0
     while True:
@@ -262,8 +267,16 @@ def ranks_by_depth(
             logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
         ranks.append(space.rank)
         idle = idle + 1 if space.rank == before and (space.rank or depth > silent) else 0
-        if space.rank >= target or depth == limit or idle == patience:
+        slow = all_or_nothing and depth > 3 and _prolonged(ranks, limit) < target
+        if space.rank >= target or depth == limit or idle == patience or slow:
             return tuple(ranks)
+
+
+def _prolonged(ranks: Sequence[int], depth: int) -> int:
+    """The rank at a depth if steps change on average by what the last one did."""
+    step, before = ranks[-1] - ranks[-2], ranks[-2] - ranks[-3]
+    left = depth - len(ranks)
+    return ranks[-1] + left * step + max(0, step - before) * left * (left + 1) // 2
 
 
 def trace_samples(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conslaw.algebra.evaluation import evaluate, gradient
+from conslaw.algebra.evaluation import evaluate, gradient, topological_order
 from conslaw.algebra.expressions import LETTERS, einsum, input_array
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import RowSpace
@@ -19,6 +19,7 @@ from conslaw.algebra.uniform_axes import Axes
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import to_sympy, write
 from conslaw.flows.flow import Flow
+from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
 from conslaw.laws.exact_fields import expansion
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import random_point
@@ -28,12 +29,7 @@ if TYPE_CHECKING:
     import sympy
 from conslaw.laws.matrix_notation import (
     MOST_TERMS,
-    ORDER,
-    Candidate,
-    Combination,
     FoundFamily,
-    arrays_of,
-    candidates,
     conserved_combinations,
     derivatives_along,
 )
@@ -155,23 +151,36 @@ def combinations_of_windows(flow: Flow) -> list[Combination]:
 
     Windows of the same code are solved once, so the cost is linear in the depth of a network.
     """
-    found, solved = dict[Combination, None](), dict[Hashable, tuple[Flow, list[Combination]]]()
+    found, solved = dict[Combination, None](), dict[Hashable, tuple[Flow, list[Combination] | None]]()
     for arrays in arrays_of_windows(IndexClasses.of(flow)):
-        part = window(flow, arrays)
-        key = alike(part)
-        if key not in solved:
-            own = IndexClasses.of(part)
-            both = [x for x in (own, with_small_classes_whole(own)) if is_short(x)]
-            solved[key] = (part, [c for x in dict.fromkeys(both) for c in matrix_combinations(x)])
-        like, known = solved[key]
-        same = dict(zip(candidates(like), candidates(part), strict=True))
-        found.update((Combination(tuple((k, same[c]) for k, c in x.terms), x.power), None) for x in known)
+        for apart in (False, True):
+            part = window(flow, arrays, apart=apart)
+            key = alike(part)
+            if key not in solved:
+                own = IndexClasses.of(part)
+                ways = [own, *([with_small_classes_whole(own)] if _has_numbers(part) else [])]
+                short = [x for x in dict.fromkeys(ways) if is_short(x)]
+                laws = [c for x in short for c in matrix_combinations(x)] if short else None
+                solved[key] = (part, laws)
+            like, known = solved[key]
+            if known is not None:
+                same = dict(zip(candidates(like), candidates(part), strict=True))
+                renamed = (Combination(tuple((k, same[c]) for k, c in x.terms), x.power) for x in known)
+                found.update(dict.fromkeys(renamed))
+                break
     return in_order(found)
 
 
 def with_small_classes_whole(classes: IndexClasses) -> IndexClasses:
     """The same with classes of few indices left whole: constants may depend on their lengths (a mean)."""
     return classes.without([c for c, n in classes.lengths.items() if n <= SMALL_CLASS], classes.zero)
+
+
+def _has_numbers(flow: Flow) -> bool:
+    """Whether numbers other than 1 and -1 stand in the code of a flow: they may be lengths of classes."""
+    assert flow.model is not None
+    numbers = (x.attribute for x in topological_order([flow.model.potential]) if x.operation == "constant")
+    return any(abs(v) != 1 for values in numbers for v in values.reshape(-1).tolist())
 
 
 def is_short(classes: IndexClasses) -> bool:
@@ -182,7 +191,7 @@ def is_short(classes: IndexClasses) -> bool:
 
 def in_order(combinations: Iterable[Combination]) -> list[Combination]:
     """Large families first."""
-    return sorted(combinations, key=lambda x: (ORDER.index(x.like.kind), -x.like.size, x.power))
+    return sorted(combinations, key=lambda x: (ORDER.index(x.like.kind), -x.like.size * x.like.each, x.power))
 
 
 def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[int, int] | None:

@@ -16,6 +16,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations, combinations_with_replacement, islice
 from math import comb, prod
 from typing import Any
@@ -26,8 +27,8 @@ from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.finite_field import random_prime
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow
+from conslaw.laws.candidates import Combination, arrays_of
 from conslaw.laws.index_classes import IndexClasses
-from conslaw.laws.matrix_notation import Combination, arrays_of
 from conslaw.laws.subnetworks import (
     LARGEST,
     Beside,
@@ -39,13 +40,14 @@ from conslaw.laws.subnetworks import (
     lengths_of,
     subnetwork,
     time_moves,
+    with_helpers,
 )
 
 logger = logging.getLogger(__name__)
 
 
-MOST_CHOICES = 64  # sets of classes that are looked at
-MOST_WORK, LITTLE_WORK = 10.0, 5.0  # seconds of work, by estimate, with laws to compare with and without
+MOST_CHOICES, MOST_LOOKED_AT = 64, 20_000  # sets of classes that are looked at, and nodes of code for them
+MOST_WORK, LITTLE_WORK = 15.0, 5.0  # seconds of work, by estimate, with laws to compare with and without
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Block:
     copies : how many subnetworks of this shape there are
     dimension : number of state coordinates with all its colours in their indices
     ranks : of its trace in those coordinates, depth by depth
+    helped : whether elements of a larger subnetwork were needed for these ranks
     laws : what each family of laws adds to the rank of the gradients in those coordinates
     """
 
@@ -65,6 +68,7 @@ class Block:
     copies: int
     dimension: int
     ranks: tuple[int, ...]
+    helped: bool
     laws: tuple[int, ...]
 
 
@@ -143,7 +147,7 @@ class Split:
             "seed": self.seed,
             "blocks": [
                 {"colours": [list(w) for w in b.colours], "copies": b.copies, "dimension": b.dimension}
-                | {"ranks": list(b.ranks), "laws": sum(b.laws)}
+                | {"ranks": list(b.ranks), "helped": b.helped, "laws": sum(b.laws)}
                 for b in self.blocks
             ],
             "beside": None
@@ -204,9 +208,8 @@ def _work(classes: IndexClasses, colouring: Counter[Widths]) -> float:
     """About how many seconds a colouring takes."""
     total = 0.0
     for colours, _ in shapes(classes, colouring):
-        largest = classes.dimension(lengths_of(classes, [*colours, *helpers_of(colouring, colours)]))
         own = classes.dimension(lengths_of(classes, colours))
-        total += 0.02 + 4e-6 * min(own, largest) * largest + 1e-9 * own**3
+        total += 0.02 + 2e-6 * own**2 + 1e-9 * own**3
     return total
 
 
@@ -228,7 +231,9 @@ def splits(flow: Flow) -> list[IndexClasses]:
     every = IndexClasses.of(flow)
     vectors = [name for name, axes in every.state.items() if len(axes) == 1]
     moved = sorted({c for axes in every.state.values() for c in axes} - {RIGID})
-    kept = islice((some for k in range(len(moved), 0, -1) for some in combinations(moved, k)), MOST_CHOICES)
+    nodes = len(topological_order([flow.model.potential]))
+    most = min(MOST_CHOICES, max(2, MOST_LOOKED_AT // nodes // len(moved or [0])))
+    kept = islice((some for k in range(len(moved), 0, -1) for some in combinations(moved, k)), most)
     found = list[IndexClasses]()
     for some in kept:
         for zero in ([], vectors) if constant and vectors else ([],):
@@ -296,16 +301,19 @@ def split_ranks(
     usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
     blocks, beside, common, moving = list[Block](), None, 0, True
     for colours, copies in shapes(classes, colouring):
-        alone, helpers = len(colours) == 1, helpers_of(colouring, colours)
+        helpers = helpers_of(colouring, colours)
         if classes.dimension(lengths_of(classes, [*colours, *helpers])) > LARGEST:
             return None
         rng = np.random.default_rng([seed, *np.ravel(colours)])
-        part, aided = (subnetwork(classes, colours, some, seed=seed, p=p) for some in ((), helpers))
+        part = subnetwork(classes, colours, (), seed=seed, p=p)
         moving = moving and time_moves(part, p)
         if part.exact.any():
-            ranks = block_ranks(part, aided, aided.usable(alone), rng, p)
             laws = law_ranks(classes, part, colours, usable, p)
-            blocks.append(Block(colours, copies, int(part.exact.sum()), ranks, tuple(laws)))
+            most = int(part.exact.sum()) - sum(laws)  # gradients of laws annihilate the trace
+
+            aided = partial(with_helpers, classes, colours, helpers, seed=seed, p=p)
+            ranks, helped = block_ranks(part, aided, most, rng, p)
+            blocks.append(Block(colours, copies, int(part.exact.sum()), ranks, helped, tuple(laws)))
         own, others = part.number == 0, part.number > 0
         own[: len(flow.fields) - 1] = False  # time
         if own.any():

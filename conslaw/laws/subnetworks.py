@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import log, prod
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.algebra.evaluation import evaluate
+from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.expressions import Shape
 from conslaw.algebra.finite_field import Residues, RowSpace, drawn, rank
 from conslaw.algebra.jets import Jets
 from conslaw.algebra.uniform_axes import RIGID, Axes, resized_shape
 from conslaw.flows.flow import TIME, Flow
+from conslaw.laws.candidates import Combination, arrays_of
 from conslaw.laws.index_classes import IndexClasses, velocities
 from conslaw.laws.lie import State, ranks_by_depth, trace_samples
-from conslaw.laws.matrix_notation import Combination, arrays_of, derivatives_along
+from conslaw.laws.matrix_notation import derivatives_along
 
 DEPTH = 8  # brackets of more fields than this are not tried in a subnetwork
+SHALLOW, MOST_STEPS = 4, 4e5  # nor more than this many if their code, 3 times as long a depth, gets longer
 PATIENCE = 2  # depths in a row that add nothing: at a special point a rank may stand still and grow later
-LARGEST = 1200  # coordinates of a subnetwork up to which its rank is computed
+LARGEST = 4000  # coordinates of a subnetwork up to which its rank is computed
 SILENT = 4  # depths that may pass before anything is found
 
 
@@ -167,20 +169,39 @@ def _samples(part: Subnetwork, depth: int, count: int, rng: np.random.Generator,
     return trace_samples(flow, part.point, depth, count, rng, p)
 
 
+def with_helpers(
+    classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], *, seed: int, p: int
+) -> tuple[Subnetwork, npt.NDArray[np.bool_]]:
+    """The subnetwork with its helpers, and the exact coordinates in which these may help."""
+    aided = subnetwork(classes, colours, helpers, seed=seed, p=p)
+    return aided, aided.usable(len(colours) == 1)
+
+
 def block_ranks(
-    part: Subnetwork, aided: Subnetwork, columns: npt.NDArray[np.bool_], rng: np.random.Generator, p: int
-) -> tuple[int, ...]:
-    """The ranks of the trace in the exact coordinates, in some ``columns`` with elements of the larger
-    subnetwork.
+    part: Subnetwork,
+    aided: Callable[[], tuple[Subnetwork, npt.NDArray[np.bool_]]],
+    most: int,
+    rng: np.random.Generator,
+    p: int,
+) -> tuple[tuple[int, ...], bool]:
+    """The ranks of the trace in the exact coordinates, and whether helpers were needed: only if elements of
+    the subnetwork alone do not reach ``most``, those of a larger one are taken as well, in some columns.
     """
 
-    def samples(depth: int, count: int) -> Residues:
-        rows = _samples(part, depth, count, rng, p)[:, part.exact]
-        if not columns.any():
-            return rows
-        return np.concatenate([rows, (_samples(aided, depth, count, rng, p) * columns)[:, aided.exact]])
+    def alone(depth: int, count: int) -> Residues:
+        return _samples(part, depth, count, rng, p)[:, part.exact]
 
-    return _ranks(samples, int(part.exact.sum()), aided, p)
+    size = int(part.exact.sum())
+    own = _ranks(alone, size, most, part, p, patience=1)
+    if own[-1] == most:
+        return own, False
+    larger, columns = aided()
+
+    def both(depth: int, count: int) -> Residues:
+        helped = (_samples(larger, depth, count, rng, p) * columns)[:, larger.exact]
+        return np.concatenate([alone(depth, count), helped])
+
+    return _ranks(both if columns.any() else alone, size, most, larger, p), bool(columns.any())
 
 
 def beside_of(
@@ -200,16 +221,31 @@ def beside_of(
         elements.append(_samples(part, depth, count, rng, p))
         return elements[-1][:, every]
 
-    ranks = _ranks(samples, int(every.sum()), part, p)
+    ranks = _ranks(samples, int(every.sum()), int(every.sum()), part, p)
     return Beside(colours, ranks, ranks[-1] - rank(np.concatenate(elements)[:, coloured], p))
 
 
 def _ranks(
-    samples: Callable[[int, int], Residues], size: int, largest: Subnetwork, p: int
+    samples: Callable[[int, int], Residues],
+    size: int,
+    most: int,
+    largest: Subnetwork,
+    p: int,
+    patience: int = PATIENCE,
 ) -> tuple[int, ...]:
-    width = largest.flow.dimension
+    flow = largest.flow
+    nodes = len(topological_order([value for one in flow.fields for value in one.values()]))
+    limit = max(SHALLOW, min(DEPTH, int(log(MOST_STEPS / nodes, 3))))
     return ranks_by_depth(
-        samples, size, p, limit=DEPTH, target=size, width=width, patience=PATIENCE, silent=SILENT
+        samples,
+        size,
+        p,
+        limit=limit,
+        target=most,
+        width=flow.dimension,
+        patience=patience,
+        silent=SILENT,
+        all_or_nothing=most < size,
     )
 
 

@@ -11,7 +11,9 @@ What is proved.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from functools import reduce
 from itertools import pairwise
+from operator import add
 from typing import Any
 
 from conslaw.algebra.evaluation import topological_order
@@ -19,6 +21,7 @@ from conslaw.algebra.expressions import LETTERS, Expression, Shape, einsum, inpu
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.laws.index_classes import IndexClasses
+from conslaw.models.pieces import in_pieces
 from conslaw.models.potential import Model, model
 
 MOST_ARRAYS = 8  # arrays of a class that are looked at together: on a longer one (a residual stream) pairs
@@ -54,10 +57,14 @@ def arrays_of_windows(classes: IndexClasses) -> list[tuple[str, ...]]:
     return list(found)
 
 
-def window(flow: Flow, arrays: Sequence[str]) -> Flow:
-    """The flow of the window of some parameter arrays, which the potential uses."""
+def window(flow: Flow, arrays: Sequence[str], *, apart: bool = False) -> Flow:
+    """The flow of the window of some parameter arrays, which the potential uses.
+
+    It ends at the node that all they do passes; with ``apart`` it ends as soon as none of the arrays is used
+    any more, at as many nodes, each with an adjoint of its own: a shorter window, with fewer laws at skips.
+    """
     assert flow.model is not None
-    potential = _potential(flow.model, frozenset(arrays))
+    potential = _potential(flow.model, frozenset(arrays), apart)
     shapes = {name: flow.model.parameters[name] for name in arrays}
 
     def code(p: Any, c: Any) -> Expression:
@@ -65,9 +72,22 @@ def window(flow: Flow, arrays: Sequence[str]) -> Flow:
         return _substituted(made, {**{n: p[n] for n in shapes}, **{n: c[n] for n in data}})
 
     part = model(code, parameters=shapes, data=potential[1], name=f"window of {', '.join(arrays)}")
+    return _flow_like(flow, part, {name: name for name in arrays})
+
+
+def flow_in_pieces(flow: Flow) -> Flow | None:
+    """The same flow in the pieces of the model's arrays, if they fall into pieces."""
+    made = in_pieces(flow.model) if flow.model and has_windows(flow) else None
+    return _flow_like(flow, *made) if made else None
+
+
+def _flow_like(flow: Flow, part: Model, whole: Mapping[str, str]) -> Flow:
+    """The flow of another model, with metric and drift of the arrays that its arrays are of."""
     words = flow.metric_words or {}
     options: dict[str, Any] = {"weight_decay": flow.weight_decay}
-    options["metric"] = {n: words[n] for n in arrays if words.get(n, "euclidean") != "euclidean"}
+    options["metric"] = {
+        n: words[name] for n, name in whole.items() if words.get(name, "euclidean") != "euclidean"
+    }
     return (
         gradient_flow(part, **options)
         if flow.name == "gradient"
@@ -75,7 +95,7 @@ def window(flow: Flow, arrays: Sequence[str]) -> Flow:
     )
 
 
-def _potential(whole: Model, arrays: frozenset[str]) -> tuple[Expression, dict[str, Shape]]:
+def _potential(whole: Model, arrays: frozenset[str], apart: bool) -> tuple[Expression, dict[str, Shape]]:
     """The potential of a window, in these arrays and free data, and the shapes of the data."""
     order = topological_order([whole.potential])
     moving = {id(x) for x in order if x.operation == "input" and x.attribute in arrays}
@@ -89,7 +109,8 @@ def _potential(whole: Model, arrays: frozenset[str]) -> tuple[Expression, dict[s
         parameter = node.operation == "input" and node.attribute in whole.parameters
         if not parameter and all(id(x) in free_of_parameters for x in node.args):
             free_of_parameters.add(id(node))
-    exit_ = _exit([x for x in order if id(x) in moving], free_of_parameters)
+    inside = [x for x in order if id(x) in moving]
+    exits = (apart and _exits_apart(inside, arrays)) or [_exit(inside, free_of_parameters)]
     made, data = dict[int, Expression](), dict[str, Shape]()
 
     stem = "window"
@@ -114,7 +135,7 @@ def _potential(whole: Model, arrays: frozenset[str]) -> tuple[Expression, dict[s
                 made[id(node)] = free(node.shape)
         return made[id(node)]
 
-    for node in topological_order([exit_]):
+    for node in topological_order(exits):
         if id(node) in moving:
             inner = tuple(made[id(x)] if id(x) in moving else outside(x) for x in node.args)
             made[id(node)] = (
@@ -122,8 +143,31 @@ def _potential(whole: Model, arrays: frozenset[str]) -> tuple[Expression, dict[s
                 if node.operation == "input"
                 else Expression(node.operation, inner, node.attribute, node.shape)
             )
-    value, letters = made[id(exit_)], LETTERS[: exit_.ndim]
-    return einsum(f"{letters},{letters}->", free(exit_.shape), value), data
+    parts = []
+    for node in exits:
+        letters = LETTERS[: node.ndim]
+        parts.append(einsum(f"{letters},{letters}->", free(node.shape), made[id(node)]))
+    return reduce(add, parts), data
+
+
+def _exits_apart(moving: Sequence[Expression], arrays: frozenset[str]) -> list[Expression]:
+    """The nodes on the way to a use of the arrays, or such uses, that are used elsewhere, too.
+
+    ``moving`` are the nodes that depend on the arrays, each after its arguments, the last one the scalar.
+    What is used elsewhere does not lead back to the arrays.
+    """
+    before, users = set[int](), dict[int, list[int]]()
+    for node in reversed(moving):
+        direct = any(x.operation == "input" and x.attribute in arrays for x in node.args)
+        if direct or any(user in before for user in users.get(id(node), [])):
+            before.add(id(node))
+        for x in node.args:
+            users.setdefault(id(x), []).append(id(node))
+    return [
+        x
+        for x in moving
+        if id(x) in before and x.operation != "input" and not {*users.get(id(x), [0])} <= before
+    ]
 
 
 def _exit(moving: Sequence[Expression], free_of_parameters: Container[int]) -> Expression:

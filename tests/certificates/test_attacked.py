@@ -56,7 +56,7 @@ def test_sign_flips_of_very_many_colours_are_not_believed(kinds):
     upper = {"method": "subnetworks", "ranks": [6], "classes": classes, "zero": [], "colours": colours}
     upper |= {"sign_flips": {"W": [1, 1], "d": [1], "f": [1], "c": [1], "e": [1], "z": [0]}, "beside": None}
     upper |= {
-        "blocks": [{"colours": both, "copies": 6, "dimension": 1, "ranks": [1]}],
+        "blocks": [{"colours": both, "copies": 6, "dimension": 1, "ranks": [1], "helped": True}],
         "prime": 2**31 - 1,
         "seed": 0,
     }

@@ -24,7 +24,7 @@ def test_a_potential_that_depends_on_the_number_of_neurons_is_not_split():
         name="counts",
     )
     certificate = conslaw.analyze(G(model), split=False).certificate()
-    block = {"colours": [[1]], "copies": 40, "dimension": 1, "ranks": [1]}
+    block = {"colours": [[1]], "copies": 40, "dimension": 1, "ranks": [1], "helped": True}
     split = {
         "classes": [[["a", 0], ["x", 0]]],
         "zero": [],

@@ -167,7 +167,7 @@ def test_the_matrix_ansatz(flow):
     whole, numbers = written(flow), Polynomials(flow.dimension + sum(map(prod, flow.data.values())))
     own = numbers.variables({**whole.state, **whole.data})
     along = velocities_of(whole, numbers, own)
-    from conslaw.laws.matrix_notation import arrays_of
+    from conslaw.laws.candidates import arrays_of
 
     for combination in matrix_combinations(IndexClasses.of(flow))[:4]:
         entries = code(combination.timed(combination.array(arrays_of(flow))))
@@ -182,8 +182,8 @@ def test_gradients_in_subnetworks_and_along_tangent_vectors(flow, data):
     """The gradients of the whole network at the one point have at least the rank that the subnetworks add up
     to.
     """
+    from conslaw.laws.candidates import arrays_of
     from conslaw.laws.matrix_ansatz import directly
-    from conslaw.laws.matrix_notation import arrays_of
 
     combinations = matrix_combinations(IndexClasses.of(flow))
     choices = [(classes, colouring) for classes in splits(flow)[:4] for colouring in colourings(classes)]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import widths
@@ -110,3 +111,49 @@ def test_what_has_no_form_stays_a_polynomial():
     assert (family.kind, family.size, family.laws) == ("skew", 3, 3)
     assert len(analysis.laws) == 6
     assert analysis.complete
+
+
+def heads(number, size, width):
+    """Attention with the heads as one axis of each array."""
+    return conslaw.model(
+        lambda p, c: (
+            np.einsum("hij,hik,hj,hk->", p.Q, p.K, c.x, c.y)
+            + np.einsum("hij,hik,hj,hk->", p.V, p.O, c.z, c.w)
+        ),
+        parameters=dict.fromkeys("QKVO", (number, size, width)),
+        data=dict.fromkeys("xyzw", (number, width)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("flow", "laws"),
+    [
+        (conslaw.gradient_flow(heads(3, 2, 5)), 2 * 3 * 3),
+        (conslaw.momentum_flow(heads(3, 2, 2)), 2 * 3 * 1),
+    ],
+)
+def test_each_head_has_its_laws(flow, laws):
+    analysis = conslaw.analyze(flow, ansatz="matrix")
+    assert (analysis.laws_found, analysis.laws_at_most) == (laws, laws)
+    assert [family.each for family in analysis.law_families] == [3, 3]
+    assert "Q[h]" in str(analysis)
+    assert "h = 0…2" in str(analysis)
+    assert conslaw.verify(analysis.certificate()).ok
+    first = analysis.law_families[0]
+    entries = first.law(2, 0, 1).atoms(sympy.Indexed)
+    assert len({str(s.base) for s in entries}) > 1
+    assert {s.indices[0] for s in entries} == {2}
+
+
+def test_products_of_arrays_that_belong_together():
+    """A diagonal network u**2 - v**2 conserves u v, entry by entry; other powers have no such law."""
+    model = conslaw.model(
+        lambda p, c: c.x @ (p.u**2 - p.k**2), parameters={"u": (40,), "k": (40,)}, data={"x": (40,)}
+    )
+    analysis = conslaw.analyze(conslaw.gradient_flow(model), ansatz="matrix")
+    assert [str(family) for family in analysis.law_families] == ["u[i] k[i]   i = 0…39, 40 laws"]
+    assert conslaw.verify(analysis.certificate()).ok
+    cubes = conslaw.model(
+        lambda p, c: c.x @ (p.u**3 - p.v**3), parameters={"u": (3,), "v": (3,)}, data={"x": (3,)}
+    )
+    assert conslaw.analyze(conslaw.gradient_flow(cubes), ansatz="matrix").laws_found == 0

@@ -11,11 +11,11 @@ from conslaw.algebra.finite_field import LIFTING_PRIME as P
 from conslaw.algebra.finite_field import RowSpace
 from conslaw.algebra.polynomials import Polynomials, number
 from conslaw.laws import matrix_ansatz
+from conslaw.laws.candidates import arrays_of
 from conslaw.laws.exact_fields import exact_fields, lie_derivative
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import random_point, trace_samples
 from conslaw.laws.matrix_ansatz import combinations_of_windows
-from conslaw.laws.matrix_notation import arrays_of
 from conslaw.laws.windows import alike, arrays_of_windows, has_windows, window
 
 G, M = conslaw.gradient_flow, conslaw.momentum_flow
@@ -36,8 +36,8 @@ def flows(draw):
     return G(model, metric=metric, weight_decay=draw(st.sampled_from([0, 0, 1])))
 
 
-@given(flows())
-def test_fields_of_the_network_are_fields_of_its_windows(flow):
+@given(flows(), st.booleans())
+def test_fields_of_the_network_are_fields_of_its_windows(flow, apart):
     """The chain rule: in the coordinates of a window the fields of the network lie in the span of its own."""
     rng = np.random.default_rng(0)
     point = random_point(flow, rng, P)
@@ -45,7 +45,7 @@ def test_fields_of_the_network_are_fields_of_its_windows(flow):
     starts = np.cumsum([0, *(int(np.prod(s)) for s in flow.state.values())])
     place = {name: np.arange(a, b) for name, a, b in zip(flow.state, starts, starts[1:], strict=False)}
     for arrays in arrays_of_windows(IndexClasses.of(flow)):
-        part = window(flow, arrays)
+        part = window(flow, arrays, apart=apart)
         own = trace_samples(part, {name: point[name] for name in part.state}, 1, part.dimension + 4, rng, P)
         columns = np.concatenate([place[name] for name in part.state])
         space = RowSpace.zero(part.dimension, P).extend(own)

@@ -1,0 +1,261 @@
+"""Candidates for laws, made of the model's own arrays: contractions of one array, or of two that belong
+together.
+
+From every array A of the state and each of its axes: Gram matrices (also those of the slices by another
+axis, such as attention heads), norms and sums of slices, the whole array and its norm, and with velocities
+the skew products; of two arrays with the same index classes the product entry by entry.  Their number is
+bounded by that of arrays and axes, whatever the sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
+from math import prod
+from operator import add, mul
+from typing import NamedTuple
+
+import numpy as np
+
+from conslaw.algebra.expressions import LETTERS, Expression, Shape, einsum, input_array
+from conslaw.algebra.uniform_axes import RIGID, Axes
+from conslaw.flows.coordinates import Coordinate, latex_name, text_name
+from conslaw.flows.flow import TIME, Flow
+from conslaw.laws.index_classes import IndexClasses, velocities
+
+ORDER = ("symmetric", "skew", "array", "vector", "scalar")  # the larger a family, the earlier it is tried
+MOST_ALIKE = 8  # arrays with the same classes of which products are looked at
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An array of functions of the state: a contraction of ``factors`` (array, letters) to the letters
+    ``out``.
+
+    ``kind``, ``size`` and ``each`` are those of :class:`LawFamily`; a skew one is the contraction minus its
+    transpose. ``text`` and ``latex`` are how it is written, in signed parts.
+    """
+
+    kind: str
+    size: int
+    factors: tuple[tuple[str, str], ...]
+    out: str
+    text: tuple[str, ...]
+    latex: tuple[str, ...]
+    each: int = 1
+
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """The sign of each part."""
+        return (1, -1)[: len(self.text)]
+
+    @property
+    def transposed(self) -> str:
+        """The letters of the transpose: of each slice, if there are several."""
+        return self.out[:-2] + self.out[:-3:-1]
+
+    @property
+    def entries(self) -> int:
+        """The number of entries that are not repetitions."""
+        matrix = {"symmetric": self.size * (self.size + 1) // 2, "skew": self.size * (self.size - 1) // 2}
+        return self.each * matrix.get(self.kind, self.size)
+
+    def array(self, state: Mapping[str, Expression]) -> Expression:
+        """The whole array, of shape (size, size) for a matrix, (each, size, size) for one for each slice."""
+        arrays = [state[name] for name, _ in self.factors]
+        letters = ",".join(letters for _, letters in self.factors)
+        value = einsum(f"{letters}->{self.out}", *arrays)
+        return value - einsum(f"{letters}->{self.transposed}", *arrays) if self.kind == "skew" else value
+
+    def entry(self, state: Mapping[str, Expression], index: Sequence[int]) -> Expression:
+        """One entry of it, from the slices of the arrays that it is made of."""
+
+        def value(out: str) -> Expression:
+            chosen = dict(zip(out, index, strict=True))
+            slices = [
+                state[name][tuple(chosen.get(c, slice(None)) for c in letters)]
+                for name, letters in self.factors
+            ]
+            return reduce(mul, slices).sum()
+
+        return value(self.out) - value(self.transposed) if self.kind == "skew" else value(self.out)
+
+    def axes(self, classes: IndexClasses) -> Axes:
+        """The class of each of its axes."""
+        pairs = [zip(letters, classes.state[name], strict=True) for name, letters in self.factors]
+        by_letter = {letter: c for pair in pairs for letter, c in pair}
+        return tuple(by_letter[letter] for letter in self.out)
+
+    def terms(self, state: Mapping[str, Shape]) -> int:
+        """How many terms all its entries have together."""
+        sizes = {
+            letter: n
+            for name, letters in self.factors
+            for letter, n in zip(letters, state[name], strict=True)
+        }
+        return prod(sizes.values()) * len(self.text)
+
+    def distinct(self, array: Expression) -> Expression:
+        """The entries that are not repetitions, as a vector."""
+        if self.kind in ("symmetric", "skew"):
+            rows, columns = np.triu_indices(array.shape[-1], int(self.kind == "skew"))
+            return array[..., rows, columns].reshape(-1)
+        return array.reshape(-1)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A linear combination of candidates, times a power of time."""
+
+    terms: tuple[tuple[int, Candidate], ...]
+    power: int
+
+    @property
+    def like(self) -> Candidate:
+        """A candidate of its kind."""
+        return self.terms[0][1]
+
+    def array(self, state: Mapping[str, Expression]) -> Expression:
+        """The whole array, without the power of time."""
+        return reduce(add, [coefficient * candidate.array(state) for coefficient, candidate in self.terms])
+
+    def timed(self, value: Expression) -> Expression:
+        """With the power of time."""
+        return input_array(TIME, ()) ** self.power * value if self.power else value
+
+    def written(self, time: Coordinate | None, *, latex: bool) -> str:
+        """As text or LaTeX, with the power of time in front."""
+        minus, parts = "-" if latex else "−", []
+        for coefficient, candidate in self.terms:
+            for sign, written in zip(
+                candidate.signs, candidate.latex if latex else candidate.text, strict=True
+            ):
+                size = "" if abs(coefficient) == 1 else f"{abs(coefficient)} "
+                parts.append((coefficient * sign < 0, size + written))
+        head = (minus if parts[0][0] else "") + parts[0][1]
+        whole = head + "".join(f" {minus if negative else '+'} {written}" for negative, written in parts[1:])
+        if not self.power or time is None:
+            return whole
+        factor = time.latex(self.power) if latex else time.text(self.power)
+        return f"{factor} ({whole})" if len(parts) > 1 else f"{factor} {whole}"
+
+
+def arrays_of(flow: Flow) -> dict[str, Expression]:
+    """The arrays of the state as expressions."""
+    return {name: input_array(name, shape) for name, shape in flow.state.items()}
+
+
+def candidates(flow: Flow) -> Iterator[Candidate]:
+    """Functions of one array of the state and, in a momentum flow, its velocity; products of two arrays."""
+    moving = velocities(flow)
+    free = [c for c in "kijlmnabcdefg" if c not in flow.state]
+    k, h = free[0], "h" if "h" not in flow.state else free[1]
+    for name, shape in flow.state.items():
+        if name == TIME and flow.time:
+            continue
+        text, latex, letters = text_name(name), latex_name(name), LETTERS[: len(shape)]
+        twice = ((name, letters), (name, letters))
+        yield Candidate(
+            "array" if shape else "scalar", prod(shape), ((name, letters),), letters, (text,), (latex,)
+        )
+        yield Candidate("scalar", 1, twice, "", (_norm(text, shape),), (_norm(latex, shape, latex=True),))
+        if len(shape) == 1:
+            total = (f"Σ{text}[{k}]",), (rf"\textstyle\sum_{k} {latex}_{k}",)
+            yield Candidate("scalar", 1, ((name, letters),), "", *total)
+        for axis, n in enumerate(shape):
+            out, kind = letters[axis], "vector" if n > 1 else "scalar"
+            index = ",".join(k if i == axis else ":" for i in range(len(shape)))
+            if len(shape) > 1:
+                written = (f"Σ{text}[{index}]",), (rf"\textstyle\sum {latex}_{{{index}}}",)
+                yield Candidate(kind, n, ((name, letters),), out, *written)
+            squared = (
+                (f"‖{text}[{index}]‖²", rf"\|{latex}_{{{index}}}\|^2")
+                if len(shape) > 1
+                else (f"{text}[{k}]²", f"{latex}_{k}^2")
+            )
+            yield Candidate(kind, n, twice, out, squared[:1], squared[1:])
+            if n == 1:
+                continue
+            other = letters.replace(out, "Y")
+            own = _Unfolding(name, axis, len(shape))
+            text_product, latex_product = _product(own, own)
+            yield Candidate(
+                "symmetric", n, ((name, letters), (name, other)), out + "Y", (text_product,), (latex_product,)
+            )
+            if name in moving:
+                dotted = own._replace(name=moving[name])
+                first, second = _product(own, dotted), _product(dotted, own)
+                pair = (first[0], second[0]), (first[1], second[1])
+                yield Candidate("skew", n, ((name, letters), (moving[name], other)), out + "Y", *pair)
+            for slices in range(len(shape)) if len(shape) > 2 else ():
+                if slices == axis or shape[slices] == 1:
+                    continue
+                sliced = own._replace(slices=slices, letter=h)
+                same, each = letters[slices] + out + "Y", shape[slices]
+                text_product, latex_product = _product(sliced, sliced)
+                pairs = ((name, letters), (name, other))
+                yield Candidate("symmetric", n, pairs, same, (text_product,), (latex_product,), each)
+                if name in moving:
+                    dotted = sliced._replace(name=moving[name])
+                    first, second = _product(sliced, dotted), _product(dotted, sliced)
+                    pair = (first[0], second[0]), (first[1], second[1])
+                    pairs = ((name, letters), (moving[name], other))
+                    yield Candidate("skew", n, pairs, same, *pair, each)
+    yield from _products_of_two(flow, k)
+
+
+def _products_of_two(flow: Flow, k: str) -> Iterator[Candidate]:
+    """The products, entry by entry, of two arrays with the same index classes."""
+    classes, alike = IndexClasses.of(flow), dict[tuple[Shape, Axes], list[str]]()
+    for name, shape in flow.state.items():
+        if name != TIME or not flow.time:
+            alike.setdefault((shape, classes.state[name]), []).append(name)
+    for (shape, axes), names in alike.items():
+        if not shape or RIGID in axes or len(names) > MOST_ALIKE:
+            continue
+        letters, index = LETTERS[: len(shape)], k if len(shape) == 1 else "…"
+        for one, two in combinations(names, 2):
+            text = (f"{text_name(one)}[{index}] {text_name(two)}[{index}]",)
+            latex = (rf"{latex_name(one)} \odot {latex_name(two)}",)
+            kind = "vector" if len(shape) == 1 else "array"
+            yield Candidate(kind, prod(shape), ((one, letters), (two, letters)), letters, text, latex)
+
+
+class _Unfolding(NamedTuple):
+    """An array with one axis set apart, ``axis`` of ``axes``; if given, in each slice by another axis."""
+
+    name: str
+    axis: int
+    axes: int
+    slices: int | None = None
+    letter: str = ""
+
+
+def _norm(name: str, shape: Shape, *, latex: bool = False) -> str:
+    if not shape:
+        return f"{name}^2" if latex else f"{name}²"
+    return rf"\|{name}\|^2" if latex else f"‖{name}‖²"
+
+
+def _product(left: _Unfolding, right: _Unfolding) -> tuple[str, str]:
+    """How A B^T is written, as text and as LaTeX, for the unfoldings of two arrays, or of their slices."""
+    axes, axis = left.axes, left.axis
+    a, b, tex_a, tex_b = *map(_sliced, (left, right)), *(_sliced(x, latex=True) for x in (left, right))
+    if left.slices is not None:
+        axes, axis = axes - 1, axis - (axis > left.slices)
+    if axes == 2 and axis == 1:
+        return f"{a}ᵀ {b}", rf"{tex_a}^\top {tex_b}"
+    if axes <= 2:
+        return f"{a} {b}ᵀ", rf"{tex_a} {tex_b}^\top"
+    return f"{a}₍{axis}₎ {b}₍{axis}₎ᵀ", rf"{tex_a}_{{({axis})}} {tex_b}_{{({axis})}}^\top"
+
+
+def _sliced(x: _Unfolding, *, latex: bool = False) -> str:
+    """The name, with its index if it is a slice."""
+    name = latex_name(x.name) if latex else text_name(x.name)
+    if x.slices is None:
+        return name
+    index = ",".join([":"] * x.slices + [x.letter])
+    return f"{name}_{{{index}}}" if latex else f"{name}[{index}]"

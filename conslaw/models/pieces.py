@@ -1,0 +1,367 @@
+"""Arrays in pieces: a model whose arrays are concatenated or sliced, as one of the arrays that they are made
+of.
+
+A flat vector that is cut to matrices, a layer that reads all layers before it: the code treats parts of an
+axis differently, but each part alike.  Cut at the places where slices and concatenations begin and end,
+every array falls into pieces; the same function of the pieces treats each of their axes alike.  So what is
+known of networks of any width (:mod:`conslaw.algebra.uniform_axes`) holds for these too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import pairwise, product
+from math import prod
+from operator import add
+
+import numpy as np
+
+from conslaw.algebra.evaluation import evaluate, topological_order
+from conslaw.algebra.expressions import (
+    LETTERS,
+    Constants,
+    Expression,
+    Indices,
+    Shape,
+    as_expression,
+    einsum,
+    input_array,
+)
+from conslaw.algebra.uniform_axes import reshape_links
+from conslaw.models.potential import Model
+
+MOST_PIECES = 40  # of an axis
+
+Picked = list[tuple[int | None, int]]  # for each axis of an array: the axis that runs along it, from where
+
+
+def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
+    """The same function of the pieces of its arrays, named by where they begin and end, and the parameter
+    array that each is of; None if no parameter array falls into pieces.
+    """
+    cuts = Cuts()
+    inputs = {name: cuts.array(shape) for name, shape in {**whole.parameters, **whole.data}.items()}
+    evaluate([whole.potential], inputs, cuts)
+    cuts.spread()
+    blocks = Blocks(cuts)
+    shapes = dict[str, Shape]()
+
+    def array(name: str, shape: Shape) -> Cut:
+        axes = blocks.next_axes(shape)
+        made = dict[tuple[int, ...], Expression]()
+        for place, own in blocks.places(axes):
+            index = [f"{a}_{b}" for (a, b), n in zip(own, shape, strict=True) if b - a < n]
+            piece = "_".join([name, *index])
+            shapes[piece] = tuple(b - a for a, b in own)
+            made[place] = input_array(piece, shapes[piece])
+        return Cut(axes, shape, made)
+
+    arrays = {name: array(name, shape) for name, shape in {**whole.parameters, **whole.data}.items()}
+    parameters = {n: name for name in whole.parameters for n in _names(arrays[name])}
+    if list(parameters) == list(whole.parameters) or len(shapes) < sum(
+        len(x.blocks) for x in arrays.values()
+    ):
+        return None  # the latter if a name stands for two pieces
+    [value] = evaluate([whole.potential], arrays, blocks)
+    potential, shapes = _reshaped(value.blocks.get((), as_expression(0)), shapes)
+    data = {n: shapes[n] for name in whole.data for n in _names(arrays[name])}
+    name, own = f"{whole.name}, in pieces", {n: shapes[n] for n in parameters}
+    return replace(whole, name=name, parameters=own, data=data, potential=potential, arguments={}), parameters
+
+
+def _names(x: Cut) -> list[str]:
+    return [piece.attribute for piece in x.blocks.values()]
+
+
+def _reshaped(potential: Expression, shapes: Mapping[str, Shape]) -> tuple[Expression, dict[str, Shape]]:
+    """The same with pieces that are used in another shape only of that shape."""
+    order, uses = topological_order([potential]), dict[str, set[Shape]]()
+    for node in order:
+        for x in node.args:
+            if x.operation == "input":
+                uses.setdefault(x.attribute, set()).add(
+                    node.shape if node.operation == "reshape" else x.shape
+                )
+    single = {name: shape for name, wanted in uses.items() if len(wanted) == 1 for shape in wanted}
+    new, made = {**shapes, **single}, dict[int, Expression]()
+    for node in order:
+        if node.operation == "input":
+            made[id(node)] = input_array(node.attribute, new[node.attribute])
+        elif node.operation == "reshape" and made[id(node.args[0])].shape == node.shape:
+            made[id(node)] = made[id(node.args[0])]
+        else:
+            made[id(node)] = Expression(
+                node.operation, tuple(made[id(x)] for x in node.args), node.attribute, node.shape
+            )
+    return made[id(potential)], new
+
+
+def picked(indices: Indices, shape: Shape) -> Picked | None:
+    """How slices and picked indices lie in an array of this shape; None for positions that are not of this
+    kind.
+    """
+    result: Picked = []
+    for c in np.unravel_index(indices, shape):
+        start = int(c.reshape(-1)[0])
+        steps = [j for j in range(indices.ndim) if indices.shape[j] > 1 and np.ptp(c, axis=j).any()]
+        if len(steps) > 1:
+            return None
+        if steps:
+            line = np.arange(indices.shape[steps[0]]).reshape(
+                [-1 if j == steps[0] else 1 for j in range(indices.ndim)]
+            )
+            if (c != start + line).any():
+                return None
+        result.append((steps[0] if steps else None, start))
+    along = [j for j, _ in result if j is not None]
+    every = [j for j, n in enumerate(indices.shape) if n > 1]
+    return result if sorted(along) == every else None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of an array of the code, by number."""
+
+    axes: tuple[int, ...]
+    shape: Shape
+
+
+class Cuts:
+    """A number system: where the axes of each array are to be cut, by the slices taken of them."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+        self.cuts: list[set[int]] = []
+        self.links: list[list[tuple[int, int, int, int]]] = []  # other axis, begin, end here, begin there
+        self.whole = set[int]()
+
+    def array(self, shape: Shape) -> Axis:
+        """An array with axes of its own."""
+        start = len(self.lengths)
+        for n in shape:
+            self.lengths.append(n)
+            self.cuts.append(set())
+            self.links.append([])
+        return Axis(tuple(range(start, start + len(shape))), shape)
+
+    def tie(self, i: int, j: int, begin: int = 0) -> None:
+        """Axis j is the part of axis i from ``begin`` on."""
+        n = self.lengths[j]
+        self.cuts[i] |= {begin, begin + n}
+        self.links[i].append((j, begin, begin + n, 0))
+        self.links[j].append((i, 0, n, begin))
+
+    def spread(self) -> None:
+        """What is cut in one place is cut wherever it occurs; axes that would fall to dust are left whole."""
+        waiting = list(range(len(self.lengths)))
+        while waiting:
+            i = waiting.pop()
+            for j, begin, end, there in self.links[i]:
+                more = {c - begin + there for c in self.cuts[i] if begin <= c <= end} - self.cuts[j]
+                if more:
+                    self.cuts[j] |= more
+                    waiting.append(j)
+        for i, n in enumerate(self.lengths):
+            inner = self.cuts[i] - {0, n}
+            if len(inner) >= MOST_PIECES or (inner and len(inner) == n - 1):
+                self.whole.add(i)
+        waiting = list(self.whole)
+        while waiting:
+            i = waiting.pop()
+            more = {j for j, *_ in self.links[i]} - self.whole
+            self.whole |= more
+            waiting += more
+
+    def segments(self, i: int) -> list[tuple[int, int]]:
+        """The pieces of an axis."""
+        n = self.lengths[i]
+        return [(0, n)] if i in self.whole else list(pairwise(sorted({0, n} | self.cuts[i])))
+
+    def constant(self, values: Constants) -> Axis:
+        return self.array(values.shape)
+
+    def add(self, x: Axis, y: Axis) -> Axis:
+        for i, j in zip(x.axes, y.axes, strict=True):
+            self.tie(i, j)
+        return x
+
+    def product(self, x: Axis, y: Axis, a: str, b: str, out: str) -> Axis:
+        sizes, axes = dict(zip(a + b, x.shape + y.shape, strict=True)), dict(zip(a, x.axes, strict=True))
+        for letter, j in zip(b, y.axes, strict=True):
+            if axes.setdefault(letter, j) != j:
+                self.tie(axes[letter], j)
+        return Axis(tuple(axes[c] for c in out), tuple(sizes[c] for c in out))
+
+    def sum(self, x: Axis, axes: tuple[int, ...]) -> Axis:
+        left = [i for i in range(len(x.shape)) if i not in axes]
+        return Axis(tuple(x.axes[i] for i in left), tuple(x.shape[i] for i in left))
+
+    def take(self, x: Axis, indices: Indices) -> Axis:
+        result = self.array(indices.shape)
+        self._linked(x, result, picked(indices, x.shape))
+        return result
+
+    def put(self, x: Axis, indices: Indices, shape: Shape) -> Axis:
+        result = self.array(shape)
+        self._linked(result, x, picked(indices, shape))
+        return result
+
+    def reshape(self, x: Axis, shape: Shape) -> Axis:
+        result, links = self.array(shape), reshape_links(x.shape, shape)
+        for i, j in links:
+            self.tie(x.axes[i], result.axes[j])
+        return result
+
+    def reciprocal(self, x: Axis) -> Axis:
+        return x
+
+    def _linked(self, large: Axis, small: Axis, places: Picked | None) -> None:
+        """The axes of a slice run along those of the array that it is taken of."""
+        for i, (j, start) in zip(large.axes, places or [], strict=False):
+            if j is not None:
+                self.tie(i, small.axes[j], start)
+            else:
+                self.cuts[i] |= {start, start + 1}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An array in pieces; those not there are zero."""
+
+    axes: tuple[int, ...]
+    shape: Shape
+    blocks: dict[tuple[int, ...], Expression]
+
+
+class Blocks:
+    """The number system of arrays in pieces.  Axes are numbered as :class:`Cuts` does it."""
+
+    def __init__(self, cuts: Cuts) -> None:
+        self.cuts, self.next = cuts, 0
+
+    def next_axes(self, shape: Shape) -> tuple[int, ...]:
+        """The axes of the next array."""
+        self.next += len(shape)
+        return tuple(range(self.next - len(shape), self.next))
+
+    def places(self, axes: Sequence[int]) -> list[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]]:
+        """The numbers of the pieces of an array along its axes, and where they begin and end."""
+        segments = [self.cuts.segments(i) for i in axes]
+        numbers = product(*(range(len(s)) for s in segments))
+        return [(n, tuple(s[k] for s, k in zip(segments, n, strict=True))) for n in numbers]
+
+    def constant(self, values: Constants) -> Cut:
+        axes, made = self.next_axes(values.shape), dict[tuple[int, ...], Expression]()
+        for place, own in self.places(axes):
+            part = values[tuple(slice(a, b) for a, b in own)]
+            if (part != 0).any():
+                made[place] = as_expression(part)
+        return Cut(axes, values.shape, made)
+
+    def add(self, x: Cut, y: Cut) -> Cut:
+        both = [p for p, _ in self.places(x.axes) if p in x.blocks or p in y.blocks]
+        made = {p: reduce(add, [z.blocks[p] for z in (x, y) if p in z.blocks]) for p in both}
+        return Cut(x.axes, x.shape, made)
+
+    def product(self, x: Cut, y: Cut, a: str, b: str, out: str) -> Cut:
+        sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
+        axes = {**dict(zip(b, y.axes, strict=True)), **dict(zip(a, x.axes, strict=True))}
+        terms = dict[tuple[int, ...], list[Expression]]()
+        for (p, u), (q, v) in product(x.blocks.items(), y.blocks.items()):
+            where = dict(zip(a, p, strict=True))
+            if all(where.setdefault(c, k) == k for c, k in zip(b, q, strict=True)):
+                piece = einsum(f"{a},{b}->{out}", u, v)
+                terms.setdefault(tuple(where[c] for c in out), []).append(piece)
+        made = {p: reduce(add, pieces) for p, pieces in terms.items()}
+        return Cut(tuple(axes[c] for c in out), tuple(sizes[c] for c in out), made)
+
+    def sum(self, x: Cut, axes: tuple[int, ...]) -> Cut:
+        left, terms = (
+            [i for i in range(len(x.shape)) if i not in axes],
+            dict[tuple[int, ...], list[Expression]](),
+        )
+        letters = LETTERS[: len(x.shape)]
+        for p, u in x.blocks.items():
+            summed = einsum(f"{letters}->{''.join(letters[i] for i in left)}", u)
+            terms.setdefault(tuple(p[i] for i in left), []).append(summed)
+        made = {p: reduce(add, pieces) for p, pieces in terms.items()}
+        return Cut(tuple(x.axes[i] for i in left), tuple(x.shape[i] for i in left), made)
+
+    def take(self, x: Cut, indices: Indices) -> Cut:
+        axes, made = self.next_axes(indices.shape), dict[tuple[int, ...], Expression]()
+        for place, own in self.places(axes):
+            positions = indices[tuple(slice(a, b) for a, b in own)]
+            found = self._inside(x.axes, x.shape, positions)
+            if found is None:
+                return self._split(_take(self._assembled(x), indices), axes)
+            if found[0] in x.blocks:
+                made[place] = _take(x.blocks[found[0]], found[1])
+        return Cut(axes, indices.shape, made)
+
+    def put(self, x: Cut, indices: Indices, shape: Shape) -> Cut:
+        axes, terms = self.next_axes(shape), dict[tuple[int, ...], list[Expression]]()
+        for place, own in self.places(x.axes):
+            positions = indices[tuple(slice(a, b) for a, b in own)]
+            found = self._inside(axes, shape, positions)
+            if found is None:
+                return self._split(_put(self._assembled(x), indices, shape), axes)
+            if place in x.blocks:
+                into = tuple(b - a for a, b in self._bounds(axes, found[0]))
+                terms.setdefault(found[0], []).append(_put(x.blocks[place], found[1], into))
+        return Cut(axes, shape, {p: reduce(add, pieces) for p, pieces in terms.items()})
+
+    def reshape(self, x: Cut, shape: Shape) -> Cut:
+        return self.take(x, np.arange(prod(shape)).reshape(shape))
+
+    def reciprocal(self, x: Cut) -> Cut:
+        return Cut(x.axes, x.shape, {p: 1 / u for p, u in x.blocks.items()})
+
+    def _bounds(self, axes: Sequence[int], place: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+        return tuple(self.cuts.segments(i)[k] for i, k in zip(axes, place, strict=True))
+
+    def _inside(
+        self, axes: Sequence[int], shape: Shape, positions: Indices
+    ) -> tuple[tuple[int, ...], Indices] | None:
+        """The piece that some positions in an array lie in, and the positions there; None if in several."""
+        place, inner, sizes = [], [], []
+        for i, c in zip(axes, np.unravel_index(positions, shape), strict=True):
+            segments = self.cuts.segments(i)
+            low, high = int(c.min()), int(c.max())
+            k = next(k for k, (a, b) in enumerate(segments) if a <= low < b)
+            if high >= segments[k][1]:
+                return None
+            place.append(k)
+            inner.append(c - segments[k][0])
+            sizes.append(segments[k][1] - segments[k][0])
+        local = np.ravel_multi_index(inner, sizes) if shape else positions
+        return tuple(place), np.asarray(local, dtype=np.intp)
+
+    def _assembled(self, x: Cut) -> Expression:
+        """The array as a whole."""
+        grid = np.arange(prod(x.shape)).reshape(x.shape)
+        parts = [
+            _put(piece, grid[tuple(slice(a, b) for a, b in self._bounds(x.axes, place))], x.shape)
+            for place, piece in x.blocks.items()
+        ]
+        return reduce(add, parts) if parts else as_expression(np.zeros(x.shape, dtype=np.int64))
+
+    def _split(self, value: Expression, axes: tuple[int, ...]) -> Cut:
+        grid = np.arange(value.size).reshape(value.shape)
+        made = {
+            place: _take(value, grid[tuple(slice(a, b) for a, b in own)]) for place, own in self.places(axes)
+        }
+        return Cut(axes, value.shape, made)
+
+
+def _take(x: Expression, indices: Indices) -> Expression:
+    if x.size == indices.size and (indices.reshape(-1) == np.arange(x.size)).all():
+        return x.reshape(indices.shape)
+    return Expression("take", (x,), indices, indices.shape)
+
+
+def _put(x: Expression, indices: Indices, shape: Shape) -> Expression:
+    if x.size == prod(shape) and (indices.reshape(-1) == np.arange(x.size)).all():
+        return x.reshape(shape)
+    return Expression("put", (x,), indices, shape)
