@@ -4,25 +4,22 @@ Why not ``flint.nmod_mat``: its rank is good, but making the matrix from Python 
 and the Lie ranks need an *incremental* row space (is this new row in the span?) that python-flint does not
 offer.  Here products are float64 matrix products on BLAS of *centred* residues, at most p/2 in size: one
 product if p < 2**23, two if p is larger and a factor is cut in halves (:func:`_less` says why they are
-exact).  An echelon form is made of such products, but for blocks of a few rows.  ``benchmarks/`` has the rank of
-n x n matrices beside FLINT's.
+exact).  An echelon form is made of such products, but for blocks of a few rows.  ``benchmarks/`` has the rank
+of n x n matrices beside FLINT's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import shake_256
 from math import gcd, isqrt, prod
-from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import ThreadpoolController
 
+from conslaw.algebra.threads import one_blas_thread
 from conslaw.errors import ConslawError
 
 Residues: TypeAlias = npt.NDArray[np.uint64]
@@ -40,36 +37,6 @@ PANEL = 256  # rows that are, before all others are reduced by them
 TINY = 64  # the same for each of a stack of products
 SMALL = 2**14  # multiplications below which a product is summed up directly
 PRIMES_DRAWN_FROM = 50_697_537  # number of primes between 2**30 and 2**31: pi(2**31) - pi(2**30)
-
-
-@lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-_inside, _entering = 0, Lock()
-_outside: ExitStack = ExitStack()
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """BLAS with one thread inside, and as many as before afterwards.
-
-    Products here are small: a second thread takes many times the CPU time and gains little.  The setting is
-    that of the process; the first to enter makes it and the last to leave takes it back.
-    """
-    global _inside
-    with _entering:
-        if _inside == 0:
-            _outside.enter_context(_blas().limit(limits=1, user_api="blas"))
-        _inside += 1
-    try:
-        yield
-    finally:
-        with _entering:
-            _inside -= 1
-            if _inside == 0:
-                _outside.close()
 
 
 def check_prime(p: int) -> int:
