@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
 from threading import Lock
 from typing import TypeVar
@@ -25,28 +25,25 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()  # looks through all libraries of the process: 1 ms, so once
 
 
-_lock, _inside, _restore = Lock(), 0, ExitStack()
+_limited = Lock()
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """BLAS with one thread inside, and as many as before afterwards.
 
-    The number is one of the whole process: of contexts that overlap, in whatever threads, the first sets it
-    and the last restores it.
+    The number is one of the whole process.  Who comes first sets it and takes it back; who comes while it is
+    set, from within or from another thread, leaves it alone, so that it is never "restored" to one.  Only the
+    speed depends on it.
     """
-    global _inside
-    with _lock:
-        if _inside == 0:
-            _restore.enter_context(_blas().limit(limits=1, user_api="blas"))
-        _inside += 1
-    try:
+    if not _limited.acquire(blocking=False):
         yield
+        return
+    try:
+        with _blas().limit(limits=1, user_api="blas"):
+            yield
     finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _restore.close()
+        _limited.release()
 
 
 def check_workers(workers: int) -> int:
