@@ -155,14 +155,16 @@ def ansatz(family: str, sizes: list[int]) -> str:
 
 
 def rank_mod(n: int, p: int) -> str:
-    """Milliseconds of the rank of a random n x n matrix mod p."""
+    """Milliseconds of the rank of a random n x n matrix mod p: the best of a few, after a first one."""
     from conslaw.algebra.finite_field import rank
 
     rows = np.random.default_rng(0).integers(0, p, (n, n), dtype=np.uint64)
-    rank(rows[:10], p)
-    start = time.process_time()
-    found = rank(rows, p)
-    return f"rank {found} in {1000 * (time.process_time() - start):.1f} ms of CPU"
+    times, found = list[float](), rank(rows[:10], p)
+    for _ in range(1 + 4000 // n):
+        start = time.process_time()
+        found = rank(rows, p)
+        times.append(time.process_time() - start)
+    return f"rank {found} in {1000 * min(times):.1f} ms of CPU"
 
 
 def dense_rank(n: int) -> float:
@@ -234,7 +236,7 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("depth: residual, 5 blocks", "", analyzed_code, ("residual", 4, 8, 5), 0),
     ("softmax network 784-20-10", "", analyzed_code, ("softmax_network", 784, 20, 10), 0),
     *[
-        (f"rank of {n} x {n}, prime of {p.bit_length()} bits", "", rank_mod, (n, p), n)
+        (f"rank of {n} x {n}, prime of {p.bit_length()} bits", "", rank_mod, (n, p), 0)
         for n in (200, 1000, 2000, 4000)
         for p in (2**23 - 15, 2**31 - 1)
     ],

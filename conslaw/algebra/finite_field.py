@@ -341,11 +341,7 @@ def _others(columns: Columns, n: int) -> Columns:
 
 def _columns(rows: Floats, columns: Columns) -> Floats:
     """Some columns of a matrix: without a copy, if they are neighbours."""
-    if (
-        len(columns)
-        and int(columns[-1]) - int(columns[0]) == len(columns) - 1
-        and (np.diff(columns) == 1).all()
-    ):
+    if len(columns) and (columns[1:] - columns[:-1] == 1).all():
         return rows[:, int(columns[0]) : int(columns[-1]) + 1]
     return rows[:, columns]
 
@@ -392,9 +388,10 @@ def _gauss_jordan(block: npt.NDArray[np.int64], width: int, p: int) -> tuple[lis
     """
     pivots, done = list[int](), list[int]()
     for i, row in enumerate(block):
-        column = int((row[:width] != 0).argmax()) if width else 0
-        if not width or not row[column]:
+        [places] = row[:width].nonzero()
+        if len(places) == 0:
             continue
+        column = int(places[0])
         row *= pow(int(row[column]), -1, p)
         row %= p
         factors = block[:, column].copy()
