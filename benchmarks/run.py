@@ -154,6 +154,19 @@ def ansatz(family: str, sizes: list[int]) -> str:
     return f"{laws.unknowns:,} unknowns, {laws.independent} laws"
 
 
+def rank_mod(n: int, p: int) -> str:
+    """Milliseconds of the rank of a random n x n matrix mod p: the best of a few, after a first one."""
+    from conslaw.algebra.finite_field import rank
+
+    rows = np.random.default_rng(0).integers(0, p, (n, n), dtype=np.uint64)
+    times, found = list[float](), rank(rows[:10], p)
+    for _ in range(1 + 4000 // n):
+        start = time.process_time()
+        found = rank(rows, p)
+        times.append(time.process_time() - start)
+    return f"rank {found} in {1000 * min(times):.1f} ms of CPU"
+
+
 def dense_rank(n: int) -> float:
     """Seconds of one FLINT rank of a random n x n matrix, its conversion from Python integers not counted."""
     import flint
@@ -222,6 +235,11 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("depth: tensor train of 6 cores", "", analyzed_code, ("tensor_train", 6, 3, 3), 0),
     ("depth: residual, 5 blocks", "", analyzed_code, ("residual", 4, 8, 5), 0),
     ("softmax network 784-20-10", "", analyzed_code, ("softmax_network", 784, 20, 10), 0),
+    *[
+        (f"rank of {n} x {n}, prime of {p.bit_length()} bits", "", rank_mod, (n, p), 0)
+        for n in (200, 1000, 2000, 4000)
+        for p in (2**23 - 15, 2**31 - 1)
+    ],
     ("ansatz linear 15-15-15, degree 2", "", ansatz, ("linear", [15] * 3), 0),
     ("ansatz linear 20-20-20, degree 2", "", ansatz, ("linear", [20] * 3), 0),
     ("ansatz linear 30-30-30, degree 2", "", ansatz, ("linear", [30] * 3), 0),

@@ -9,6 +9,7 @@ from math import prod
 from typing import Any
 
 from conslaw.algebra.finite_field import RowSpace
+from conslaw.algebra.threads import check_workers, mapped, one_blas_thread
 from conslaw.answers import Analysis, Count
 from conslaw.errors import ConslawError, check_seed
 from conslaw.flows.flow import Flow, check_flow
@@ -16,7 +17,7 @@ from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_
 from conslaw.laws.candidates import Combination
 from conslaw.laws.exact_fields import expansion, has_logarithms, random_sample
 from conslaw.laws.index_classes import IndexClasses
-from conslaw.laws.lie import LieRanks, Point, lie_ranks
+from conslaw.laws.lie import LieRanks, Point, lie_ranks, quick_ranks
 from conslaw.laws.matrix_ansatz import (
     LARGEST_DIRECTLY,
     MatrixLaws,
@@ -44,6 +45,7 @@ MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the ma
 LONG, LONGEST = 3e5, 1e11
 
 
+@one_blas_thread()
 def count(
     flow: Flow | Model,
     *,
@@ -51,6 +53,7 @@ def count(
     prime: int | None = None,
     point: Point | None = None,
     split: bool | None = None,
+    workers: int = 1,
 ) -> Count:
     """Count the independent conservation laws of a flow, without finding them.
 
@@ -71,6 +74,9 @@ def count(
         Whether to split the network into subnetworks.  By default from 2,000 state coordinates on, where that
         is possible. The bound is proved either way; how probable it is that it is attained is not known then,
         but :func:`analyze` can show it.
+    workers : int
+        In how many threads to do what is independent: the two runs, or subnetworks of several shapes.
+        The answer is the same for any number.
 
     Returns
     -------
@@ -91,10 +97,10 @@ def count(
     ----------
     [MGP23] arXiv 2307.00144, Theorem 3.3.
     """
-    flow, seed = check_flow(flow), check_seed(seed)
+    flow, seed, workers = check_flow(flow), check_seed(seed), check_workers(workers)
     start = time.perf_counter()
     choices = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else []
-    bounds = best_split(choices, seed=seed) if choices else None
+    bounds = best_split(choices, seed=seed, workers=workers) if choices else None
     if split and not bounds:
         raise ConslawError(
             f"split={split!r}: this network does not fall apart into small subnetworks; leave split out"
@@ -105,12 +111,18 @@ def count(
     ):  # too large: the bound of the subnetworks stands
         if not bounds or (split is None and bounds[0].ranks[-1] <= _feasible(flow, QUICK)):
             most = _feasible(flow, QUICK) if bounds else None
-            runs = [lie_ranks(flow, seed=seed, prime=prime, point=point, most=most)]
             if prime is None and point is None:
-                runs.append(lie_ranks(flow, seed=seed + SECOND_RUN, most=most))
+                runs = _two_runs(flow, seed, most, workers)
+            else:
+                runs = [lie_ranks(flow, seed=seed, prime=prime, point=point, most=most)]
     counted = _counted(flow, runs, seed)
     spent = time.perf_counter() - start
     return Count(**counted, seconds={"lie": spent, "ansatz": 0.0, "total": spent})
+
+
+def _two_runs(flow: Flow, seed: int, most: int | None, workers: int) -> list[LieRanks | Split]:
+    """Lie ranks with two primes and points."""
+    return mapped(lambda s: lie_ranks(flow, seed=s, most=most), (seed, seed + SECOND_RUN), workers)
 
 
 def _classes_to_split(flow: Flow, split: bool | None, smallest: int) -> list[IndexClasses]:
@@ -126,6 +138,7 @@ def _feasible(flow: Flow, work: float) -> int:
     return int((work / flow.dimension) ** 0.5)
 
 
+@one_blas_thread()
 def analyze(
     flow: Flow | Model,
     *,
@@ -136,6 +149,7 @@ def analyze(
     max_unknowns: int = 10_000_000,
     ansatz: str | None = None,
     split: bool | None = None,
+    workers: int = 1,
 ) -> Analysis:
     """Count the conservation laws of a flow, find the polynomial ones, and say whether the list is complete.
 
@@ -165,13 +179,15 @@ def analyze(
         Whether to split the network into subnetworks for the upper bound.  By default where that is possible
         from 500 state coordinates on; if the bounds then do not meet, the plain route is taken as well, where
         memory allows it.
+    workers : int
+        In how many threads to do what is independent, as in :func:`count`.
 
     Returns
     -------
     Analysis
         ``complete`` means proved: at most as many laws by the Lie ranks as were found with independent
-        gradients.  If the bounds do not meet, both are reported, and the upper one was confirmed with a
-        second prime and point.
+        gradients.  If the bounds do not meet, both are reported, and the upper one was confirmed with
+        two large primes and points.
 
     Raises
     ------
@@ -191,7 +207,7 @@ def analyze(
     ----------
     [MGP23] arXiv 2307.00144, Sections 2.3 and 3.3; [MGP24] arXiv 2405.12888 for the other flows.
     """
-    flow, seed = check_flow(flow), check_seed(seed)
+    flow, seed, workers = check_flow(flow), check_seed(seed), check_workers(workers)
     degree = degree if isinstance(degree, Mapping) or not is_positive_integer(degree) else int(degree)
     start = time.perf_counter()
     if ansatz not in (None, "monomials", "matrix"):
@@ -212,7 +228,7 @@ def analyze(
     bounds: tuple[Split, Split] | None = None
     lower: Split | None = None
     if matrix:
-        laws, bounds, lower = _matrix_laws(flow, choices, seed)
+        laws, bounds, lower = _matrix_laws(flow, choices, seed, workers)
     open_ = laws is None or not (bounds and bounds[0].laws_at_most == laws.independent)
     if laws is None or (ansatz is None and open_ and terms <= LONGEST):
         with (
@@ -220,7 +236,7 @@ def analyze(
         ):  # too large: the laws of the matrix ansatz stand
             laws, matrix, lower = polynomial_laws(flow, **options, max_unknowns=max_unknowns), False, None
             if choices and not bounds:
-                bounds = best_split(choices, seed=seed, enough=laws.independent)
+                bounds = best_split(choices, seed=seed, enough=laws.independent, workers=workers)
     assert laws is not None
     found = laws.independent
     spent = time.perf_counter() - start
@@ -230,9 +246,9 @@ def analyze(
         with (
             suppress(ConslawError) if bounds else nullcontext()
         ):  # too large: the bound of the subnetworks stands
-            runs.append(lie_ranks(flow, seed=seed, most=most, laws=found))
-            if found < runs[-1].laws_at_most:
-                runs.append(lie_ranks(flow, seed=seed + SECOND_RUN, most=most, laws=found))
+            quick = quick_ranks(flow, seed=seed, most=most, laws=found)
+            # a small prime proves as much, but says less of how probable it is that there are no more laws
+            runs += [quick] if found == quick.laws_at_most else _two_runs(flow, seed, most, workers)
     counted = _counted(flow, runs, seed)
     most, lie = counted["laws_at_most"], time.perf_counter() - start - spent
     quotients = None
@@ -261,14 +277,14 @@ def analyze(
 
 
 def _matrix_laws(
-    flow: Flow, choices: Sequence[IndexClasses], seed: int
+    flow: Flow, choices: Sequence[IndexClasses], seed: int, workers: int
 ) -> tuple[MatrixLaws, tuple[Split, Split] | None, Split | None]:
     """The laws of the matrix ansatz, what subnetworks prove about them, and in which their gradients were
     counted, if in any.
     """
     every = IndexClasses.of(flow)
     combinations = combinations_of_windows(flow) if has_windows(flow) else matrix_combinations(every)
-    found = _counted_gradients(flow, combinations, choices, seed)
+    found = _counted_gradients(flow, combinations, choices, seed, workers)
     bounds = found[1]
     if (
         has_windows(flow)
@@ -277,20 +293,24 @@ def _matrix_laws(
     ):
         more = in_order(dict.fromkeys([*combinations, *matrix_combinations(every)]))
         if len(more) > len(combinations):
-            again = _counted_gradients(flow, more, choices, seed)
+            again = _counted_gradients(flow, more, choices, seed, workers)
             found = again if again[0].independent > found[0].independent else found
     return found
 
 
 def _counted_gradients(
-    flow: Flow, combinations: Sequence[Combination], choices: Sequence[IndexClasses], seed: int
+    flow: Flow, combinations: Sequence[Combination], choices: Sequence[IndexClasses], seed: int, workers: int
 ) -> tuple[MatrixLaws, tuple[Split, Split] | None, Split | None]:
     """The same for some combinations."""
     added, bounds, lower = [0] * len(combinations), None, None
     if size_directly(flow, combinations) <= CHEAP:
         added = directly(flow, combinations, seed)
-        bounds = best_split(choices, combinations, seed=seed, enough=sum(added)) if choices else None
-    elif choices and (bounds := best_split(choices, combinations, seed=seed)):
+        bounds = (
+            best_split(choices, combinations, seed=seed, enough=sum(added), workers=workers)
+            if choices
+            else None
+        )
+    elif choices and (bounds := best_split(choices, combinations, seed=seed, workers=workers)):
         lower = bounds[1]
         added = lower.laws
     open_ = not bounds or sum(added) < bounds[0].laws_at_most

@@ -93,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         help="split the network into subnetworks (default: if it is large)",
     )
     common.add_argument("--seed", type=int, default=0, help="draws primes, points and samples (default 0)")
+    common.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="threads for what is independent (default 1)"
+    )
     common.add_argument("--json", action="store_true", help="print one JSON object")
 
     analyze = commands.add_parser(
@@ -166,7 +169,7 @@ def _analyze(options: argparse.Namespace) -> None:
 
     chosen = {
         name: getattr(options, name)
-        for name in ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz")
+        for name in ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz", "workers")
     }
     analysis = analyze(_flow(options), **chosen)
     if options.certificate:
@@ -182,7 +185,8 @@ def _analyze(options: argparse.Namespace) -> None:
 def _count(options: argparse.Namespace) -> None:
     from conslaw.analysis import count
 
-    _print(count(_flow(options), seed=options.seed, split=options.split), options)
+    chosen = {name: getattr(options, name) for name in ("seed", "split", "workers")}
+    _print(count(_flow(options), **chosen), options)
 
 
 def _verify(options: argparse.Namespace) -> int:

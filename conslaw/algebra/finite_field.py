@@ -1,10 +1,11 @@
 """Linear algebra over GF(p), p < 2**31, on NumPy arrays of residues (``uint64``, canonical in ``[0, p)``).
 
-Why not ``flint.nmod_mat``: its rank is excellent, but making the matrix from Python integers costs as much
-again, and the Lie ranks need an *incremental* row space (is this new row in the span?) that python-flint does
-not offer.  Here every product is two float64 matrix products on BLAS, exact because one factor is split into
-16-bit halves; the row space of 1800 x 1800 takes about a third of the time of FLINT's rank with its
-conversion (``benchmarks/``).
+Why not ``flint.nmod_mat``: its rank is good, but making the matrix from Python integers costs as much again,
+and the Lie ranks need an *incremental* row space (is this new row in the span?) that python-flint does not
+offer.  Here products are float64 matrix products on BLAS of *centred* residues, at most p/2 in size: one
+product if p < 2**23, two if p is larger and a factor is cut in halves (:func:`_less` says why they are
+exact).  An echelon form is made of such products, but for blocks of a few rows.  ``benchmarks/`` has the rank
+of n x n matrices beside FLINT's.
 """
 
 from __future__ import annotations
@@ -18,13 +19,21 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from conslaw.algebra.threads import one_blas_thread
 from conslaw.errors import ConslawError
 
 Residues: TypeAlias = npt.NDArray[np.uint64]
+Floats: TypeAlias = npt.NDArray[
+    np.float64
+]  # centred residues, but for rounding: whole, at most p/2 + 2 in size
+Columns: TypeAlias = npt.NDArray[np.intp]
 
 SMALLEST_PRIME = 2**20  # below this the error probabilities would mean nothing
 LARGEST_PRIME = 2**31  # products of two residues must fit 64 bits with room for a sum
 LIFTING_PRIME = 2**31 - 1  # for what is found mod p, lifted to Q and then checked exactly: any prime will do
+ONE_PRODUCT = 2**23  # below this, products of residues are exact in float64 as they are
+LEAF = 16  # rows that are brought to echelon form one by one
+PANEL = 256  # rows that are, before all others are reduced by them
 TINY = 64  # the same for each of a stack of products
 SMALL = 2**14  # multiplications below which a product is summed up directly
 PRIMES_DRAWN_FROM = 50_697_537  # number of primes between 2**30 and 2**31: pi(2**31) - pi(2**30)
@@ -53,6 +62,18 @@ def random_prime(rng: np.random.Generator) -> int:
 
     while True:
         p = int(rng.integers(2**29, 2**30)) * 2 + 1
+        if flint.fmpz(p).is_prime():
+            return p
+
+
+def small_prime(rng: np.random.Generator) -> int:
+    """A uniformly random prime between 2**22 and 2**23, with which everything takes half the time: for ranks
+    that need no bound of how probable it is that they are generic, since something else decides that.
+    """
+    import flint
+
+    while True:
+        p = int(rng.integers(2**21, 2**22)) * 2 + 1
         if flint.fmpz(p).is_prime():
             return p
 
@@ -107,13 +128,8 @@ def contract(x: Residues, y: Residues, a: str, b: str, out: str, p: int) -> Resi
 
 
 def matmul(x: Residues, y: Residues, p: int) -> Residues:
-    """``x @ y`` mod p for stacks of matrices, by exact float64 products.
-
-    With x centred (at most 2**30 in size) and y cut into a high and a low half of 16 bits, each product is
-    below 2**46, so 2**7 of them add up exactly in float64 whatever the order of summation.
-    """
-    modulus, chunk = np.uint64(p), 128
-    inner = x.shape[-1]
+    """``x @ y`` mod p for stacks of matrices: by exact float64 products if it is not small."""
+    modulus, inner = np.uint64(p), x.shape[-1]
     if inner == 0:
         return np.zeros(
             (*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1]), dtype=np.uint64
@@ -121,27 +137,65 @@ def matmul(x: Residues, y: Residues, p: int) -> Residues:
     one = inner * x.shape[-2] * y.shape[-1]
     if (
         one * prod(x.shape[:-2]) <= SMALL or one <= TINY
-    ):  # six calls to BLAS and back would cost more than the sums
+    ):  # calls to BLAS and back would cost more than the sums
         return np.asarray(((x[..., :, :, None] * y[..., None, :, :]) % modulus).sum(axis=-2) % modulus)
-    left = x.astype(np.float64)
-    left -= (left > p // 2) * float(p)
-    high, low = (y >> np.uint64(16)).astype(np.float64), (y & np.uint64(0xFFFF)).astype(np.float64)
-    lift = (2**53 // p + 1) * p  # makes any exact float64 sum non-negative without changing it mod p
-    result: Residues | None = None
-    for start in range(0, inner, chunk):
-        part = slice(start, start + chunk)
-        upper = _residues(left[..., part] @ high[..., part, :], lift, modulus)
-        lower = _residues(left[..., part] @ low[..., part, :], lift, modulus)
-        piece = ((upper << np.uint64(16)) + lower) % modulus
-        result = piece if result is None else (result + piece) % modulus
-    assert result is not None
-    return result
+    with one_blas_thread():
+        return _residues(_less(None, _centred(x, p, -1), _centred(y, p), p), p)
 
 
-def _residues(sums: npt.NDArray[np.float64], lift: int, modulus: np.uint64) -> Residues:
-    whole = sums.astype(np.int64)
-    whole += lift
-    return whole.view(np.uint64) % modulus
+def _centred(x: Residues, p: int, sign: int = 1) -> Floats:
+    """Residues, or their negatives, as float64 numbers of size at most p/2."""
+    result = x.astype(np.float64, order="C")
+    result -= (result > p // 2) * float(p)
+    return result if sign > 0 else np.negative(result, out=result)
+
+
+def _residues(x: Floats, p: int) -> Residues:
+    """Back to canonical residues."""
+    return np.where(x < 0, x + p, x).astype(np.uint64)
+
+
+def _reduce(x: Floats, p: int) -> None:
+    """Centre whole numbers up to 2**53 - 2**32 in size, in place.
+
+    The quotient by p is rounded, wrong by less than 2/p, to a whole number q; q p is whole and below
+    2**53, so the difference x - q p is exact, and at most p/2 + 2 in size.
+    """
+    quotient = x * (1.0 / p)
+    np.rint(quotient, out=quotient)
+    quotient *= p
+    x -= quotient
+
+
+def _less(rows: Floats | None, x: Floats, y: Floats, p: int) -> Floats:
+    """``rows - x @ y`` mod p for stacks of matrices, centred; rows are zero if None.
+
+    If p < 2**23, each product is below 2**44 + 2**25, so 2**8 of them add up exactly in float64 whatever the
+    order of summation, with room for the rows.  For larger p, y = 2**15 high + low: products with the high
+    half are at most 2**45 + 2**33, so 2**7 of them add up exactly; 2**15 times what they leave mod p, 2**7
+    products with the low half, and the rows, are together below 2**53 again.
+    """
+    chunk = 256 if p < ONE_PRODUCT else 128
+    for start in range(0, x.shape[-1], chunk):
+        left, right = x[..., start : start + chunk], y[..., start : start + chunk, :]
+        if p < ONE_PRODUCT:
+            sums = left @ right
+        else:
+            high = np.rint(right * 2.0**-15)
+            sums = left @ high
+            _reduce(sums, p)
+            sums *= 2.0**15
+            high *= 2.0**15
+            sums += left @ (right - high)
+        if rows is None:
+            np.negative(sums, out=sums)
+        else:
+            np.subtract(rows, sums, out=sums)
+        _reduce(sums, p)
+        rows = sums
+    if rows is None:
+        return np.zeros((*x.shape[:-1], y.shape[-1]))
+    return rows
 
 
 def from_integers(values: npt.ArrayLike, p: int) -> Residues:
@@ -221,10 +275,12 @@ class RowSpace:
         """The rows (m, n) modulo this space, in its free coordinates: (m, n - r).  A row is in the space iff
         it becomes 0.
         """
-        p = np.uint64(self.prime)
         if self.rank == 0:
             return rows[:, self.free]
-        return (rows[:, self.free] + (p - matmul(rows[:, self.pivots], self.rest, self.prime))) % p
+        return _residues(self._reduce(_centred(rows, self.prime)), self.prime)
+
+    def _reduce(self, rows: Floats) -> Floats:
+        return _less(rows[:, self.free], rows[:, self.pivots], _centred(self.rest, self.prime), self.prime)
 
     def independent(self, rows: Residues) -> list[int]:
         """The numbers of the rows, taken in order, that each raise the rank of this space and the rows before
@@ -239,47 +295,109 @@ class RowSpace:
             new = larger
         return chosen
 
+    @one_blas_thread()
     def extend(self, rows: Residues) -> RowSpace:
         """The sum of this space and the span of ``rows`` (m, n)."""
-        new = _echelon(self.reduce(rows), self.prime)
-        if new.rank == 0:
+        p, old = self.prime, _centred(self.rest, self.prime)
+        floats = _centred(rows, p)
+        reduced = _less(floats[:, self.free], floats[:, self.pivots], old, p)
+        pivots, rest = _echelon(reduced, p)
+        if len(pivots) == 0:
             return self
-        modulus = np.uint64(self.prime)
-        old = self.rest[:, new.free]
-        if self.rank:
-            old = (old + (modulus - matmul(self.rest[:, new.pivots], new.rest, self.prime))) % modulus
+        free = _others(pivots, reduced.shape[1])
+        old = _less(old[:, free], old[:, pivots], rest, p)
         return RowSpace(
-            self.prime,
-            np.concatenate([self.pivots, self.free[new.pivots]]),
-            self.free[new.free],
-            np.concatenate([old, new.rest]),
+            p,
+            np.concatenate([self.pivots, self.free[pivots]]),
+            self.free[free],
+            _residues(np.concatenate([old, rest]), p),
         )
 
 
-def _echelon(rows: Residues, p: int) -> RowSpace:
-    """Row space of a matrix, by halves: the upper half is solved, the lower half is reduced by it and solved
-    in turn.
+@one_blas_thread()
+def rank(rows: Residues, p: int) -> int:
+    """The rank mod p of a matrix (m, n) of residues: a panel of rows at a time is brought to echelon form,
+    and the rows below are reduced by it.
+    """
+    left, found = _centred(rows if rows.shape[0] <= rows.shape[1] else rows.T, p), 0
+    while left.size:
+        pivots, rest = _echelon(left[:PANEL], p)
+        below = left[PANEL:]
+        free, factors = _columns(below, _others(pivots, below.shape[1])), _columns(below, pivots).copy()
+        left, found = free, found + len(pivots)
+        if len(pivots):
+            for start in range(0, len(left), PANEL):  # in place, as much as the cache holds
+                part = slice(start, start + PANEL)
+                left[part] = _less(free[part], factors[part], rest, p)
+    return found
+
+
+def _others(columns: Columns, n: int) -> Columns:
+    """The numbers below n that are not among these."""
+    others = np.ones(n, dtype=bool)
+    others[columns] = False
+    return np.flatnonzero(others)
+
+
+def _columns(rows: Floats, columns: Columns) -> Floats:
+    """Some columns of a matrix: without a copy, if they are neighbours."""
+    if len(columns) and (columns[1:] - columns[:-1] == 1).all():
+        return rows[:, int(columns[0]) : int(columns[-1]) + 1]
+    return rows[:, columns]
+
+
+def _echelon(rows: Floats, p: int) -> tuple[Columns, Floats]:
+    """The pivots and the rest of the reduced echelon form of a matrix, by halves: the upper half is solved,
+    the lower half is reduced by it and solved in turn.
     """
     m, n = rows.shape
-    if m > 12:
-        return _echelon(rows[: m // 2], p).extend(rows[m // 2 :])
-    rows, modulus = rows.copy(), np.uint64(p)
-    pivots: list[int] = []
-    for i in range(m):
-        nonzero = rows[i] != 0
-        column = int(nonzero.argmax()) if n else 0
-        if n == 0 or not nonzero[column]:
+    if m <= LEAF:
+        return _echelon_of_few(rows, p)
+    pivots, rest = _echelon(rows[: m // 2], p)
+    free, lower = _others(pivots, n), rows[m // 2 :]
+    lower = _less(_columns(lower, free), _columns(lower, pivots), rest, p)
+    more, new = _echelon(lower, p)
+    if len(more) == 0:
+        return pivots, rest
+    kept = _others(more, n - len(pivots))
+    rest = _less(_columns(rest, kept), _columns(rest, more), new, p)
+    return np.concatenate([pivots, free[more]]), np.concatenate([rest, new])
+
+
+def _echelon_of_few(rows: Floats, p: int) -> tuple[Columns, Floats]:
+    """The same for a few rows: they are solved in as many of the first columns as that takes, mostly a square
+    block, and the others are multiplied by what was done to it.
+    """
+    m, n = rows.shape
+    used = np.flatnonzero(rows.any(axis=0))
+    pivots, done = list[int](), list[int]()
+    for width in (2 * m, len(used)):
+        window = used[:width]
+        block = np.concatenate([rows[:, window].astype(np.int64), np.eye(m, dtype=np.int64)], axis=1) % p
+        pivots, done = _gauss_jordan(block, len(window), p)
+        if len(pivots) == m or len(window) == len(used):
+            break
+    columns = used[pivots].astype(np.intp)
+    solution = _centred(block[done, len(window) :].view(np.uint64), p)
+    return columns, _less(None, -solution, rows[:, _others(columns, n)], p)
+
+
+def _gauss_jordan(block: npt.NDArray[np.int64], width: int, p: int) -> tuple[list[int], list[int]]:
+    """Solve a block of canonical residues in place; the pivot columns among the first ``width``, and the
+    rows that they are in.
+    """
+    pivots, done = list[int](), list[int]()
+    for i, row in enumerate(block):
+        [places] = row[:width].nonzero()
+        if len(places) == 0:
             continue
-        rows[i] = rows[i] * np.uint64(pow(int(rows[i, column]), -1, p)) % modulus
-        factors = (modulus - rows[:, column]) % modulus
+        column = int(places[0])
+        row *= pow(int(row[column]), -1, p)
+        row %= p
+        factors = block[:, column].copy()
         factors[i] = 0
-        rows = (rows + factors[:, None] * rows[i]) % modulus
+        block -= factors[:, None] * row
+        block %= p
         pivots.append(column)
-    free = np.setdiff1d(np.arange(n), pivots)
-    kept = rows[rows.any(axis=1)]
-    return RowSpace(p, np.array(pivots, dtype=np.intp), free, kept[:, free])
-
-
-def rank(rows: Residues, p: int) -> int:
-    """The rank mod p of a matrix (m, n) of residues."""
-    return _echelon(rows, p).rank
+        done.append(i)
+    return pivots, done

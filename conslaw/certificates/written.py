@@ -15,7 +15,7 @@ import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import Expression
-from conslaw.algebra.finite_field import RowSpace
+from conslaw.algebra.finite_field import ONE_PRODUCT, RowSpace
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, terms
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import Coordinate, entries, write
@@ -185,7 +185,8 @@ def _upper(flow: Flow, bound: LieRanks | Split) -> dict[str, Any]:
             {name: value for name, value in block.items() if name != "laws"} for block in split["blocks"]
         ]
         return {"method": "subnetworks", **split, "blocks": blocks, "ranks": list(bound.ranks)}
-    p, point, _ = random_start(flow, bound.seed, None)
+    small = bound.prime < ONE_PRODUCT  # such a prime was chosen before the point
+    p, point, _ = random_start(flow, bound.seed, bound.prime if small else None)
     values = {name: x[0].reshape(-1).tolist() for name, x in point.items()}
     return {"method": "brackets", "prime": p, "point": values, "ranks": list(bound.ranks)}
 

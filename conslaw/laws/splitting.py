@@ -25,6 +25,7 @@ import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.finite_field import random_prime
+from conslaw.algebra.threads import mapped
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow
 from conslaw.laws.candidates import Combination, arrays_of
@@ -166,6 +167,7 @@ def best_split(
     *,
     seed: int,
     enough: int | None = None,
+    workers: int = 1,
 ) -> tuple[Split, Split] | None:
     """The splits that prove the best upper and the best lower bound, tried from cheap to dear.
 
@@ -192,7 +194,7 @@ def best_split(
             break
         spent += work
         try:
-            split = split_ranks(classes, colouring, combinations, seed=seed, p=p)
+            split = split_ranks(classes, colouring, combinations, seed=seed, p=p, workers=workers)
         except ZeroDivisionError:  # mod p at this point
             split = None
         if split is None:
@@ -293,32 +295,43 @@ def split_ranks(
     *,
     seed: int,
     p: int,
+    workers: int = 1,
 ) -> Split | None:
     """The blocks of a colouring, with the ranks of the trace and of some laws in each; None if a block is too
     large.
     """
     flow = classes.flow
     usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
-    blocks, beside, common, moving = list[Block](), None, 0, True
-    for colours, copies in shapes(classes, colouring):
+    every = list(shapes(classes, colouring))
+    for colours, _ in every:
         helpers = helpers_of(colouring, colours)
         if classes.dimension(lengths_of(classes, [*colours, *helpers])) > LARGEST:
             return None
+
+    def of_shape(shape: tuple[tuple[Widths, ...], int]) -> tuple[Block | None, Beside | None, int, bool]:
+        """The block of a shape of subnetworks, if it has one; what lies beside, and how much; does time
+        move?
+        """
+        (colours, copies), block, found = shape, None, None
+        helpers = helpers_of(colouring, colours)
         rng = np.random.default_rng([seed, *np.ravel(colours)])
         part = subnetwork(classes, colours, (), seed=seed, p=p)
-        moving = moving and time_moves(part, p)
         if part.exact.any():
             laws = law_ranks(classes, part, colours, usable, p)
             most = int(part.exact.sum()) - sum(laws)  # gradients of laws annihilate the trace
-
             aided = partial(with_helpers, classes, colours, helpers, seed=seed, p=p)
             ranks, helped = block_ranks(part, aided, most, rng, p)
-            blocks.append(Block(colours, copies, int(part.exact.sum()), ranks, helped, tuple(laws)))
+            block = Block(colours, copies, int(part.exact.sum()), ranks, helped, tuple(laws))
         own, others = part.number == 0, part.number > 0
         own[: len(flow.fields) - 1] = False  # time
         if own.any():
-            found, common = beside_of(part, colours, own | others, others, rng, p), int(own.sum())
-            beside = found if found.rank > (beside.rank if beside else 0) else beside
+            found = beside_of(part, colours, own | others, others, rng, p)
+        return block, found, int(own.sum()), time_moves(part, p)
+
+    found = mapped(of_shape, every, workers)
+    blocks = [block for block, _, _, _ in found if block]
+    beside = max((b for _, b, _, _ in found if b and b.rank), key=lambda b: b.rank, default=None)
+    common, moving = max(own for _, _, own, _ in found), all(moves for _, _, _, moves in found)
     drift = len(flow.fields) - 1
     assert sum(b.copies * b.dimension for b in blocks) + common + drift == flow.dimension
     if not blocks:

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from conslaw.algebra.finite_field import (
     LARGEST_PRIME,
+    LEAF,
+    ONE_PRODUCT,
+    PANEL,
     PRIMES_DRAWN_FROM,
     SMALL,
     RowSpace,
@@ -16,10 +19,11 @@ from conslaw.algebra.finite_field import (
     matmul,
     random_prime,
     rank,
+    small_prime,
 )
 from conslaw.errors import ConslawError
 
-PRIMES = [2**31 - 1, 2147483629, 1073741827, 1048583]
+PRIMES = [2**31 - 1, 2147483629, 1073741827, 8388617, 8388593, 4194319, 1048583]
 
 
 def residues(rng, shape, p):
@@ -43,8 +47,9 @@ def test_matrix_products_are_exact(p, shape):
     assert (matmul(x, y, p) == (x.astype(object) @ y.astype(object)) % p).all()
 
 
-def test_the_worst_sum_is_exact():
-    p, k = LARGEST_PRIME - 1, 1000
+@pytest.mark.parametrize("p", [LARGEST_PRIME - 1, ONE_PRODUCT + 9, ONE_PRODUCT - 15])
+def test_the_worst_sum_is_exact(p):
+    k = 1000
     for value in (p // 2, p // 2 + 1, p - 1):
         x, y = (np.full(s, value, dtype=np.uint64) for s in ((20, k), (k, 20)))
         assert 20 * k * 20 > SMALL
@@ -82,6 +87,50 @@ def test_rank_agrees_with_flint(m, n, r, p, seed):
     assert rank(rows, p) == flint.nmod_mat(m, n, rows.ravel().tolist(), p).rank()
 
 
+@pytest.mark.parametrize("p", [2**31 - 1, ONE_PRODUCT - 15, 1048583])
+@pytest.mark.parametrize(
+    ("m", "n", "r"),
+    [
+        (0, 0, 0),
+        (0, 5, 0),
+        (5, 0, 0),
+        (1, 1, 1),
+        (40, 40, 0),
+        (LEAF + 1, 3 * LEAF, LEAF + 1),
+        (PANEL + 1, PANEL - 1, PANEL - 1),
+        (PANEL - 1, 700, 100),
+        (700, PANEL + 1, PANEL),
+        (2 * PANEL + 3, 2 * PANEL + 5, 2 * PANEL + 3),
+        (600, 600, 599),
+        (600, 600, 17),
+    ],
+)
+@pytest.mark.parametrize("scattered", [False, True])
+def test_a_known_rank(m, n, r, p, scattered):
+    """[I A; B BA] has the rank of I, however rows and columns are mixed, doubled or spread among zeros."""
+    rng = np.random.default_rng([m, n, r])
+    a, b = residues(rng, (r, n - r), p), residues(rng, (m - r, r), p)
+    upper = np.concatenate([np.eye(r, dtype=np.uint64), a], axis=1)
+    lower = np.concatenate([b, matmul(b, a, p)], axis=1)
+    rows = np.concatenate([upper, lower])[rng.permutation(m)][:, rng.permutation(n)]
+    if scattered:  # each column stands there several times, after columns of zeros
+        rows = np.concatenate([np.zeros((m, 3), dtype=np.uint64), np.repeat(rows, 3, axis=1)], axis=1)
+    assert rank(rows, p) == rank(rows.T, p) == r
+    space = RowSpace.zero(rows.shape[1], p).extend(rows[: m // 3]).extend(rows[m // 3 :])
+    assert space.rank == r
+    assert not space.reduce(rows).any()
+
+
+@pytest.mark.parametrize("p", [2**31 - 1, ONE_PRODUCT - 15])
+def test_a_dense_rank_agrees_with_flint(p):
+    """Maximal residues: all entries (p - 1)/2 or (p + 1)/2, the largest in size."""
+    rng = np.random.default_rng(4)
+    for m, n in ((300, 300), (301, 290), (130, 520)):
+        rows = rng.integers(p // 2, p // 2 + 2, (m, n), dtype=np.uint64)
+        rows[m // 2] = rows[0]
+        assert rank(rows, p) == flint.nmod_mat(m, n, rows.ravel().tolist(), p).rank()
+
+
 @given(st.integers(1, 30), st.lists(st.integers(0, 9), min_size=1, max_size=5), st.integers(0, 2**32))
 def test_a_row_space_grown_in_steps_is_that_of_all_rows(n, batches, seed):
     p, rng = PRIMES[1], np.random.default_rng(seed)
@@ -104,6 +153,7 @@ def test_primes():
         check_prime(2**20 + 1)
     rng = np.random.default_rng(0)
     assert all(2**30 < random_prime(rng) < 2**31 for _ in range(50))
+    assert all(2**22 < small_prime(rng) < ONE_PRODUCT for _ in range(50))
 
 
 def test_the_number_of_primes_drawn_from():

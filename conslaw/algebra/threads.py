@@ -1,0 +1,66 @@
+"""Threads: one for BLAS, whose products are small here, and as many as are asked for where work is
+independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from threading import Lock
+from typing import TypeVar
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from conslaw.errors import ConslawError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all libraries of the process: 1 ms, so once
+
+
+_limited = Lock()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """BLAS with one thread inside, and as many as before afterwards.
+
+    The number is one of the whole process.  Who comes first sets it and takes it back; who comes while it is
+    set, from within or from another thread, leaves it alone, so that it is never "restored" to one.  Only the
+    speed depends on it.
+    """
+    if not _limited.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _blas().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _limited.release()
+
+
+def check_workers(workers: int) -> int:
+    """Return a number of workers as int, or raise :class:`ConslawError`."""
+    if isinstance(workers, bool) or not isinstance(workers, int | np.integer) or not workers >= 1:
+        raise ConslawError(f"workers={workers!r}: give how many threads to use, a positive integer such as 2")
+    return int(workers)
+
+
+def mapped(function: Callable[[T], R], items: Iterable[T], workers: int) -> list[R]:
+    """The values of a function at each of the items, in their order: the same for any number of workers.
+
+    Threads do, and need not copy flows: NumPy and BLAS work outside the interpreter's lock in all that is
+    large.
+    """
+    tasks = list(items)
+    if workers == 1 or len(tasks) < 2:
+        return [function(item) for item in tasks]
+    with ThreadPoolExecutor(min(workers, len(tasks))) as pool:
+        return list(pool.map(function, tasks))
