@@ -383,7 +383,7 @@ class Analysis(Count):
             else:
                 where = "one at a time: analysis.law_families[0].law(...)"
                 where = where if self._many else "analysis.laws, or --json"
-                sections.append(display.Section(f"{self.laws_found:,} polynomials: {where}"))
+                sections.append(display.Section(f"as {self.laws_found:,} polynomials: {where}"))
             return sections
         return [*sections, display.Section("laws", self._written(), self._latex())]
 

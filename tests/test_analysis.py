@@ -45,6 +45,7 @@ def test_results_are_frozen_and_carry_the_names_of_the_json():
     stamp = {"format": "conslaw analysis", "version": 1, "made_by": f"conslaw {conslaw.__version__}"}
     assert {name: data.pop(name) for name in stamp} == stamp
     assert (data.pop("laws_beside_families"), data.pop("looked_for")) == ([], [])
+    assert data.pop("laws_are_long") is False
     for name, value in data.items():
         ours = getattr(analysis, name)
         if name == "law_families":
