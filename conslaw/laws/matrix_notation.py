@@ -77,7 +77,7 @@ class LawFamily:
         }
         slices = f"{letter} = 0…{self.each - 1}, " if self.each > 1 else ""
         number, whole = (self.laws // self.each, self.laws % self.each == 0) if slices else (self.laws, False)
-        laws = f"{number:,} law{'s' * (number > 1)}{' each' * whole}" if whole else f"{self.laws:,} laws"
+        laws = f"{number} law{'s' * (number > 1)}{' each' * whole}" if whole else f"{self.laws} laws"
         laws = "1 law" if self.laws == 1 else laws
         return f"{self.text}   {slices}{shape[self.kind]}{laws}"
 
