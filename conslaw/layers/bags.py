@@ -8,6 +8,7 @@ GEMM with the coefficients spread out if the table is small, else bags of the tr
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -15,6 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SPREAD = 16  # a table of at most so many times the active rows has its gradient by one GEMM
+
+
+with warnings.catch_warnings():  # PyTorch warns once of its sparse tensors; tests hold what is used of them
+    warnings.simplefilter("ignore")
+    torch.sparse_csr_tensor([0, 1], [0], [1.0], (1, 1))
 
 
 @torch.library.custom_op("conslaw::bags", mutates_args=())

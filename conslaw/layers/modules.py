@@ -19,7 +19,7 @@ from conslaw.layers.bags import bags
 from conslaw.layers.spaces import Space, transfer, why_not_nested
 from conslaw.models.potential import Model, is_positive_integer
 
-DENSE = 2  # at most so many times the active functions: one GEMM with all of them (benchmarks/layers.py)
+DENSE = 4  # at most so many times the active functions: one GEMM with all of them (benchmarks/layers.py)
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,10 @@ class HighOrder(nn.Module):
 
     def _place_buffers(self) -> None:
         """Buffers in the weight's precision, from the exact ones: a float32 buffer made double has lost it."""
-        for name in ("nodes", "transform"):
-            value = torch.tensor(getattr(self.space, name), dtype=self.weight.dtype, device=self.weight.device)
-            self.register_buffer(name, value, persistent=False)
+        exact = {"nodes": self.space.nodes, "transform": self.space.monic_transform}
+        for name, value in exact.items():
+            tensor = torch.tensor(value, dtype=self.weight.dtype, device=self.weight.device)
+            self.register_buffer(name, tensor, persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
@@ -146,10 +147,10 @@ class HighOrder(nn.Module):
             piece = u.detach().long().clamp(0, s.segments - 1)
             u = u - piece
         t = 2 * u - 1
-        legendre = [torch.ones_like(t), t]
+        monic = [torch.ones_like(t), t]  # Legendre polynomials over their leading coefficients
         for k in range(2, s.degree + 1):
-            legendre.append(((2 * k - 1) / k) * t * legendre[-1] - ((k - 1) / k) * legendre[-2])
-        values = torch.stack(legendre[: s.degree + 1], -1) @ self.transform
+            monic.append(torch.sub(t * monic[-1], monic[-2], alpha=(k - 1) ** 2 / ((2 * k - 1) * (2 * k - 3))))
+        values = torch.stack(monic[: s.degree + 1], -1) @ self.transform
         return values, None if piece is None else piece * s.step
 
     def _is_dense(self) -> bool:

@@ -47,20 +47,16 @@ class _Synapses:
     def __call__(self, p: Any, c: Any, h: Any) -> Any:
         """Array (inputs, taps or nothing, outputs) of f."""
         w, s = p[self.weight], self.layer.space
-        if self.powers is not None:
-            result = 0
-            for k, polynomial in enumerate(self.powers):
-                value = sum(a * (h**j if j else 1) for j, a in enumerate(polynomial) if a)
-                term = w[:, k] * value if isinstance(value, int | Fraction) else (w[:, k].T * value).T
-                result = term + result
-            return result
         result = w[:, self.base] if self.base is not None else 0
         for place, k in enumerate(self.others):
             # phi_base = 1 - (the other functions that sum to one with it), so phi_k moves w_k against w_base
             moved = w[:, k] - w[:, self.base] if self.base is not None and s.unity[k] else w[:, k]
-            value = c[self.values][:, place]
-            if not self.first:
-                value = value + c[self.slopes][:, place] * h
+            if self.powers is not None:
+                value = sum(a * (h**j if j else 1) for j, a in enumerate(self.powers[k]) if a)
+            else:
+                value = c[self.values][:, place]
+                if not self.first:
+                    value = value + c[self.slopes][:, place] * h
             shape = "it,ito->ito" if self.layer.kernel else "i,io->io"
             result = np.einsum(shape, value, moved) + result
         if self.padded in self.data:
