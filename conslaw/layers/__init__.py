@@ -8,33 +8,32 @@ from typing import TYPE_CHECKING, Any
 from conslaw.errors import ConslawError
 
 if TYPE_CHECKING:
-    from conslaw.layers.modules import HighOrderConv1d as HighOrderConv1d
-    from conslaw.layers.modules import HighOrderConv2d as HighOrderConv2d
-    from conslaw.layers.modules import HighOrderConvTranspose1d as HighOrderConvTranspose1d
-    from conslaw.layers.modules import HighOrderConvTranspose2d as HighOrderConvTranspose2d
-    from conslaw.layers.modules import HighOrderLinear as HighOrderLinear
-    from conslaw.layers.modules import MaxAbsNorm as MaxAbsNorm
-    from conslaw.layers.modules import ProductUnit as ProductUnit
-    from conslaw.layers.modules import Projection as Projection
+    from conslaw.layers.convolutions import HighOrderConv1d as HighOrderConv1d
+    from conslaw.layers.convolutions import HighOrderConv2d as HighOrderConv2d
+    from conslaw.layers.convolutions import HighOrderConvTranspose1d as HighOrderConvTranspose1d
+    from conslaw.layers.convolutions import HighOrderConvTranspose2d as HighOrderConvTranspose2d
+    from conslaw.layers.linear import HighOrderLinear as HighOrderLinear
+    from conslaw.layers.linear import ProductUnit as ProductUnit
     from conslaw.layers.networks import HighOrderMLP as HighOrderMLP
     from conslaw.layers.networks import refine as refine
     from conslaw.layers.networks import select as select
     from conslaw.layers.networks import select_convolution as select_convolution
+    from conslaw.layers.normalization import MaxAbsNorm as MaxAbsNorm
     from conslaw.layers.potentials import model as model
+    from conslaw.layers.synapses import Projection as Projection
 
 _HOMES = {
-    "modules": (
+    "convolutions": (
         "HighOrderConv1d",
         "HighOrderConv2d",
         "HighOrderConvTranspose1d",
         "HighOrderConvTranspose2d",
-        "HighOrderLinear",
-        "MaxAbsNorm",
-        "ProductUnit",
-        "Projection",
     ),
+    "linear": ("HighOrderLinear", "ProductUnit"),
     "networks": ("HighOrderMLP", "refine", "select", "select_convolution"),
+    "normalization": ("MaxAbsNorm",),
     "potentials": ("model",),
+    "synapses": ("Projection",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -9,16 +9,15 @@ from typing import Any
 from torch import nn
 
 from conslaw.errors import ConslawError
-from conslaw.layers.modules import (
-    HighOrder,
+from conslaw.layers.convolutions import (
     HighOrderConv1d,
     HighOrderConv2d,
     HighOrderConvTranspose1d,
     HighOrderConvTranspose2d,
-    HighOrderLinear,
-    MaxAbsNorm,
-    ProductUnit,
 )
+from conslaw.layers.linear import HighOrderLinear, ProductUnit
+from conslaw.layers.normalization import MaxAbsNorm
+from conslaw.layers.synapses import HighOrder
 from conslaw.models.potential import is_positive_integer
 
 CONVOLUTIONS = {
@@ -59,7 +58,9 @@ class HighOrderMLP(nn.Sequential):
 
     def __init__(self, widths: Sequence[int], *, normalize: bool = True, **options: Any) -> None:
         if isinstance(widths, str) or not isinstance(widths, Sequence) or len(widths) < 2:
-            raise ConslawError(f"widths={widths!r}: give at least two, from input to output, such as [2, 10, 1]")
+            raise ConslawError(
+                f"widths={widths!r}: give at least two, from input to output, such as [2, 10, 1]"
+            )
         parts: list[nn.Module] = []
         for before, after in zip(widths[:-1], widths[1:], strict=True):
             if parts and normalize:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numpy.polynomial import legendre
 from torch import nn
 
 from conslaw.errors import ConslawError
-from conslaw.layers.modules import HighOrder, HighOrderConv, HighOrderLinear, MaxAbsNorm
+from conslaw.layers.normalization import MaxAbsNorm
 from conslaw.layers.spaces import Space
 from conslaw.models.potential import Model
 from conslaw.models.potential import model as make_model
@@ -21,13 +20,15 @@ from conslaw.models.potential import model as make_model
 class _Synapses:
     """The values f_io of a layer's synapses as array code; declares the data that it needs."""
 
-    def __init__(self, number: int, layer: HighOrder, first: bool) -> None:
+    def __init__(self, number: int, layer: Any, first: bool) -> None:
         self.layer, self.first = layer, first
         self.weight, self.bias = f"W{number}", f"b{number}"
         self.values, self.slopes, self.padded = f"e{number}", f"D{number}", f"m{number}"
         self.taps = math.prod(layer.kernel)
         size = layer.space.size
-        self.parameters: dict[str, Any] = {self.weight: (layer.inputs, size, *([self.taps][: layer.kernel != ()]))}
+        self.parameters: dict[str, Any] = {
+            self.weight: (layer.inputs, size, *([self.taps][: layer.kernel != ()]))
+        }
         self.parameters[self.weight] += (layer.outputs,)
         if layer.bias is not None:
             self.parameters[self.bias] = (layer.outputs,)
@@ -41,7 +42,7 @@ class _Synapses:
             self.data[self.values] = (layer.inputs, len(self.others), *places)
             if not first:
                 self.data[self.slopes] = (layer.inputs, len(self.others))
-        if isinstance(layer, HighOrderConv) and (any(layer.padding) or layer.transposed):
+        if layer.kernel and (any(layer.padding) or layer.transposed):
             self.data[self.padded] = (self.taps,)
 
     def __call__(self, p: Any, c: Any, h: Any) -> Any:
@@ -81,50 +82,24 @@ class _Synapses:
 
 
 def exact_polynomials(space: Space) -> list[list[Fraction]] | None:
-    """The basis as polynomials of x with rational coefficients, if it has them: one piece, rational nodes."""
+    """The basis as polynomials of x with rational coefficients, where laws hang on them: degree one, or powers.
+
+    Other bases have no law through their inputs (docs, High-order layers), and are cheaper cut there.
+    """
+    one, zero = Fraction(1), Fraction(0)
     if space.basis == "identity":
-        return [[Fraction(0), Fraction(1)]]
-    if not space.piecewise or space.segments > 1:
+        return [[zero, one]]
+    if not space.piecewise or space.segments > 1 or (space.basis != "monomial" and space.degree > 1):
         return None
-    n = space.degree + 1
     left, right = (Fraction(str(x)) for x in space.domain)
     t = [-(left + right) / (right - left), 2 / (right - left)]
-    if space.basis == "lagrange":
-        if n > 4:  # from five on the nodes are irrational
-            return None
-        nodes = [Fraction(round(2 * x), 2) for x in space.nodes]
-        local = []
-        for k in range(n):
-            polynomial = [Fraction(1)]
-            for j in range(n):
-                if j != k:
-                    scale = 1 / (nodes[k] - nodes[j])
-                    polynomial = _times(polynomial, [-nodes[j] * scale, scale])
-            local.append(polynomial)
-    elif space.basis == "monomial":
-        local = [[Fraction(0)] * k + [Fraction(1)] for k in range(n)]
-    else:
-        dyadic = 2 ** (2 * n)  # the coefficients of P_k are integers over 2^k
-        local = [
-            [Fraction(round(a * dyadic), dyadic) for a in legendre.leg2poly(np.eye(n)[k][: k + 1])]
-            for k in range(n)
-        ]
-    result = []
-    for polynomial in local:
-        value = [Fraction(0)]
-        for a in reversed(polynomial):
-            value = _times(value, t)
-            value[0] += a
-        result.append(value)
-    return result
-
-
-def _times(a: Sequence[Fraction], b: Sequence[Fraction]) -> list[Fraction]:
-    result = [Fraction(0)] * (len(a) + len(b) - 1)
-    for i, x in enumerate(a):
-        for j, y in enumerate(b):
-            result[i + j] += x * y
-    return result
+    if space.basis == "lagrange" and space.degree == 1:
+        return [[(one - t[0]) / 2, -t[1] / 2], [(one + t[0]) / 2, t[1] / 2]]
+    powers = [[one]]
+    for _ in range(space.degree):
+        shifted = [zero, *powers[-1]]
+        powers.append([t[0] * a + t[1] * b for a, b in zip([*powers[-1], zero], shifted, strict=True)])
+    return powers
 
 
 def model(network: nn.Module) -> Model:
@@ -151,8 +126,8 @@ def model(network: nn.Module) -> Model:
     A layer is linear in its weights, :math:`f_{oi} = \sum_k w_{ik o} \varphi_k(x_i)`, with free data in place of
     the :math:`\varphi_k` of the first layer, but for what holds of all inputs: that the functions which sum to 1
     do. For one layer without padding this is exact: the values of linearly independent functions span all that
-    this allows. Behind it, polynomials of one piece with rational nodes are exact; else :math:`\varphi(h)` has
-    free values, which sum to 1, and free slopes, which sum to 0. A norm has free values and slopes, the taps of a
+    this allows. Behind it, powers (one piece) and two points are exact; other :math:`\varphi(h)` have free values,
+    which sum to 1, and free slopes, which sum to 0. A norm has free values and slopes, the taps of a
     padded (or transposed) convolution are free data. There the gradients of the network lie in the span of the
     model's: **its laws are laws of the network**, and that they are all is said of the model.
 
@@ -166,7 +141,7 @@ def model(network: nn.Module) -> Model:
     (5, True)
     """
     parts = list(_parts(network))
-    layers = [part for part in parts if isinstance(part, HighOrder)]
+    layers: list[Any] = [part for part in parts if _is_layer(part)]
     if not layers:
         raise ConslawError(f"{type(network).__name__} has no high-order layer: nothing to make a model of")
     if len(layers) > 1 and any(layer.kernel for layer in layers):
@@ -177,8 +152,9 @@ def model(network: nn.Module) -> Model:
     seen: set[int] = set()
     width: int | None = None
     first = True
+    part: Any
     for place, part in enumerate(parts):
-        if isinstance(part, HighOrder):
+        if _is_layer(part):
             if id(part) in seen:
                 raise ConslawError("a layer stands in the network twice: give it copies")
             if width not in (None, part.inputs):
@@ -206,7 +182,7 @@ def model(network: nn.Module) -> Model:
 
 def _parts(network: nn.Module) -> Iterator[nn.Module]:
     """Layers and norms in order."""
-    if isinstance(network, HighOrderLinear | HighOrderConv | MaxAbsNorm):
+    if _is_layer(network) or isinstance(network, MaxAbsNorm):
         yield network
     elif isinstance(network, nn.Sequential):
         for part in network:
@@ -214,3 +190,7 @@ def _parts(network: nn.Module) -> Iterator[nn.Module]:
     elif not isinstance(network, nn.Identity):
         known = "HighOrderLinear, MaxAbsNorm and nn.Sequential of them"
         raise ConslawError(f"{type(network).__name__}: a model is made of {known}")
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return isinstance(getattr(module, "space", None), Space)

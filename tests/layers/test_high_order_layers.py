@@ -12,7 +12,7 @@ from conslaw.layers.spaces import Space
 
 torch = pytest.importorskip("torch")
 from conslaw import layers  # noqa: E402
-from conslaw.layers import modules  # noqa: E402
+from conslaw.layers import synapses  # noqa: E402
 
 KINDS = {
     "continuous": {"n": 4, "segments": 6},
@@ -197,7 +197,9 @@ def test_convolutions_against_brute_force(kind, axes, transposed):
         assert np.allclose(layer(x).detach(), taps_by_hand(layer, x), atol=1e-12)
 
 
-@pytest.mark.parametrize("build", [lambda **o: made(4, 3, **o), lambda **o: layers.HighOrderConv2d(4, 3, 2, **o)])
+@pytest.mark.parametrize(
+    "build", [lambda **o: made(4, 3, **o), lambda **o: layers.HighOrderConv2d(4, 3, 2, **o)]
+)
 def test_fast_and_plain_paths_agree(build, monkeypatch):
     """Values and all gradients, for few and many pieces, the rows of the table summed in one way or the other."""
     for pieces, combine in itertools.product((2, 30), ("sum", "product")):
@@ -205,7 +207,7 @@ def test_fast_and_plain_paths_agree(build, monkeypatch):
         x = 2 * torch.rand(*((6, 4) if not layer.kernel else (2, 4, 5, 5)), dtype=torch.float64) - 1
         answers = []
         for dense in (0, 1000):
-            monkeypatch.setattr(modules, "DENSE", dense)
+            monkeypatch.setattr(synapses, "DENSE", dense)
             at, copied = x.clone().requires_grad_(), copy.deepcopy(layer)
             y = copied(at)
             y.square().sum().backward()
@@ -319,7 +321,10 @@ def test_monomials_are_powers():
         (lambda: layers.select("continous", n=2, in_features=1, out_features=1), "'continous'"),
         (lambda: layers.select("continuous", n=2, in_features=1, out_features=1), "segments"),
         (lambda: layers.select("polynomial", in_features=1, out_features=1), "n=None"),
-        (lambda: layers.select_convolution("fourier", n=3, in_channels=1, out_channels=1, kernel_size=1), "1d"),
+        (
+            lambda: layers.select_convolution("fourier", n=3, in_channels=1, out_channels=1, kernel_size=1),
+            "1d",
+        ),
         (lambda: layers.model(torch.nn.Linear(2, 2)), "Linear"),
     ],
 )
@@ -347,7 +352,7 @@ def test_state_dict_precision_and_export():
     other.load_state_dict(network.state_dict())
     x = torch.rand(6, 2)
     assert torch.equal(other(x), network(x))
-    assert torch.allclose(copy.deepcopy(network).double()(x.double()).float(), network(x), atol=1e-5)
+    assert torch.allclose(copy.deepcopy(network).double()(x.double()).float(), network(x), atol=1e-4)
     exact = layers.HighOrderLinear(1, 1, degree=4).double().transform
     assert torch.equal(exact, torch.tensor(Space(degree=4).monic_transform))
     program = torch.export.export(network, (x,))

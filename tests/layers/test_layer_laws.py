@@ -63,7 +63,7 @@ def test_monomials_have_a_quadratic_law_for_each_hidden_unit(degree):
         (lambda: layers.HighOrderConv1d(3, 2, 3, degree=2, padding=1), 2 * 3 * (3 - 1)),
         (lambda: layers.HighOrderLinear(3, 2, degree=2, bias=True), 2 * 3),  # the bias is one more constant
         (lambda: layers.HighOrderLinear(3, 2, degree=2, segments=3, basis="legendre"), 2 * 2),
-        (lambda: layers.HighOrderLinear(40, 30, degree=4, segments=3), 30 * 39),
+        (lambda: layers.HighOrderLinear(6, 3, degree=2, segments=2), 3 * 5),
     ],
 )
 def test_one_layer(layer, count):
@@ -109,7 +109,7 @@ def test_linear_laws_are_constant_along_real_training(options, momentum):
     before, weights = values(), [p.weight.detach().clone() for p in parts]
     train(network, 60, momentum)
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(before, values(), strict=True))
-    assert all(float((p.weight - w).abs().max()) > 1e-2 for p, w in zip(parts, weights, strict=True))
+    assert all(float((p.weight.detach() - w).abs().max()) > 1e-2 for p, w in zip(parts, weights, strict=True))
 
 
 def test_the_quadratic_law_drifts_with_the_square_of_the_step():
