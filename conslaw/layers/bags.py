@@ -1,7 +1,8 @@
 """Sums of few rows of a large table, and their gradients: the arithmetic of high-order layers.
 
 ``bags(coefficients, rows, table)`` is y[m] = sum_k coefficients[m, k] table[rows[m, k]].  Of a piecewise
-function only the n functions of the active piece are not 0, so this is all the work that the answer needs, for
+function only the n functions of the active piece are not 0, so this is all the work that the answer needs,
+for
 any number of pieces.  Backward, products are sampled where coefficients are, and the table's gradient is one
 GEMM with the coefficients spread out if the table is small, else bags of the transpose.
 """
@@ -12,7 +13,7 @@ import warnings
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 SPREAD = 16  # a table of at most so many times the active rows has its gradient by one GEMM

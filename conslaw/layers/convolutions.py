@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from conslaw.errors import ConslawError
@@ -75,10 +75,8 @@ class HighOrderConv(HighOrder):
         layout = "(batch, {}, {})".format(self.inputs, ", ".join(["length"] * self.axes))
         self._check(x, 1 if isinstance(x, Tensor) and x.dim() > 1 else 0, [self.axes + 2], layout)
         self._check_size(x.shape[2:])
-        if self.combine == "sum" and self._is_dense():
-            y = self._as_convolution(x)
-        else:
-            y = self._by_taps(x)
+        plain = self.combine == "sum" and self._is_dense()
+        y = self._as_convolution(x) if plain else self._by_taps(x)
         return self._finished(y).movedim(-1, 1)
 
     def _check_size(self, sizes: Sequence[int]) -> None:

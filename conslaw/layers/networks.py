@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from torch import nn
@@ -39,7 +40,8 @@ TYPES = (
 
 
 class HighOrderMLP(nn.Sequential):
-    """Fully connected high-order layers, with a :class:`MaxAbsNorm` between them that keeps inputs in [-1, 1].
+    """Fully connected high-order layers, with a :class:`MaxAbsNorm` between them that keeps inputs in [-1,
+    1].
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ class HighOrderMLP(nn.Sequential):
                 f"widths={widths!r}: give at least two, from input to output, such as [2, 10, 1]"
             )
         parts: list[nn.Module] = []
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in pairwise(widths):
             if parts and normalize:
                 parts.append(MaxAbsNorm(dim=-1))
             parts.append(HighOrderLinear(before, after, **options))
@@ -126,7 +128,8 @@ def select(
     Parameters
     ----------
     layer_type : str
-        ``"continuous"``, ``"continuous_prod"``, ``"discontinuous"``, ``"discontinuous_prod"``, ``"polynomial"``,
+        ``"continuous"``, ``"continuous_prod"``, ``"discontinuous"``, ``"discontinuous_prod"``,
+        ``"polynomial"``,
         ``"polynomial_prod"``, ``"product"``, ``"fourier"``.
     n : int
         Points of a piece (degree + 1); for ``"fourier"``, functions (an even n is one more).
@@ -171,10 +174,11 @@ def select_convolution(
     Examples
     --------
     >>> from conslaw import layers
-    >>> layers.select_convolution(
+    >>> layer = layers.select_convolution(
     ...     "discontinuous2d", n=3, in_channels=1, out_channels=4, kernel_size=3, segments=2
     ... )
-    HighOrderConv2d(1, 4, kernel=(3, 3), basis='lagrange', degree=2, segments=2, continuous=False, combine='sum')
+    >>> layer.weight.shape
+    torch.Size([1, 6, 3, 3, 4])
     """
     kind, axes = (layer_type[:-2], layer_type[-2:]) if isinstance(layer_type, str) else ("", "")
     if axes not in ("1d", "2d"):

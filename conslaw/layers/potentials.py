@@ -82,7 +82,8 @@ class _Synapses:
 
 
 def exact_polynomials(space: Space) -> list[list[Fraction]] | None:
-    """The basis as polynomials of x with rational coefficients, where laws hang on them: degree one, or powers.
+    """The basis as polynomials of x with rational coefficients, where laws hang on them: degree one, or
+    powers.
 
     Other bases have no law through their inputs (docs, High-order layers), and are cheaper cut there.
     """
@@ -123,12 +124,17 @@ def model(network: nn.Module) -> Model:
 
     Notes
     -----
-    A layer is linear in its weights, :math:`f_{oi} = \sum_k w_{ik o} \varphi_k(x_i)`, with free data in place of
-    the :math:`\varphi_k` of the first layer, but for what holds of all inputs: that the functions which sum to 1
-    do. For one layer without padding this is exact: the values of linearly independent functions span all that
-    this allows. Behind it, powers (one piece) and two points are exact; other :math:`\varphi(h)` have free values,
+    A layer is linear in its weights, :math:`f_{oi} = \sum_k w_{ik o} \varphi_k(x_i)`, with free data in
+    place of
+    the :math:`\varphi_k` of the first layer, but for what holds of all inputs: that the functions which
+    sum to 1
+    do. For one layer without padding this is exact: the values of linearly independent functions span all
+    that
+    this allows. Behind it, powers (one piece) and two points are exact; other :math:`\varphi(h)` have free
+    values,
     which sum to 1, and free slopes, which sum to 0. A norm has free values and slopes, the taps of a
-    padded (or transposed) convolution are free data. There the gradients of the network lie in the span of the
+    padded (or transposed) convolution are free data. There the gradients of the network lie in the span of
+    the
     model's: **its laws are laws of the network**, and that they are all is said of the model.
 
     Examples

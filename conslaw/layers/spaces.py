@@ -191,7 +191,8 @@ def transfer(old: Space, new: Space) -> tuple[Array, Array]:
 
     Notes
     -----
-    Gauss-Legendre points on each common piece make the inner products of polynomials exact; for Fourier series
+    Gauss-Legendre points on each common piece make the inner products of polynomials exact; for Fourier
+    series
     they are exact to rounding.
     """
     if old.domain != new.domain:

@@ -92,7 +92,9 @@ class HighOrder(nn.Module):
             nn.init.uniform_(self.bias, -(self.fan_in**-0.5), self.fan_in**-0.5)
 
     def _place_buffers(self) -> None:
-        """Buffers in the weight's precision, from the exact ones: a float32 buffer made double has lost it."""
+        """Buffers in the weight's precision, from the exact ones: a float32 buffer made double has lost
+        it.
+        """
         exact = {"nodes": self.space.nodes, "transform": self.space.monic_transform}
         for name, value in exact.items():
             tensor = torch.tensor(value, dtype=self.weight.dtype, device=self.weight.device)
@@ -126,7 +128,9 @@ class HighOrder(nn.Module):
             )
 
     def _active(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The active functions at x, on a new last axis, and the first one's number (None: all are active)."""
+        """The active functions at x, on a new last axis, and the first one's number (None: all are
+        active).
+        """
         s = self.space
         left, right = s.domain
         middle = (left + right) / 2
@@ -221,7 +225,8 @@ class HighOrder(nn.Module):
         Parameters
         ----------
         degree, segments, frequencies, continuous, basis
-            What changes: a higher degree, a multiple of the segments, more frequencies, continuous functions as
+            What changes: a higher degree, a multiple of the segments, more frequencies, continuous
+            functions as
             discontinuous ones, polynomials in another basis.
 
         Raises

@@ -74,7 +74,9 @@ def test_layers_are_what_is_defined(options, combine):
 
 @pytest.mark.parametrize("options", SPACES, ids=str)
 def test_pieces_are_polynomials_that_numpy_knows(options):
-    """On each piece a synapse is the polynomial of its degree, in any basis (Fourier: a trigonometric one)."""
+    """On each piece a synapse is the polynomial of its degree, in any basis (Fourier: a trigonometric
+    one).
+    """
     layer = made(1, 1, **options)
     s = layer.space
     for left, right in itertools.pairwise(s.breaks):
@@ -201,7 +203,9 @@ def test_convolutions_against_brute_force(kind, axes, transposed):
     "build", [lambda **o: made(4, 3, **o), lambda **o: layers.HighOrderConv2d(4, 3, 2, **o)]
 )
 def test_fast_and_plain_paths_agree(build, monkeypatch):
-    """Values and all gradients, for few and many pieces, the rows of the table summed in one way or the other."""
+    """Values and all gradients, for few and many pieces, the rows of the table summed in one way or the
+    other.
+    """
     for pieces, combine in itertools.product((2, 30), ("sum", "product")):
         layer = build(degree=3, segments=pieces, combine=combine).double()
         x = 2 * torch.rand(*((6, 4) if not layer.kernel else (2, 4, 5, 5)), dtype=torch.float64) - 1

@@ -1,5 +1,7 @@
 """What high-order layers conserve: counts from the engine, and constancy along real training."""
 
+from itertools import pairwise
+
 import pytest
 
 import conslaw
@@ -36,12 +38,14 @@ def mlp(widths, **options):
 )
 def test_the_partition_of_unity_gives_the_laws(widths, options):
     """outputs (inputs - 1) linear laws a layer, and no others, for n >= 3 or S >= 2."""
-    expected = sum(o * (i - 1) for i, o in zip(widths[:-1], widths[1:], strict=True))
+    expected = sum(o * (i - 1) for i, o in pairwise(widths))
     assert laws(mlp(widths, **options)) == expected
 
 
 def test_two_points_are_a_linear_network_in_disguise():
-    """a = (w1 + w0)/2 and b = (w1 - w0)/2 on each synapse: a linear network with biases, and its Gram laws."""
+    """a = (w1 + w0)/2 and b = (w1 - w0)/2 on each synapse: a linear network with biases, and its Gram
+    laws.
+    """
     assert laws(mlp([3, 2], degree=1)) == 4
     quadratic = conslaw.analyze(conslaw.linear([2, 2, 2], bias=True)).laws_found
     assert laws(mlp([2, 2, 2], degree=1)) == 2 + 2 + quadratic
