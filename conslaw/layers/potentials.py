@@ -47,19 +47,25 @@ class _Synapses:
 
     def __call__(self, p: Any, c: Any, h: Any) -> Any:
         """Array (inputs, taps or nothing, outputs) of f."""
-        w, s = p[self.weight], self.layer.space
+        w = p[self.weight]
         result = w[:, self.base] if self.base is not None else 0
-        for place, k in enumerate(self.others):
-            # phi_base = 1 - (the other functions that sum to one with it), so phi_k moves w_k against w_base
-            moved = w[:, k] - w[:, self.base] if self.base is not None and s.unity[k] else w[:, k]
-            if self.powers is not None:
+        # phi_base = 1 - (the other functions that sum to one with it), so phi_k moves w_k against w_base
+        shares = [int(self.layer.space.unity[k]) for k in self.others]
+        if self.powers is not None:
+            for k, share in zip(self.others, shares, strict=True):
                 value = sum(a * (h**j if j else 1) for j, a in enumerate(self.powers[k]) if a)
-            else:
-                value = c[self.values][:, place]
-                if not self.first:
-                    value = value + c[self.slopes][:, place] * h
-            shape = "it,ito->ito" if self.layer.kernel else "i,io->io"
-            result = np.einsum(shape, value, moved) + result
+                moved = w[:, k] - w[:, self.base] if share else w[:, k]
+                result = np.einsum("it,ito->ito" if self.layer.kernel else "i,io->io", value, moved) + result
+        elif self.others:
+            value = c[self.values]
+            if not self.first:
+                value = value + np.einsum("ik,i->ik", c[self.slopes], h)
+            tap = "t" if self.layer.kernel else ""
+            result = np.einsum(f"ik{tap},ik{tap}o->i{tap}o", value, w[:, self.others]) + result
+            mates = [place for place, share in enumerate(shares) if share]
+            if mates:
+                lost = value[:, mates].sum(1)
+                result = result - np.einsum(f"i{tap},i{tap}o->i{tap}o", lost, w[:, self.base])
         if self.padded in self.data:
             result = np.einsum("t,ito->ito", c[self.padded], result)
         return result
