@@ -44,6 +44,14 @@ class HighOrder(nn.Module):
     nodes : buffer, the Chebyshev-Lobatto points of one piece in its local coordinate
     """
 
+    inputs: int
+    outputs: int
+    kernel: tuple[int, ...]
+    space: Space
+    combine: str
+    alpha: float
+    period: float | None
+    rescale: bool
     nodes: Tensor
     transform: Tensor
     bias: nn.Parameter | None
