@@ -1,7 +1,6 @@
 """High-order layers and the matrix product of equal work; the published package too, if installed.
 
-``python benchmarks/layers.py`` prints milliseconds (the least of 30 runs), batch 128, 128 -> 128, n = 5, on one
-thread.
+``python benchmarks/layers.py`` prints milliseconds (least of 30 runs): batch 128, 128 -> 128, n = 5.
 """
 
 from __future__ import annotations

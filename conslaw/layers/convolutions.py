@@ -20,7 +20,7 @@ from conslaw.layers.synapses import HighOrder
 def _each_axis(name: str, value: Any, axes: int, least: int) -> tuple[int, ...]:
     values = (value,) * axes if isinstance(value, Integral) else value
     good = isinstance(values, Sequence) and len(values) == axes
-    if not good or not all(isinstance(v, Integral) and v >= least for v in values):
+    if not good or not all(isinstance(v, Integral) and int(v) >= least for v in values):
         raise ConslawError(f"{name}={value!r}: give an integer >= {least}, or {axes} of them")
     return tuple(int(v) for v in values)
 
@@ -107,7 +107,7 @@ class HighOrderConv(HighOrder):
             convolve = F.conv_transpose1d if self.axes == 1 else F.conv_transpose2d
             options["output_padding"] = self.output_padding
         else:
-            convolve = F.conv1d if self.axes == 1 else F.conv2d  # type: ignore[assignment]
+            convolve = F.conv1d if self.axes == 1 else F.conv2d
         return convolve(expanded, weight, **options).movedim(1, -1)
 
     def _by_taps(self, x: Tensor) -> Tensor:

@@ -19,6 +19,9 @@ class MaxAbsNorm(nn.Module):
         ``-1`` for inputs of shape (..., features), whatever their batch.
     """
 
+    eps: float
+    dim: int | tuple[int, ...] | None
+
     def __init__(self, eps: float = 1e-6, dim: int | tuple[int, ...] | None = None) -> None:
         super().__init__()
         if not isinstance(eps, Real) or not eps > 0:

@@ -53,7 +53,7 @@ class _Synapses:
         shares = [int(self.layer.space.unity[k]) for k in self.others]
         if self.powers is not None:
             for k, share in zip(self.others, shares, strict=True):
-                value = sum(a * (h**j if j else 1) for j, a in enumerate(self.powers[k]) if a)
+                value: Any = sum(a * (h**j if j else 1) for j, a in enumerate(self.powers[k]) if a)
                 moved = w[:, k] - w[:, self.base] if share else w[:, k]
                 result = np.einsum("it,ito->ito" if self.layer.kernel else "i,io->io", value, moved) + result
         elif self.others:

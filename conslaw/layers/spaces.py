@@ -96,7 +96,8 @@ class Space:
         """T of shape (n, n): the basis on a piece is (P_0(t), ..., P_{n-1}(t)) T."""
         n = self.degree + 1
         if self.basis == "lagrange":
-            return np.linalg.inv(legendre.legvander(self.nodes, n - 1))
+            inverse: Array = np.linalg.inv(legendre.legvander(self.nodes, n - 1)).astype(np.float64)
+            return inverse
         powers = np.eye(n)
         if self.basis == "monomial":
             powers = np.zeros((n, n))

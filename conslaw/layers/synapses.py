@@ -52,6 +52,7 @@ class HighOrder(nn.Module):
     alpha: float
     period: float | None
     rescale: bool
+    weight: nn.Parameter
     nodes: Tensor
     transform: Tensor
     bias: nn.Parameter | None
