@@ -57,12 +57,12 @@ for axis, (name, network) in zip(axes, networks.items()):
     axis.set_title(f"{name}: {errors[name]:.4f}")
 
 # %% [markdown]
-# XOR, 0.5 · sign(xy): a product of two discontinuous synapses is the function itself.
+# XOR, 0.5 · sign(xy): a product of two discontinuous synapses (their mixed term, α = 0) is the function itself.
 
 # %%
 points = 2 * torch.rand(200, 2) - 1
 target = 0.5 * torch.sign(points[:, :1] * points[:, 1:])
-xor = layers.select("discontinuous_prod", n=2, in_features=2, out_features=1, segments=2)
+xor = layers.select("discontinuous_prod", n=2, in_features=2, out_features=1, segments=2, alpha=0.0)
 fitted(xor, points, target)
 
 # %% [markdown]
