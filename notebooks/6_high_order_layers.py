@@ -14,7 +14,7 @@
 # %% [markdown]
 # # High-order layers
 #
-# One synapse as a function of one variable, in four representations with about equal numbers of weights, beside a ReLU network; then XOR.
+# One synapse as a function of one variable, in four representations with about equal numbers of weights, beside a ReLU network.
 # Full-batch Adam, 400 steps, 200 points.
 
 # %%
@@ -57,16 +57,7 @@ for axis, (name, network) in zip(axes, networks.items()):
     axis.set_title(f"{name}: {errors[name]:.4f}")
 
 # %% [markdown]
-# XOR, 0.5 · sign(xy): a product of two discontinuous synapses (their mixed term, α = 0) is the function itself.
-
-# %%
-points = 2 * torch.rand(200, 2) - 1
-target = 0.5 * torch.sign(points[:, :1] * points[:, 1:])
-xor = layers.select("discontinuous_prod", n=2, in_features=2, out_features=1, segments=2, alpha=0.0)
-fitted(xor, points, target)
-
-# %% [markdown]
-# Two layers of sums can do it too; and this is what their training conserves.
+# What the training of two layers conserves.
 
 # %%
 network = layers.HighOrderMLP([2, 4, 1], degree=1, segments=2, continuous=False, normalize=False)
