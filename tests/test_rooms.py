@@ -20,7 +20,7 @@ FLOORS = [
     ["laws"],
     ["certificates"],
     ["answers"],
-    ["analysis"],
+    ["analysis", "layers"],
     ["networks", "command_line"],
     ["__main__"],
 ]
