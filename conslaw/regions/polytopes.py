@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Self
@@ -321,12 +321,13 @@ def _box_rows(box: Any, inputs: int) -> Array | None:
 def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int]]:
     """Each layer's values before the kinks as integers (J | c) over one denominator, under the pattern."""
     result, place = [], 0
-    matrix, scale = np.zeros((network.inputs + 1, network.inputs + 1), object), 1
-    for i in range(network.inputs + 1):
-        matrix[i, i] = 1
+    matrix, scale, layer_inputs = None, 1, network.inputs + 1
     for layer in network.layers:
-        used = np.flatnonzero((matrix != 0).any(axis=1))
-        values = product(layer.numerators[:, used], matrix[used])
+        if matrix is None:
+            values = layer.numerators
+        else:
+            used = np.flatnonzero((matrix != 0).any(axis=1))
+            values = product(layer.numerators[:, used], matrix[used])
         scale *= layer.denominator
         result.append((values, scale))
         if layer.slope is None:
@@ -334,7 +335,7 @@ def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int
         p, q = layer.slope.numerator, layer.slope.denominator
         signs = np.array(pattern[place : place + layer.width])
         place += layer.width
-        matrix = np.zeros((layer.width + 1, network.inputs + 1), object)
+        matrix = np.zeros((layer.width + 1, layer_inputs), object)
         matrix[:-1] = values * np.where(signs > 0, q, p).astype(object)[:, None]
         scale *= q
         matrix[-1, -1] = scale
@@ -346,8 +347,7 @@ def _polytope(network: Network, x: tuple[Array, int], box: Array | None, decide_
     flat = [v for layer, found in zip(network.layers, values, strict=True) if layer.slope is not None
             for v in found]  # fmt: skip
     pattern = tuple((v > 0) - (v < 0) for v in flat)
-    affine = [m for layer, (m, _) in zip(network.layers, _affine(network, pattern), strict=True)
-              if layer.slope is not None]  # fmt: skip
+    affine = [m for m, _ in _affine(replace(network, layers=network.hidden), pattern)] if pattern else []
     functions = np.concatenate([np.zeros((0, network.inputs + 1), object), *affine])
     walls = tuple(n for n, s, row in zip(network.neurons, pattern, functions, strict=True)
                   if s == 0 and any(row[:-1]))  # fmt: skip
@@ -363,8 +363,6 @@ def _polytope(network: Network, x: tuple[Array, int], box: Array | None, decide_
 
 
 def _completed(found: Polytope) -> Polytope:
-    from dataclasses import replace
-
     rows, x = found.integer_rows, found.x
     assert rows is not None and x is not None
     useful = rows[[any(row[:-1]) for row in rows.tolist()]]

@@ -18,7 +18,7 @@ from scipy.optimize import linprog
 
 from conslaw.regions.networks_read import Array, independent_rows, integers, product
 
-ROUNDS, ENOUGH = 6, 1e-9
+ROUNDS, STEPS, ENOUGH = 8, 40, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Decided:
     undecided: tuple[int, ...]
 
 
-def decide(rows: Array, inside: Array, denominator: int, seed: int = 0) -> Decided:
+def decide(rows: Array, inside: Array, denominator: int) -> Decided:
     """Rows are integers (A | -b), each times a positive number; ``inside / denominator`` is an interior point.
 
     A witness is a float64 point; that it breaks one inequality alone is shown exactly.
@@ -59,19 +59,22 @@ def decide(rows: Array, inside: Array, denominator: int, seed: int = 0) -> Decid
             if row not in witnesses and exact.alone(row, y, chosen):
                 witnesses[row] = y
 
-    rng = np.random.default_rng(seed)
-    shown(polar)
-    shown(np.linalg.pinv(polar).T)
-    for _ in range(ROUNDS):
+    basis = np.linalg.svd(polar, full_matrices=False)[2]
+    flat = polar @ basis.T
+    directions = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+    for _ in range(ROUNDS):  # perceptrons, one for each row left: u prefers p_i to the row that it shows
         left = np.array([i for i in range(len(chosen)) if int(chosen[i]) not in witnesses], int)
         if not len(left):
             break
-        mixed = rng.random((len(left), 1)) * np.linalg.norm(polar[left], axis=1, keepdims=True)
-        noise = rng.normal(size=(len(left), polar.shape[1])) / np.sqrt(polar.shape[1])
-        shown(polar[left] + mixed * noise)
+        u = directions[left]
+        for _ in range(STEPS):
+            best = (flat @ u.T).argmax(axis=0)
+            step = flat[left] - flat[best]
+            size = np.linalg.norm(step, axis=1, keepdims=True)
+            u = u + step / np.where(size > 0, size, 1) * np.linalg.norm(u, axis=1, keepdims=True) * 0.1
+        directions[left] = u / np.linalg.norm(u, axis=1, keepdims=True)
+        shown(directions[left] @ basis)
     open_: list[int] = []
-    basis = np.linalg.svd(polar, full_matrices=False)[2]
-    flat = polar @ basis.T
     gone: set[int] = set()
     for i in range(len(chosen)):
         row = int(chosen[i])
