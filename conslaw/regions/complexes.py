@@ -14,7 +14,7 @@ from conslaw.errors import ConslawError
 from conslaw.regions.cell_data import CellData
 from conslaw.regions.networks_read import Array, Layer, Network, independent_rows, point, product, read
 from conslaw.regions.search import found
-from conslaw.regions.signs import exact_signs, signs_at
+from conslaw.regions.signs import signs_at
 
 LARGEST = 10_000_000  # cells, unless the user allows more
 
@@ -52,6 +52,7 @@ class PolyhedralComplex:
     digest: str
     network: Network | None = field(default=None, repr=False)
     data: CellData | None = field(default=None, repr=False)
+    box: list[list[str]] | None = field(default=None, repr=False)
 
     @property
     def about(self) -> str:
@@ -260,6 +261,7 @@ def polyhedral_complex(
         name=given.name, f_vector=f_vector, bounded=bounded, inputs=given.inputs,
         lineality=given.inputs - rank, neurons=len(given.neurons), generic=data.generic, certified=certified,
         method=method, digest=given.digest, network=given, data=data,
+        box=None if box is None else [[str(Fraction(int(c), int(w))) for c in corner] for corner, w in box],
     )  # fmt: skip
 
 
@@ -321,6 +323,3 @@ def _sliced(network: Network, origin: Any, directions: Any) -> Network:
     numerators = product(first.numerators, inside)
     changed = Layer(numerators, first.denominator * scale, first.slope)
     return Network((changed, *network.layers[1:]), f"{network.name} on a slice of dimension {len(rows)}")
-
-
-__all__ = ["PolyhedralComplex", "exact_signs", "polyhedral_complex"]
