@@ -9,6 +9,7 @@ each vertex must lead to one other vertex of the list, or be a ray along which n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 import numpy as np
 from flint import fmpq_mat, fmpz_mat
 
@@ -38,10 +39,10 @@ class Closed:
     directions: Array
 
 
-def _affine(network: Network, signs: Array, points: Array, zero_gates: Array | None = None):  # type: ignore[no-untyped-def]
+def _affine(network: Network, signs: Array, points: Array) -> tuple[Array, Array]:
     """Values and gradients of all neurons, with bounds of their errors; arrays (neurons, B, 1 + d).
 
-    Gates are read off the signs; where a sign is 0 the gate is 0, or that of ``zero_gates``.
+    Gates are read off the signs; where a sign is 0 the gate is 0.
     """
     count, d = points.shape
     behind = np.zeros((d, count, 1 + d))
@@ -49,7 +50,6 @@ def _affine(network: Network, signs: Array, points: Array, zero_gates: Array | N
     behind[np.arange(d), :, 1 + np.arange(d)] = 1
     error = np.zeros_like(behind)
     values, errors, place = [], [], 0
-    gates = signs if zero_gates is None else zero_gates
     for layer in network.hidden:
         n, m = layer.width, len(behind)
         weights, bias = layer.floats[:, :-1], layer.floats[:, -1]
@@ -61,11 +61,10 @@ def _affine(network: Network, signs: Array, points: Array, zero_gates: Array | N
         e[:, :, 0] += gamma * abs(bias)[:, None]
         values.append(z)
         errors.append(e)
-        gate = gates[:, place : place + n].T[:, :, None]
+        gate = signs[:, place : place + n].T[:, :, None]
         place += n
         slope = float(layer.slope or 0)
-        zero_gate = 0.0 if zero_gates is None else slope
-        factor = np.where(gate > 0, 1.0, np.where(gate < 0, slope, zero_gate))
+        factor = np.where(gate > 0, 1.0, np.where(gate < 0, slope, 0.0))
         behind = z * factor
         error = e * abs(factor) * 1.001 + abs(behind) * (4 * UNIT)
     return np.concatenate(values), np.concatenate(errors)
@@ -140,6 +139,8 @@ def prove_vertices(network: Network, signs: Array, zeros: Array, points: Array) 
     NotProved
         With the reason.
     """
+    if not network.in_range:
+        raise NotProved("numbers out of the range of float64")
     d, total = zeros.shape[1], len(network.neurons)
     batch = max(1, BATCH_NUMBERS // (total * (1 + d)))
     doubtful = []
@@ -162,17 +163,18 @@ def prove_vertices(network: Network, signs: Array, zeros: Array, points: Array) 
 
 def _exact_rows(network: Network, gates: Array) -> Array:
     """Integer rows (J | c) of all neurons, each layer times a positive number, under the gates."""
-    matrix, rows, place = None, [], 0
+    matrix, scale, rows, place = None, 1, [], 0
     for layer in network.hidden:
         values = layer.numerators if matrix is None else product(layer.numerators, matrix)
         rows.append(values)
-        scale = layer.denominator if matrix is None else layer.denominator * scale  # noqa: F821
-        p, q = layer.slope.numerator, layer.slope.denominator  # type: ignore[union-attr]
+        scale *= layer.denominator
+        slope = Fraction(layer.slope or 0)
+        p, q = slope.numerator, slope.denominator
         gate = gates[place : place + layer.width]
         place += layer.width
         matrix = np.zeros((layer.width + 1, network.inputs + 1), object)
         matrix[:-1] = values * np.where(gate > 0, q, p).astype(object)[:, None]
-        scale = scale * q
+        scale *= q
         matrix[-1, -1] = scale
     return np.concatenate(rows)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from conslaw.errors import ConslawError
 from conslaw.regions.networks_read import Array, Network, independent_rows
 
 TIE, PARALLEL = 1e-13, 1e-11  # relative to the size of the terms
@@ -73,7 +74,7 @@ def vertices(network: Network, most_vertices: int) -> Found:
     with np.errstate(all="ignore"):
         inverse = np.linalg.inv(first.floats[basis, :-1])
         start = -inverse @ first.floats[basis, -1]
-    if not all(np.isfinite(layer.floats).all() for layer in hidden) or not np.isfinite(start).all():
+    if not network.in_range or not np.isfinite(start).all():
         raise Doubtful("numbers out of the range of float64")
     zeros = _Grown(np.array(basis)[:, None])
     points, far = _Grown(start[:, None]), _Grown(np.concatenate([inverse, -inverse], axis=1))
@@ -95,7 +96,11 @@ def vertices(network: Network, most_vertices: int) -> Found:
             if place + j not in basis or place:
                 _cut(j, place + j, keys, state, edges, edge_zeros, edge_keys)
                 if points.size > most_vertices:
-                    raise Doubtful(f"more than {most_vertices} vertices")
+                    raise ConslawError(
+                        f"network {network.name}: more than {most_vertices} vertices after {place + j + 1} of "
+                        f"{len(keys)} neurons, about {points.size * (len(keys) / (place + j + 1)) ** d:.1g} in all: "
+                        f"too many cells; raise most_cells, or give within="
+                    )
         slope = float(layer.slope or 0)
         top = values.now
         top[_tops(zeros.now, place, layer.width)] = 0

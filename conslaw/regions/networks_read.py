@@ -64,6 +64,14 @@ class Network:
         return tuple(layer for layer in self.layers if layer.slope is not None)
 
     @cached_property
+    def in_range(self) -> bool:
+        """Whether float64 holds every number without underflow or overflow, so that error bounds hold."""
+        numbers = [abs(layer.floats[layer.numerators != 0]) for layer in self.layers]
+        slopes = [abs(float(layer.slope)) for layer in self.layers if layer.slope]
+        every = np.concatenate([*numbers, np.array(slopes)])
+        return bool(((every > 2.0**-300) & (every < 2.0**300)).all())
+
+    @cached_property
     def neurons(self) -> tuple[tuple[int, int], ...]:
         """(layer, index) of each neuron, layers counted from 1 and neurons from 0."""
         return tuple((k, i) for k, layer in enumerate(self.hidden, 1) for i in range(layer.width))

@@ -13,6 +13,8 @@ UNIT = 2.0**-53
 
 def signs_at(network: Network, numerators: Array, denominator: int) -> Array:
     """Signs (-1, 0, 1) of the hidden neurons at the point numerators / denominator; proved."""
+    if not network.in_range:
+        return exact_signs(network, numerators, denominator)
     sign, sure = _by_floats(network, numerators, denominator)
     return sign if sure.all() else exact_signs(network, numerators, denominator)
 

@@ -12,11 +12,11 @@ from fractions import Fraction
 from math import lcm
 from pathlib import Path
 
-from ppl import Linear_Expression, NNC_Polyhedron, Variable
-
 
 def expression(row):
     """The affine function sum row_i x_i + row_d, times a positive integer."""
+    from ppl import Linear_Expression, Variable
+
     scale = lcm(*(Fraction(c).denominator for c in row))
     result = Linear_Expression(int(row[-1] * scale))
     for i, c in enumerate(row[:-1]):
@@ -26,13 +26,15 @@ def expression(row):
 
 def cells(layers, d):
     """Sign vectors of all cells, with dimension and boundedness."""
+    from ppl import NNC_Polyhedron
+
     identity = [[Fraction(int(i == j)) for j in range(d + 1)] for i in range(d)]
     found = [((), NNC_Polyhedron(d), identity)]
     for weights, bias, slope in layers:
         widened = []
         for signs, cell, behind in found:
             rows = []
-            for w, b in zip(weights, bias):
+            for w, b in zip(weights, bias, strict=True):
                 row = [sum(c * h[k] for c, h in zip(w, behind)) for k in range(d + 1)]
                 row[-1] += b
                 rows.append(row)
@@ -49,7 +51,7 @@ def cells(layers, d):
                 parts = cut
             for own, part in parts:
                 gates = [1 if s > 0 else slope for s in own]
-                widened.append((signs + own, part, [[g * c for c in row] for g, row in zip(gates, rows)]))
+                widened.append((signs + own, part, [[g * c for c in row] for g, row in zip(gates, rows, strict=True)]))
         found = widened
     return [(signs, cell.affine_dimension(), cell.is_bounded()) for signs, cell, _ in found]
 
@@ -58,7 +60,7 @@ def network(seed, widths, bias=True, slope=0, low=-5, high=5, change=None):
     """Integer weights; the last layer is left out, it cuts nothing."""
     rng = random.Random(seed)
     layers = []
-    for m, n in zip(widths, widths[1:]):
+    for m, n in zip(widths, widths[1:], strict=False):
         w = [[rng.randint(low, high) for _ in range(m)] for _ in range(n)]
         layers.append([w, [rng.randint(low, high) if bias else 0 for _ in range(n)], slope])
     if change:
