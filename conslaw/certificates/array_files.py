@@ -12,7 +12,9 @@ import numpy as np
 
 from conslaw.errors import ConslawError
 
-CHECKERS = {"polyhedral complex": "conslaw.regions.written"}  # module with claim(whole) and checks(whole, budget)
+CHECKERS = {
+    "polyhedral complex": "conslaw.regions.written"
+}  # module with claim(whole) and checks(whole, budget)
 LARGEST = 2**32  # bytes, unpacked
 
 
@@ -36,13 +38,17 @@ def read(source: Any) -> Mapping[str, Any] | None:
     except ConslawError:
         raise
     except Exception as error:  # whatever a damaged archive brings about
-        raise ConslawError(f"{source}: not an NPZ certificate: {type(error).__name__}: {error}"[:300]) from None
+        raise ConslawError(
+            f"{source}: not an NPZ certificate: {type(error).__name__}: {error}"[:300]
+        ) from None
 
 
 def checker(whole: Mapping[str, Any]) -> tuple[str, Callable[[Mapping[str, Any], float], Iterator[Any]]]:
     """The claim, and what checks it."""
     kind = whole.get("kind")
     if not isinstance(kind, str) or kind not in CHECKERS:
-        raise ConslawError(f"not a conslaw certificate: kind is {str(kind)[:40]!r}, not one of {', '.join(CHECKERS)}")
+        raise ConslawError(
+            f"not a conslaw certificate: kind is {str(kind)[:40]!r}, not one of {', '.join(CHECKERS)}"
+        )
     module = import_module(CHECKERS[kind])
     return str(whole.get("claim", ""))[:1000], module.checks

@@ -156,7 +156,9 @@ def prove_vertices(network: Network, signs: Array, zeros: Array, points: Array) 
         sure[names, np.arange(len(own))[:, None]] = np.isfinite(bound)[:, None]
         doubtful += list(start + np.flatnonzero(~sure.all(axis=0)))
     if len(doubtful) > MOST_EXACT:
-        raise LeftOpen(f"float64 leaves {len(doubtful)} of {len(signs)} vertices open: too many for rationals")
+        raise LeftOpen(
+            f"float64 leaves {len(doubtful)} of {len(signs)} vertices open: too many for rationals"
+        )
     for v in doubtful:
         _exact_vertex(network, signs[v], zeros[v])
 

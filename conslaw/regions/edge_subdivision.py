@@ -52,7 +52,9 @@ class _Grown:
     def append(self, new: Array) -> None:
         need = self.size + new.shape[-1]
         if need > self._all.shape[-1]:
-            wider = np.empty((*self._all.shape[:-1], max(need, self._all.shape[-1] * 3 // 2)), self._all.dtype)
+            wider = np.empty(
+                (*self._all.shape[:-1], max(need, self._all.shape[-1] * 3 // 2)), self._all.dtype
+            )
             wider[..., : self.size] = self.now
             self._all = wider
         self._all[..., self.size : need] = new
@@ -133,7 +135,11 @@ def _cut(j: int, name: int, keys: Array, state: tuple[_Grown, ...], edges: _Grow
     old_zeros = edge_zeros.now[:, cut]
     ends, other = a[cut], b[cut]
     goes_far = other < 0
-    table = _ray_table(edge_keys.now, edge_zeros.now, is_ray, keys, b) if len(edge_zeros.now) and is_ray.any() else None
+    table = (
+        _ray_table(edge_keys.now, edge_zeros.now, is_ray, keys, b)
+        if len(edge_zeros.now) and is_ray.any()
+        else None
+    )
     edge_keys.now[:] += keys[name][sa + 1]
     second = (old_keys + keys[name][sb[cut] + 1]).astype(np.uint64)
     if not len(cut):
@@ -154,7 +160,9 @@ def _cut(j: int, name: int, keys: Array, state: tuple[_Grown, ...], edges: _Grow
     _walls(name, keys, n, old_keys, old_zeros, table, g, state, edges, edge_zeros, edge_keys)
 
 
-def _ray_table(edge_keys: Array, edge_zeros: Array, is_ray: Array, keys: Array, b: Array) -> tuple[Array, Array]:
+def _ray_table(
+    edge_keys: Array, edge_zeros: Array, is_ray: Array, keys: Array, b: Array
+) -> tuple[Array, Array]:
     """Keys of the 2-cells at the rays, sorted, with the rays."""
     own, names = edge_keys[is_ray], edge_zeros[:, is_ray]
     around = np.concatenate([(own + keys[row, s]) for row in names for s in (0, 2)])
@@ -192,7 +200,11 @@ def _walls(name, keys, n, old_keys, old_zeros, table, g, state, edges, edge_zero
             raise Doubtful("a new vertex without a partner")
         wanted = ordered[single]
         at = np.searchsorted(table[0], wanted)
-        if (at + 1 >= len(table[0])).any() or (table[0][at] != wanted).any() or (table[0][at + 1] != wanted).any():
+        if (
+            (at + 1 >= len(table[0])).any()
+            or (table[0][at] != wanted).any()
+            or (table[0][at + 1] != wanted).any()
+        ):
             raise Doubtful("an unbounded 2-cell without two rays")
         r, t = table[1][at], table[1][at + 1]
         gr, gt = abs(g[r]), abs(g[t])

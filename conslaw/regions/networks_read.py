@@ -241,9 +241,7 @@ def _array(values: Any, axes: int, what: str) -> Array:
     except ValueError:
         raise ConslawError(f"{what} is ragged: give rows of equal length") from None
     if array.ndim != axes:
-        raise ConslawError(
-            f"{what} has shape {array.shape}: give {'a matrix' if axes == 2 else 'a vector'}"
-        )
+        raise ConslawError(f"{what} has shape {array.shape}: give {'a matrix' if axes == 2 else 'a vector'}")
     if array.dtype.kind == "f" and array.dtype.itemsize == 2 or array.dtype.kind not in "fiuO":
         raise ConslawError(f"{what} is of dtype {array.dtype}: give float32, float64, integers or fractions")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
@@ -268,9 +266,7 @@ def _rational(value: Any, what: str) -> Fraction:
 def integers(array: Array, what: str) -> tuple[Array, int]:
     """Integers and their common denominator."""
     result, flat = np.empty(array.shape, object), array.ravel()
-    pairs = [
-        x.as_integer_ratio() if type(x) is float and math.isfinite(x) else _ratio(x, what) for x in flat
-    ]
+    pairs = [x.as_integer_ratio() if type(x) is float and math.isfinite(x) else _ratio(x, what) for x in flat]
     denominator = math.lcm(*{q for _, q in pairs}) if pairs else 1
     result.ravel()[:] = [p * (denominator // q) for p, q in pairs]
     return result, denominator

@@ -188,7 +188,9 @@ class Polytope:
     def _faces(self) -> Cells:
         rows = self._made()[2]
         if self.inputs > MOST_DIMENSIONS:
-            raise ConslawError(f"{self.inputs} dimensions: faces are for at most {MOST_DIMENSIONS}; take a slice")
+            raise ConslawError(
+                f"{self.inputs} dimensions: faces are for at most {MOST_DIMENSIONS}; take a slice"
+            )
         found = polyhedron(rows[[*self.facets, *self.undecided]])
         if found is None:
             raise ConslawError(f"{self.about} contains a line: it has no vertices; give box=")
@@ -220,7 +222,10 @@ class Polytope:
             ("pattern", f"{self.pattern.count(1)} of {len(self.pattern)} neurons active: proved"),
             ("walls", f"x lies on those of {on}" if self.walls else "x is inside"),
             ("margin", f"{self.margin:.6g}"),
-            ("facets", f"{len(self.facets)} of {self.rows} inequalities; {len(self.redundant)} redundant: proved"),
+            (
+                "facets",
+                f"{len(self.facets)} of {self.rows} inequalities; {len(self.redundant)} redundant: proved",
+            ),
             ("region", said),
         ]
         if self.undecided:
@@ -342,7 +347,9 @@ def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int
     return result
 
 
-def _polytope(network: Network, x: tuple[Array, int], box: Array | None, decide_rows: bool) -> Polytope | None:
+def _polytope(
+    network: Network, x: tuple[Array, int], box: Array | None, decide_rows: bool
+) -> Polytope | None:
     values = exact_values(network, *x)
     flat = [v for layer, found in zip(network.layers, values, strict=True) if layer.slope is not None
             for v in found]  # fmt: skip
@@ -415,7 +422,8 @@ def _distance(rows: Array, x: tuple[Array, int]) -> float:
     slack = -product(used, np.append(*x)[:, None])[:, 0]
     largest = [max(map(abs, row)) for row in used[:, :-1].tolist()]
     norms = np.linalg.norm(
-        np.array([[c / m for c in row] for row, m in zip(used[:, :-1].tolist(), largest, strict=True)]), axis=1
+        np.array([[c / m for c in row] for row, m in zip(used[:, :-1].tolist(), largest, strict=True)]),
+        axis=1,
     )
     away = np.array([s / (m * x[1]) for s, m in zip(slack, largest, strict=True)], float) / norms
     return float(abs(away).min())

@@ -22,14 +22,18 @@ def bounded(rows: Array) -> bool | None:
         return False
     largest = np.array([max(map(abs, row)) for row in matrix.tolist()], object)
     floats = np.array([[x / m for x in row] for row, m in zip(matrix.tolist(), largest, strict=True)])
-    solved = linprog(floats.sum(axis=0), A_ub=floats, b_ub=np.zeros(len(floats)), bounds=(-1, 1), method="highs")
+    solved = linprog(
+        floats.sum(axis=0), A_ub=floats, b_ub=np.zeros(len(floats)), bounds=(-1, 1), method="highs"
+    )
     if solved.status != 0:
         return None
     if solved.fun < -1e-9:
         tight = np.flatnonzero(abs(floats @ solved.x) < 1e-9)
         found = _projected(_integers(solved.x), matrix[tight])
         return False if found.any() and max(product(matrix, found[:, None])[:, 0]) <= 0 else None
-    balanced = linprog(largest.astype(float) * 0 + 1, A_eq=floats.T, b_eq=np.zeros(d), bounds=(1, None), method="highs")
+    balanced = linprog(
+        largest.astype(float) * 0 + 1, A_eq=floats.T, b_eq=np.zeros(d), bounds=(1, None), method="highs"
+    )
     if balanced.status != 0:
         return None
     numbers = _integers(balanced.x / balanced.x.max()) * (np.lcm.reduce(largest) // largest)

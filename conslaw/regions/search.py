@@ -39,7 +39,9 @@ def found(
     except ConslawError as error:
         if not reason:
             raise
-        raise ConslawError(f"{error}; the fast search does not do here: {reason}; give perturb=1e-6, or a smaller network") from None
+        raise ConslawError(
+            f"{error}; the fast search does not do here: {reason}; give perturb=1e-6, or a smaller network"
+        ) from None
     return AllCells(cells, network.inputs if box is not None else 0), True, EXACT
 
 

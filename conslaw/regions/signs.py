@@ -53,9 +53,10 @@ def _by_floats(network: Network, numerators: Array, denominator: int) -> tuple[A
             weights, bias = layer.floats[:, :-1], layer.floats[:, -1]
             gamma = (layer.numerators.shape[1] + 4) * UNIT * 1.01
             values = weights @ behind + bias
-            error = 1.01 * (
-                abs(weights) @ (error * (1 + gamma) + gamma * abs(behind)) + gamma * abs(bias)
-            ) + (len(behind) + 2) * 2.0**-1021
+            error = (
+                1.01 * (abs(weights) @ (error * (1 + gamma) + gamma * abs(behind)) + gamma * abs(bias))
+                + (len(behind) + 2) * 2.0**-1021
+            )
             signs.append(np.sign(values).astype(np.int8))
             sure.append((abs(values) > error) & np.isfinite(values) & np.isfinite(error))
             slope = abs(float(layer.slope or 0))

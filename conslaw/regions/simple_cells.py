@@ -64,7 +64,9 @@ class SimpleCells:
         f = [int(reduced[k, d + 1].p) for k in range(d + 1)]
         b = [sum(e * n for e, n in zip(euler[j], f, strict=True)) for j in range(d + 1)]
         if sum(f) > most_cells:
-            raise ConslawError(f"{sum(f)} cells: more than most_cells={most_cells}; raise it, or give within=")
+            raise ConslawError(
+                f"{sum(f)} cells: more than most_cells={most_cells}; raise it, or give within="
+            )
         return tuple(f), tuple(b)
 
     def _choices(self, k: int) -> Array:
@@ -111,7 +113,9 @@ class SimpleCells:
         for start in range(0, len(equal), CHUNK):
             part = equal[start : start + CHUNK]
             if not (self._rows(order[part], choices) == self._rows(order[part - 1], choices)).all():
-                raise ConslawError("two cells with one key: this should not happen in the age of the universe")
+                raise ConslawError(
+                    "two cells with one key: this should not happen in the age of the universe"
+                )
         return np.flatnonzero(~same), order, choices
 
     def _rows(self, entries: Array, choices: Array) -> Array:

@@ -150,7 +150,9 @@ def _cut(cells: Cells, neuron: int, column: int) -> None:
     for k in range(1, top):
         rows, columns = cells.facets[k]
         starts = np.searchsorted(rows, np.arange(len(cells.signs[k])))
-        plus, minus = (np.logical_or.reduceat(found[k - 1][columns], starts) for found in (positive, negative))
+        plus, minus = (
+            np.logical_or.reduceat(found[k - 1][columns], starts) for found in (positive, negative)
+        )
         if k == 1:
             far = np.where(cells.ray >= 0, sign[cells.ray], 0)
             plus, minus = plus | (far > 0), minus | (far < 0)

@@ -71,9 +71,16 @@ def checks(whole: Mapping[str, Any], budget: float) -> Iterator[Check]:
     if not done.ok:
         return
     network, signs = made["network"], made["signs"]
-    work = len(signs) * 4.0 * sum(np.prod(layer.numerators.shape) for layer in network.hidden) * (network.inputs + 1)
+    work = (
+        len(signs)
+        * 4.0
+        * sum(np.prod(layer.numerators.shape) for layer in network.hidden)
+        * (network.inputs + 1)
+    )
     if work / 1e10 > budget:
-        yield Check("work", "not checked", f"about {work / 1e9:.2g}·10⁹ multiplications: --budget {work / 9e9:.2g}")
+        yield Check(
+            "work", "not checked", f"about {work / 1e9:.2g}·10⁹ multiplications: --budget {work / 9e9:.2g}"
+        )
         return
     steps = _of_vertices(made) if made["method"] == "vertices" else _again(made)
     for what, run in steps:

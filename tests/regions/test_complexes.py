@@ -53,7 +53,9 @@ def test_euler_characteristic_of_space_whatever_the_ties(layers):
     found = regions.polyhedral_complex(layers)
     assert sum((-1) ** k * f for k, f in enumerate(found.f_vector)) == (-1) ** found.dimension
     if not found.lineality:
-        assert sum((-1) ** k * b for k, b in enumerate(found.bounded)) == 1, "bounded cells: a retract of space"
+        assert sum((-1) ** k * b for k, b in enumerate(found.bounded)) == 1, (
+            "bounded cells: a retract of space"
+        )
         assert 2 * found.bounded[1] + len(found.rays[0]) == sum(
             len(found.edges[found.edges == v]) + (found.rays[0] == v).sum() for v in range(found.f_vector[0])
         )
@@ -108,7 +110,9 @@ def test_the_tent_map_has_exponentially_many_pieces(depth):
 def test_both_searches_find_the_same_cells(widths, seed):
     network = read(normal(widths, seed))
     found, slow = regions.polyhedral_complex(network), AllCells(subdivided(network, 10**6))
-    assert (found.f_vector, found.bounded)[: 2 - bool(found.lineality)] == slow.counts(0)[: 2 - bool(found.lineality)]
+    assert (found.f_vector, found.bounded)[: 2 - bool(found.lineality)] == slow.counts(0)[
+        : 2 - bool(found.lineality)
+    ]
     for k in range(found.dimension + 1):
         assert rows(found.cells(k)) == rows(slow.cells(k))
 
@@ -207,7 +211,9 @@ def test_near_ties_are_decided_exactly(gap):
     assert found.generic == (gap != 0)
     assert len(found.coincidences()) == (gap == 0)
     if gap == 0:
-        assert found.coincidences()[0].startswith("neurons (1, 0), (1, 1), (1, 2) vanish together at x = (0, 0)")
+        assert found.coincidences()[0].startswith(
+            "neurons (1, 0), (1, 1), (1, 2) vanish together at x = (0, 0)"
+        )
 
 
 def test_a_perturbation_is_carried_in_the_name():

@@ -51,7 +51,9 @@ def cells(layers, d):
                 parts = cut
             for own, part in parts:
                 gates = [1 if s > 0 else slope for s in own]
-                widened.append((signs + own, part, [[g * c for c in row] for g, row in zip(gates, rows, strict=True)]))
+                widened.append(
+                    (signs + own, part, [[g * c for c in row] for g, row in zip(gates, rows, strict=True)])
+                )
         found = widened
     return [(signs, cell.affine_dimension(), cell.is_bounded()) for signs, cell, _ in found]
 
