@@ -98,7 +98,8 @@ class AllCells:
         rows, columns = self.found.facets[top]
         walls = columns[rows == matches[0]]
         beyond = rows[np.isin(columns, walls) & (rows != matches[0])]
-        return self.cells(top)[np.unique(beyond)]
+        found: Array = self.cells(top)[np.unique(beyond)]
+        return found
 
 
 def _quotient(x: int, w: int) -> float:

@@ -8,8 +8,10 @@ each vertex must lead to one other vertex of the list, or be a ray along which n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+
 import numpy as np
 from flint import fmpq_mat, fmpz_mat
 
@@ -199,7 +201,7 @@ def _exact_vertex(network: Network, sign: Array, zeros: Array) -> None:
         raise NotProved(f"a sign at the vertex of {_named(network, zeros)} is another")
 
 
-def _named(network: Network, names: Array) -> str:
+def _named(network: Network, names: Sequence[int] | Array) -> str:
     return "neurons " + ", ".join(f"({k}, {i})" for k, i in (network.neurons[j] for j in names))
 
 

@@ -173,7 +173,7 @@ def _ray_table(
 
 def _walls(name, keys, n, old_keys, old_zeros, table, g, state, edges, edge_zeros, edge_keys) -> None:  # type: ignore[no-untyped-def]
     """New edges: new vertices on the same 2-cell, or one alone with a ray."""
-    points, far, _, _, slopes, _, far_scale = state
+    _, far, _, _, slopes, _, far_scale = state
     if not len(old_zeros):
         return
     around = np.concatenate([old_keys + keys[row, s] for row in old_zeros for s in (0, 2)])

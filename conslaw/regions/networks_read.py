@@ -1,4 +1,4 @@
-"""ReLU networks as given: lists of (W, b), torch modules, conslaw models with weights; all exact rationals."""
+"""ReLU networks as given: lists of (W, b), torch modules, conslaw models with weights; all exact."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from numbers import Integral, Rational
 from typing import Any
 
@@ -242,7 +243,7 @@ def _array(values: Any, axes: int, what: str) -> Array:
         raise ConslawError(f"{what} is ragged: give rows of equal length") from None
     if array.ndim != axes:
         raise ConslawError(f"{what} has shape {array.shape}: give {'a matrix' if axes == 2 else 'a vector'}")
-    if array.dtype.kind == "f" and array.dtype.itemsize == 2 or array.dtype.kind not in "fiuO":
+    if (array.dtype.kind == "f" and array.dtype.itemsize == 2) or array.dtype.kind not in "fiuO":
         raise ConslawError(f"{what} is of dtype {array.dtype}: give float32, float64, integers or fractions")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         raise ConslawError(f"{what} is of dtype {array.dtype}: convert it to float64")
@@ -280,7 +281,7 @@ def _ratio(value: Any, what: str) -> tuple[int, int]:
 def _checked(layers: list[Layer]) -> tuple[Layer, ...]:
     if not layers:
         raise ConslawError("the network has no layers: give at least one pair (W, b)")
-    for number, (first, second) in enumerate(zip(layers, layers[1:], strict=False), 1):
+    for number, (first, second) in enumerate(pairwise(layers), 1):
         if second.numerators.shape[1] - 1 != first.width:
             raise ConslawError(
                 f"layer {number + 1} takes {second.numerators.shape[1] - 1} inputs, but layer {number} has "

@@ -151,7 +151,7 @@ class Polytope:
         rows = self._made()[2][list(self.facets)]
         if not len(rows):
             return _rounded(self._made()[1]), float("inf")
-        A, b, norms = _normalised(rows)
+        A, b, _ = _normalised(rows)
         cost = np.zeros(self.inputs + 1)
         cost[-1] = -1
         solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b,
@@ -371,7 +371,8 @@ def _polytope(
 
 def _completed(found: Polytope) -> Polytope:
     rows, x = found.integer_rows, found.x
-    assert rows is not None and x is not None
+    assert rows is not None
+    assert x is not None
     useful = rows[[any(row[:-1]) for row in rows.tolist()]]
     inside = x
     if len(useful) and max(product(useful, np.append(*x)[:, None])[:, 0]) >= 0:

@@ -25,7 +25,7 @@ def bounded(rows: Array) -> bool | None:
     solved = linprog(
         floats.sum(axis=0), A_ub=floats, b_ub=np.zeros(len(floats)), bounds=(-1, 1), method="highs"
     )
-    if solved.status != 0:
+    if solved.status != 0 or solved.x is None or solved.fun is None:
         return None
     if solved.fun < -1e-9:
         tight = np.flatnonzero(abs(floats @ solved.x) < 1e-9)
@@ -34,7 +34,7 @@ def bounded(rows: Array) -> bool | None:
     balanced = linprog(
         largest.astype(float) * 0 + 1, A_eq=floats.T, b_eq=np.zeros(d), bounds=(1, None), method="highs"
     )
-    if balanced.status != 0:
+    if balanced.status != 0 or balanced.x is None:
         return None
     numbers = _integers(balanced.x / balanced.x.max()) * (np.lcm.reduce(largest) // largest)
     return True if (_projected(numbers, matrix.T) > 0).all() else None

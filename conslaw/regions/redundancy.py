@@ -31,7 +31,7 @@ class Decided:
 
 
 def decide(rows: Array, inside: Array, denominator: int) -> Decided:
-    """Rows are integers (A | -b), each times a positive number; ``inside / denominator`` is an interior point.
+    """Rows are integers (A | -b), each times a positive number; the point ``inside / denominator`` is interior.
 
     A witness is a float64 point; that it breaks one inequality alone is shown exactly.
     """

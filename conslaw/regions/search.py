@@ -47,7 +47,7 @@ def found(
 
 def _may_be_generic(network: Network) -> bool:
     hidden = network.hidden
-    if not hidden or len(network.neurons) <= FIRST_EXACT and network.inputs <= 2:
+    if not hidden or (len(network.neurons) <= FIRST_EXACT and network.inputs <= 2):
         return False
     return bool(hidden[0].numerators[:, -1].any()) and (
         len(independent_rows(hidden[0].numerators[:, :-1])) == network.inputs

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import product as tuples
 
 import numpy as np
@@ -48,8 +49,8 @@ def subdivided(network: Network, most_cells: int, box: Sequence[tuple[Array, int
     basis = independent_rows(first[:, :-1]) if box is None else list(range(network.inputs))
     if 3.0 ** len(basis) > most_cells:
         raise ConslawError(
-            f"network {network.name}: over 10**{int(len(basis) * 0.47)} cells in {len(basis)} dimensions, more "
-            f"than most_cells={most_cells}; give a slice with within="
+            f"network {network.name}: over 10**{int(len(basis) * 0.47)} cells in {len(basis)} dimensions, "
+            f"more than most_cells={most_cells}; give a slice with within="
         )
     columns = len(network.neurons) + (network.inputs if box is not None else 0)
     cells = _cross(first[basis], columns) if box is None else _box(box, columns)
@@ -70,16 +71,13 @@ def subdivided(network: Network, most_cells: int, box: Sequence[tuple[Array, int
                     f"{guess:.1g} in all: more than most_cells={most_cells}; raise it, or give within="
                 )
         if number < len(hidden):
-            behind = _activated(cells.values, layer.slope)
+            behind = _activated(cells.values, Fraction(layer.slope or 0))
     return cells
 
 
-def _activated(values: Array, slope: object) -> Array:
-    from fractions import Fraction
-
-    exact = Fraction(slope)  # type: ignore[arg-type]
-    p, q = exact.numerator, exact.denominator
-    result = np.where(values > 0, q * values, p * values)
+def _activated(values: Array, slope: Fraction) -> Array:
+    p, q = slope.numerator, slope.denominator
+    result: Array = np.where(values > 0, q * values, p * values)
     result[:, -1] = q * values[:, -1]
     return result
 

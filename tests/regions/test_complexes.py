@@ -1,7 +1,7 @@
 """Theorems about polyhedral complexes of ReLU networks."""
 
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from math import comb
 
 import numpy as np
@@ -21,10 +21,7 @@ SIZES = [(1, 5, 4, 1), (2, 5, 4, 1), (2, 3, 3, 3, 1), (3, 6, 4, 1), (4, 5, 3, 1)
 
 def normal(widths, seed=0, bias=True):
     rng = np.random.default_rng(seed)
-    return [
-        (rng.normal(size=(n, m)), rng.normal(size=n) if bias else None)
-        for m, n in zip(widths, widths[1:], strict=False)
-    ]
+    return [(rng.normal(size=(n, m)), rng.normal(size=n) if bias else None) for m, n in pairwise(widths)]
 
 
 def rows(signs):
@@ -39,7 +36,7 @@ def small(draw, bias=True):
             [[draw(number) for _ in range(m)] for _ in range(n)],
             [draw(number) if bias else 0 for _ in range(n)],
         )
-        for m, n in zip(widths, widths[1:], strict=False)
+        for m, n in pairwise(widths)
     ]
 
 

@@ -9,6 +9,7 @@ A cell is a nonempty set of points with one sign vector: an NNC polyhedron, cut 
 import json
 import random
 from fractions import Fraction
+from itertools import pairwise
 from math import lcm
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def network(seed, widths, bias=True, slope=0, low=-5, high=5, change=None):
     """Integer weights; the last layer is left out, it cuts nothing."""
     rng = random.Random(seed)
     layers = []
-    for m, n in zip(widths, widths[1:], strict=False):
+    for m, n in pairwise(widths):
         w = [[rng.randint(low, high) for _ in range(m)] for _ in range(n)]
         layers.append([w, [rng.randint(low, high) if bias else 0 for _ in range(n)], slope])
     if change:
