@@ -89,7 +89,7 @@ def located(network: Network, signs: Array, zeros: Array) -> Array:
 
 def found_signs(network: Network, zeros: Array, points: Array) -> Array:
     """Signs at the vertices by one forward pass; not proved."""
-    count, d = zeros.shape
+    count = len(zeros)
     where = np.arange(count)[:, None]
     signs = np.zeros((count, len(network.neurons)), np.int8)
     signs[:] = 2
@@ -151,7 +151,7 @@ def prove_vertices(network: Network, signs: Array, zeros: Array, points: Array) 
         own, names, x = signs[part], zeros[part], points[part].copy()
         with np.errstate(all="ignore"):
             values, errors = _affine(network, own, x)
-            inverse, _, bound = _solved(values, errors, names)
+            _, _, bound = _solved(values, errors, names)
             value, slope = values[:, :, 0], (abs(values[:, :, 1:]) + errors[:, :, 1:]).sum(axis=2)
             sure = abs(value) > (errors[:, :, 0] + slope * bound) * 1.001
             sure &= np.sign(value) == own.T

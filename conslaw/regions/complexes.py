@@ -116,7 +116,7 @@ class PolyhedralComplex:
 
     def neighbours(self, x: Any) -> Array:
         """Sign vectors of the regions across the facets of the region that contains x."""
-        network, data = self._found()
+        data = self._found()[1]
         sign = self.locate(x)
         rows = data.neighbours(sign)
         if rows is None:

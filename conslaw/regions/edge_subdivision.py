@@ -98,10 +98,10 @@ def vertices(network: Network, most_vertices: int) -> Found:
             if place + j not in basis or place:
                 _cut(j, place + j, keys, state, edges, edge_zeros, edge_keys)
                 if points.size > most_vertices:
+                    guess = points.size * (len(keys) / (place + j + 1)) ** d
                     raise ConslawError(
-                        f"network {network.name}: more than {most_vertices} vertices after {place + j + 1} of "
-                        f"{len(keys)} neurons, about {points.size * (len(keys) / (place + j + 1)) ** d:.1g} in all: "
-                        f"too many cells; raise most_cells, or give within="
+                        f"network {network.name}: {points.size} vertices after {place + j + 1} of "
+                        f"{len(keys)} neurons, about {guess:.1g} in all: too many; raise most_cells, or give within="
                     )
         slope = float(layer.slope or 0)
         top = values.now
@@ -119,7 +119,15 @@ def _tops(zeros: Array, place: int, width: int) -> tuple[Array, Array]:
     return zeros[where] - place, np.nonzero(where)[1]
 
 
-def _cut(j: int, name: int, keys: Array, state: tuple[_Grown, ...], edges: _Grown, edge_zeros: _Grown, edge_keys: _Grown) -> None:  # fmt: skip  # noqa: E501
+def _cut(
+    j: int,
+    name: int,
+    keys: Array,
+    state: tuple[_Grown, ...],
+    edges: _Grown,
+    edge_zeros: _Grown,
+    edge_keys: _Grown,
+) -> None:
     points, far, zeros, values, slopes, scales, far_scale = state
     f, g = values.now[j], slopes.now[j]
     if (abs(f) <= TIE * scales.now).any() or not np.isfinite(f).all():
@@ -171,7 +179,19 @@ def _ray_table(
     return around[order], rays[order]
 
 
-def _walls(name, keys, n, old_keys, old_zeros, table, g, state, edges, edge_zeros, edge_keys) -> None:  # type: ignore[no-untyped-def]
+def _walls(
+    name: int,
+    keys: Array,
+    n: Array,
+    old_keys: Array,
+    old_zeros: Array,
+    table: tuple[Array, Array] | None,
+    g: Array,
+    state: tuple[_Grown, ...],
+    edges: _Grown,
+    edge_zeros: _Grown,
+    edge_keys: _Grown,
+) -> None:
     """New edges: new vertices on the same 2-cell, or one alone with a ray."""
     _, far, _, _, slopes, _, far_scale = state
     if not len(old_zeros):
@@ -187,12 +207,13 @@ def _walls(name, keys, n, old_keys, old_zeros, table, g, state, edges, edge_zero
         raise Doubtful("three new vertices on one 2-cell")
     slot = np.concatenate([order[first], order[single]])
     dropped = slot // (2 * k)
-    kept = np.array([[r for r in range(len(old_zeros)) if r != q] for q in range(len(old_zeros))], int)
+    places = range(len(old_zeros))
+    kept = np.array([[r for r in places if r != dropped_one] for dropped_one in places], int)
     vertex = slot % k
     names = np.empty_like(old_zeros, shape=(len(old_zeros), len(slot)))
-    for q in range(len(old_zeros)):
-        here = dropped == q
-        names[:-1, here] = old_zeros[kept[q]][:, vertex[here]]
+    for place in places:
+        here = dropped == place
+        names[:-1, here] = old_zeros[kept[place]][:, vertex[here]]
     names[-1] = name
     others = n[order[first + 1] % k]
     if len(single):

@@ -83,7 +83,7 @@ def _vertices(
     cells: Cells, k: int, face: int, known: dict[tuple[int, int], frozenset[int]]
 ) -> frozenset[int]:
     if (k, face) not in known:
-        rows, columns = cells.facets[k] if k else (None, None)
+        rows, columns = cells.facets[k]
         known[k, face] = (
             frozenset([face])
             if not k

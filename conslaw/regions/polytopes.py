@@ -156,7 +156,7 @@ class Polytope:
         cost[-1] = -1
         solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b,
                          bounds=[(None, None)] * self.inputs + [(0, None)], method="highs")  # fmt: skip
-        if solved.status == 3:
+        if solved.x is None:
             return _rounded(self._made()[1]), float("inf")
         return solved.x[:-1], float(solved.x[-1])
 
@@ -394,14 +394,14 @@ def _interior(rows: Array, found: Polytope) -> tuple[Array, int]:
         np.append(np.zeros(d), -1.0), A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b - A @ start,
         bounds=[(-1e6, 1e6)] * d + [(0, 1.0)], method="highs",
     )  # fmt: skip
-    if solved.status == 0:
+    if solved.x is not None:
         inside = integers((start + solved.x[:-1]).astype(object), "centre")
         if max(product(rows, np.append(*inside)[:, None])[:, 0]) < 0:
             return inside
     on = ", ".join(map(str, found.walls[:8]))
     raise ConslawError(
-        f"x lies on the walls of neurons {on or 'the box'}: no full-dimensional region was found where these are "
-        f"inactive; move x off the walls"
+        f"x lies on the walls of neurons {on or 'the box'}: no full-dimensional region was found where "
+        f"these are inactive; move x off the walls"
     )
 
 

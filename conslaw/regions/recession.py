@@ -53,4 +53,5 @@ def _projected(x: Array, rows: Array) -> Array:
     solved = gram.solve(fmpq_mat(fmpz_mat(product(rows, x[:, None]).tolist())))
     numerator, denominator = solved.numer_denom()
     weights = np.array([int(numerator[i, 0]) for i in range(len(rows))], object)
-    return x * int(denominator) - product(weights[None], rows)[0]
+    result: Array = x * int(denominator) - product(weights[None], rows)[0]
+    return result

@@ -31,7 +31,7 @@ class Decided:
 
 
 def decide(rows: Array, inside: Array, denominator: int) -> Decided:
-    """Rows are integers (A | -b), each times a positive number; the point ``inside / denominator`` is interior.
+    """Rows are integers (A | -b), each times a positive number; ``inside / denominator`` is inside.
 
     A witness is a float64 point; that it breaks one inequality alone is shown exactly.
     """
@@ -81,9 +81,9 @@ def decide(rows: Array, inside: Array, denominator: int) -> Decided:
         if row in witnesses:
             continue
         others = np.array([j for j in range(len(chosen)) if j != i and j not in gone], int)
-        solved = linprog(-flat[i], A_ub=np.vstack([flat[others], flat[i]]),
-                         b_ub=np.append(np.ones(len(others)), 2.0), bounds=(None, None), method="highs")  # fmt: skip
-        if solved.status == 0 and -solved.fun > 1 + ENOUGH:
+        solved = linprog(-flat[i], A_ub=np.vstack([flat[others], flat[i]]), method="highs",
+                         b_ub=np.append(np.ones(len(others)), 2.0), bounds=(None, None))  # fmt: skip
+        if solved.status == 0 and float(solved.fun or 0) < -1 - ENOUGH:
             shown((solved.x @ basis)[None])
         if row not in witnesses and solved.status == 0:
             support = others[-solved.ineqlin.marginals[:-1] > 1e-9]
@@ -158,7 +158,7 @@ class Exact:
         return signs[row] > 0 and all(s < 0 for i, s in signs.items() if i != row)
 
     def farkas(self, row: int, support: list[int]) -> dict[int, Fraction] | None:
-        """Multipliers l >= 0 with a_row = sum l_j a_j and sum l_j b_j <= b_row, if they are on that support."""
+        """Multipliers l >= 0 with a_row = sum l_j a_j and sum l_j b_j <= b_row, on that support."""
         if not support:
             return None
         support = [support[i] for i in independent_rows(self.rows[support][:, :-1])]

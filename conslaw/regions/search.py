@@ -26,8 +26,8 @@ def found(
     reason = ""
     if 3.0**network.inputs > most_cells and _may_be_generic(network):
         raise ConslawError(
-            f"network {network.name}: over 10**{int(network.inputs * 0.47)} cells in {network.inputs} dimensions, "
-            f"more than most_cells={most_cells}; give a slice with within="
+            f"network {network.name}: over 10**{int(network.inputs * 0.47)} cells in {network.inputs} "
+            f"dimensions, more than most_cells={most_cells}; give a slice with within="
         )
     if box is None and _may_be_generic(network):
         try:

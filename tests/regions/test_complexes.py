@@ -232,8 +232,8 @@ def test_models_and_torch_modules():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     nn = torch.nn
-    module = nn.Sequential(nn.Flatten(), nn.Linear(2, 4), nn.Sequential(nn.LeakyReLU(0.25), nn.Linear(4, 3)), nn.ReLU(),
-                           nn.Linear(3, 2), nn.Linear(2, 1))  # fmt: skip
+    module = nn.Sequential(nn.Flatten(), nn.Linear(2, 4), nn.Sequential(nn.LeakyReLU(0.25), nn.Linear(4, 3)),
+                           nn.ReLU(), nn.Linear(3, 2), nn.Linear(2, 1))  # fmt: skip
     found = regions.polyhedral_complex(module)
     linear = [m for m in module.modules() if isinstance(m, nn.Linear)]
     arrays = [(m.weight.detach().numpy(), m.bias.detach().numpy()) for m in linear]

@@ -36,7 +36,7 @@ def cells(layers, d):
         for signs, cell, behind in found:
             rows = []
             for w, b in zip(weights, bias, strict=True):
-                row = [sum(c * h[k] for c, h in zip(w, behind)) for k in range(d + 1)]
+                row = [sum(c * h[k] for c, h in zip(w, behind, strict=True)) for k in range(d + 1)]
                 row[-1] += b
                 rows.append(row)
             parts = [((), cell)]
