@@ -9,6 +9,7 @@ dimension, measured in the same process.
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import platform
@@ -183,10 +184,7 @@ def measured(job: tuple[Callable[..., str], tuple[object, ...], int]) -> tuple[s
 
 def normal_layers(widths: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(0)
-    return [
-        (rng.normal(size=(n, m)) / m**0.5, rng.normal(size=n) / 2)
-        for m, n in zip(widths, widths[1:], strict=False)
-    ]
+    return [(rng.normal(size=(n, m)) / m**0.5, rng.normal(size=n) / 2) for m, n in itertools.pairwise(widths)]
 
 
 def complex_of(widths: list[int], certify: bool) -> str:

@@ -101,7 +101,8 @@ def vertices(network: Network, most_vertices: int) -> Found:
                     guess = points.size * (len(keys) / (place + j + 1)) ** d
                     raise ConslawError(
                         f"network {network.name}: {points.size} vertices after {place + j + 1} of "
-                        f"{len(keys)} neurons, about {guess:.1g} in all: too many; raise most_cells, or give within="
+                        f"{len(keys)} neurons, about {guess:.1g} in all: "
+                        f"too many; raise most_cells, or give within="
                     )
         slope = float(layer.slope or 0)
         top = values.now
