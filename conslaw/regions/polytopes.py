@@ -54,7 +54,8 @@ class Polytope:
     pattern : tuple of int
         Signs of the neurons at x, certified: 1 active, -1 inactive, 0 on the wall.
     margin : float
-        The smallest ``abs(z)`` over the norm of its gradient, over the neurons: the distance from x to the nearest wall.
+        The smallest ``abs(z)`` over the norm of its gradient, over the neurons: the distance from x to the
+        nearest wall.
     walls : tuple of (layer, neuron)
         The walls on which x lies; the region is then one on which those neurons are inactive.
     facets, redundant, undecided : tuple of int
