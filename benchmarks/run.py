@@ -9,6 +9,7 @@ dimension, measured in the same process.
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import platform
@@ -194,6 +195,25 @@ def measured(job: tuple[Callable[..., str], tuple[object, ...], int]) -> tuple[s
     return answer, seconds, memory, seconds / dense_rank(n) if n else 0.0
 
 
+def normal_layers(widths: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(0)
+    return [(rng.normal(size=(n, m)) / m**0.5, rng.normal(size=n) / 2) for m, n in itertools.pairwise(widths)]
+
+
+def complex_of(widths: list[int], certify: bool) -> str:
+    from conslaw import regions
+
+    found = regions.polyhedral_complex(normal_layers(widths), certify=certify, most_cells=20_000_000)
+    return f"{sum(found.f_vector)} cells, {'proved' if found.certified else 'not certified'}"
+
+
+def polytope_of(widths: list[int]) -> str:
+    from conslaw import regions
+
+    found = regions.polytope(normal_layers(widths), np.random.default_rng(1).normal(size=widths[0]))
+    return f"{len(found.facets)} facets, {len(found.redundant)} redundant, {len(found.undecided)} undecided"
+
+
 ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("50 linear networks, widths 2-5 (count)", "2063 s", published_count, ("linear", (2, 6), False), 0),
     ("50 ReLU networks, widths 2-9 (count)", "6791 s", published_count, ("relu", (2, 10), True), 0),
@@ -252,6 +272,13 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("ansatz linear 20-20-20, degree 2", "", ansatz, ("linear", [20] * 3), 0),
     ("ansatz linear 30-30-30, degree 2", "", ansatz, ("linear", [30] * 3), 0),
     ("ansatz relu 9-9-9-9-9, degree 2", "", ansatz, ("relu", [9] * 5), 0),
+    ("complex 3-15-15-1", "", complex_of, ([3, 15, 15, 1], True), 0),
+    ("complex 3-50-50-1, search alone", "", complex_of, ([3, 50, 50, 1], False), 0),
+    ("complex 3-50-50-1", "", complex_of, ([3, 50, 50, 1], True), 0),
+    ("complex 4-30-30-1, search alone", "", complex_of, ([4, 30, 30, 1], False), 0),
+    ("complex 3-100-100-1, search alone", "", complex_of, ([3, 100, 100, 1], False), 0),
+    ("polytope 64-128-128-10", "", polytope_of, ([64, 128, 128, 10],), 0),
+    ("polytope 784-128-128-10", "", polytope_of, ([784, 128, 128, 10],), 0),
 ]
 
 

@@ -51,6 +51,7 @@ _HOMES = {
     "models.networks": ("icnn", "linear", "monomial", "nmf", "pca", "relu"),
     "models.potential": ("Model", "model"),
 }
+_ROOMS = ("regions",)  # questions with a namespace of their own
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME)
@@ -58,6 +59,8 @@ __all__ = sorted(_HOME)
 
 def __getattr__(name: str) -> Any:
     """A public name, imported when it is first asked for, so that the shell starts at once."""
+    if name in _ROOMS:
+        return import_module(f"conslaw.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'conslaw' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"conslaw.{_HOME[name]}"), name)
@@ -65,4 +68,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *_ROOMS, *__all__])

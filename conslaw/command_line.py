@@ -128,7 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     count.set_defaults(run=_count)
     verify = commands.add_parser("verify", help="check a certificate with other code than that which made it")
     verify.add_argument(
-        "file", help="a certificate, made with 'conslaw analyze ... --certificate FILE'; - for standard input"
+        "file",
+        help="a certificate, JSON ('conslaw analyze ... --certificate FILE'; - for standard input) or NPZ",
     )
     verify.add_argument(
         "--budget",

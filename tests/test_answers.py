@@ -6,8 +6,10 @@ import json
 import pytest
 
 import conslaw
+from conslaw import regions
 from conslaw.display import WIDTH, Answer
 
+LINES = [([[1, 0], [0, 1], [1, 1]], [0, 0, -1]), ([[1, 1, 1]], [0])]
 G, M = conslaw.gradient_flow, conslaw.momentum_flow
 
 
@@ -29,6 +31,10 @@ ANSWERS = {  # later rooms join by one line
     "analysis that leaves laws open": lambda: conslaw.analyze(conslaw.linear([1, 2, 1]), degree=1),
     "analysis in time": lambda: conslaw.analyze(M(conslaw.linear([2, 2, 1]), damping="1/2")),
     "verification": of_a_certificate,
+    "polyhedral complex": lambda: regions.polyhedral_complex(LINES),
+    "polyhedral complex of a fan": lambda: regions.polyhedral_complex([([[1, 2, 0]], None), ([[1]], None)]),
+    "polytope": lambda: regions.polytope(LINES, [0.25, 0.25]),
+    "polytope on a wall": lambda: regions.polytope(LINES, [0, 0.25]),
 }
 
 

@@ -19,7 +19,7 @@ FLOORS = [
     ["flows"],
     ["laws"],
     ["certificates"],
-    ["answers"],
+    ["answers", "regions"],
     ["analysis", "layers"],
     ["networks", "command_line"],
     ["__main__"],

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from conslaw import display
-from conslaw.certificates import ansatz_rules, rules
+from conslaw.certificates import ansatz_rules, array_files, rules
 from conslaw.certificates.budget import BYTES, OPERATIONS, NotChecked, Task
 from conslaw.certificates.kernel import Refuted
 from conslaw.certificates.reading import problem, read
@@ -109,7 +109,7 @@ def verify(source: str | Path | Mapping[str, Any], *, budget: float = 1.0) -> Ve
 
     Parameters
     ----------
-    source : path of a JSON file, ``"-"`` for standard input, or the certificate itself
+    source : path of a JSON or NPZ file, ``"-"`` for standard input, or the certificate itself
     budget : float > 0
         How much work may be done, in units of 10**9 multiplications and of 1 GB (1 is some ten seconds,
         seldom a minute).  What would take more, by an estimate that is made first, is not begun.
@@ -134,6 +134,9 @@ def verify(source: str | Path | Mapping[str, Any], *, budget: float = 1.0) -> Ve
     """
     if isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0:
         raise ConslawError(f"budget={budget!r}: give a positive number")
+    if (arrays := array_files.read(source)) is not None:
+        claimed, check_arrays = array_files.checker(arrays)
+        return Verification(claimed, list(check_arrays(arrays, budget)))
     whole = read(source)
     made = _unchanged(whole)
     kind = whole.get("kind") if isinstance(whole, dict) else None
@@ -161,7 +164,7 @@ def conservation_laws(whole: Mapping[str, Any], budget: float) -> Iterator[Check
     """
     subject, bounds, tasks = Subject(whole), dict[str, int](), list[tuple[str, Task]]()
     for what, read_part in (("model", subject.build), ("flow", subject.derive)):
-        yield (done := _checked(what, read_part))
+        yield (done := checked(what, read_part))
         if not done.ok:
             return
     upper = rules.splitting if whole["upper"]["method"] == "subnetworks" else rules.upper_bound
@@ -172,7 +175,7 @@ def conservation_laws(whole: Mapping[str, Any], budget: float) -> Iterator[Check
         "at least": lambda: lower(whole, subject),
     }
     for what, plan in plans.items():
-        planned = _checked(what, partial(_plan, tasks, what, plan))
+        planned = checked(what, partial(_plan, tasks, what, plan))
         if not planned.ok:
             yield planned
         if planned.verdict == "not checked":
@@ -193,8 +196,8 @@ def conservation_laws(whole: Mapping[str, Any], budget: float) -> Iterator[Check
         return str(text)
 
     for what, task in tasks:
-        yield _checked(what, partial(decided, what, task))
-    yield _checked("conclusion", lambda: _conclusion(whole, subject, bounds))
+        yield checked(what, partial(decided, what, task))
+    yield checked("conclusion", lambda: _conclusion(whole, subject, bounds))
 
 
 def _plan(tasks: list[tuple[str, Task]], what: str, plan: Callable[[], Task | None]) -> str:
@@ -208,7 +211,8 @@ KINDS: dict[str, tuple[str, Callable[[Mapping[str, Any], float], Iterator[Check]
 }
 
 
-def _checked(what: str, run: Callable[[], str]) -> Check:
+def checked(what: str, run: Callable[[], str]) -> Check:
+    """The verdict on one thing, whatever happens."""
     try:
         return Check(what, "ok", run())
     except Refuted as error:

@@ -1,0 +1,333 @@
+"""Independent proof of a generic complex from a list of its vertices; shares no code with the search.
+
+A vertex is given by its d neurons and the signs of the others.  Under these signs every neuron is one affine
+function; the vertex is the solution of d of them, and the signs of the others there are certain where floats
+with a running error bound say so, and are found by rationals where they do not.  Then each of the 2d edges at
+each vertex must lead to one other vertex of the list, or be a ray along which no neuron changes its sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from flint import fmpq_mat, fmpz_mat
+
+from conslaw.regions.networks_read import Array, Network, independent_rows, product
+
+UNIT, TINY = 2.0**-53, 2.0**-1000
+BATCH_NUMBERS = 4_000_000
+MOST_EXACT = 3_000  # vertices or rays that may go to rationals
+
+
+class NotProved(Exception):  # noqa: N818
+    """Why the list proves nothing."""
+
+
+class LeftOpen(NotProved):
+    """Nothing is wrong, but too much is uncertain in float64 for rationals to decide."""
+
+
+@dataclass
+class Closed:
+    """A list of vertices that is proved to be all: signs, bounded edges, rays (vertex, place, sign)."""
+
+    signs: Array
+    zeros: Array
+    edges: Array
+    rays: Array
+    directions: Array
+
+
+def _affine(network: Network, signs: Array, points: Array) -> tuple[Array, Array]:
+    """Values and gradients of all neurons, with bounds of their errors; arrays (neurons, B, 1 + d).
+
+    Gates are read off the signs; where a sign is 0 the gate is 0.
+    """
+    count, d = points.shape
+    behind = np.zeros((d, count, 1 + d))
+    behind[:, :, 0] = points.T
+    behind[np.arange(d), :, 1 + np.arange(d)] = 1
+    error = np.zeros_like(behind)
+    values, errors, place = [], [], 0
+    for layer in network.hidden:
+        n, m = layer.width, len(behind)
+        weights, bias = layer.floats[:, :-1], layer.floats[:, -1]
+        gamma = (m + 6) * UNIT * 1.01
+        z = (weights @ behind.reshape(m, -1)).reshape(n, count, 1 + d)
+        z[:, :, 0] += bias[:, None]
+        spread = error * 1.001 + gamma * abs(behind)
+        e = 1.001 * (abs(weights) @ spread.reshape(m, -1)).reshape(n, count, 1 + d) + TINY
+        e[:, :, 0] += gamma * abs(bias)[:, None]
+        values.append(z)
+        errors.append(e)
+        gate = signs[:, place : place + n].T[:, :, None]
+        place += n
+        slope = float(layer.slope or 0)
+        factor = np.where(gate > 0, 1.0, np.where(gate < 0, slope, 0.0))
+        behind = z * factor
+        error = e * abs(factor) * 1.001 + abs(behind) * (4 * UNIT)
+    return np.concatenate(values), np.concatenate(errors)
+
+
+def located(network: Network, signs: Array, zeros: Array) -> Array:
+    """Coordinates of the vertices, from their signs alone; not proved."""
+    result = np.zeros(zeros.shape)
+    batch = max(1, BATCH_NUMBERS // (signs.shape[1] * (1 + zeros.shape[1])))
+    for _ in range(2):  # the second step mends the rounding of the first
+        for start in range(0, len(signs), batch):
+            part = slice(start, start + batch)
+            with np.errstate(all="ignore"):
+                values, errors = _affine(network, signs[part], result[part])
+                inverse = _solved(values, errors, zeros[part])[0]
+                rest = values[zeros[part], np.arange(len(inverse))[:, None], :1]
+                result[part] -= np.nan_to_num((inverse @ rest)[:, :, 0])
+    return result
+
+
+def found_signs(network: Network, zeros: Array, points: Array) -> Array:
+    """Signs at the vertices by one forward pass; not proved."""
+    count = len(zeros)
+    where = np.arange(count)[:, None]
+    signs = np.zeros((count, len(network.neurons)), np.int8)
+    signs[:] = 2
+    signs[where, zeros] = 0
+    behind, place = points.T, 0
+    for layer in network.hidden:
+        z = layer.floats[:, :-1] @ behind + layer.floats[:, -1:]
+        here = signs[:, place : place + layer.width].T
+        z[here == 0] = 0
+        signs[:, place : place + layer.width] = np.sign(z).T.astype(np.int8)
+        place += layer.width
+        behind = np.where(z > 0, z, float(layer.slope or 0) * z)
+    return signs
+
+
+def _solved(values: Array, errors: Array, zeros: Array) -> tuple[Array, Array, Array]:
+    """Inverse of the gradients of the vanishing neurons, its defect, and a bound of |x* - x| (inf: none)."""
+    where = np.arange(zeros.shape[0])[:, None]
+    rows, doubts = values[zeros, where], errors[zeros, where]
+    jacobian = rows[:, :, 1:]
+    d = zeros.shape[1]
+    with np.errstate(all="ignore"):
+        try:
+            inverse = np.linalg.inv(jacobian)
+        except np.linalg.LinAlgError:
+            inverse = np.array([_inverse(one) for one in jacobian])
+        size = abs(inverse) @ abs(jacobian)
+        defect = abs(np.eye(d) - inverse @ jacobian) + (d + 3) * UNIT * 1.01 * (1 + size)
+        defect = 1.001 * (defect + abs(inverse) @ doubts[:, :, 1:])
+        q = defect.sum(axis=2).max(axis=1)
+        step = 1.001 * (abs(inverse) @ (abs(rows[:, :, :1]) + doubts[:, :, :1]))[:, :, 0].max(axis=1)
+        bound = np.where(q < 0.5, step / (1 - np.minimum(q, 0.5)) * 1.001, np.inf)
+    return inverse, q, np.where(np.isfinite(bound), bound, np.inf)
+
+
+def _inverse(matrix: Array) -> Array:
+    try:
+        return np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return np.full_like(matrix, np.nan)
+
+
+def prove_vertices(network: Network, signs: Array, zeros: Array, points: Array) -> None:
+    """That there is a point with each of these sign vectors, where exactly those neurons vanish, and that
+    their gradients there are independent.
+
+    Raises
+    ------
+    NotProved
+        With the reason.
+    """
+    if not network.in_range:
+        raise NotProved("numbers out of the range of float64")
+    d, total = zeros.shape[1], len(network.neurons)
+    batch = max(1, BATCH_NUMBERS // (total * (1 + d)))
+    doubtful = []
+    for start in range(0, len(signs), batch):
+        part = slice(start, start + batch)
+        own, names, x = signs[part], zeros[part], points[part].copy()
+        with np.errstate(all="ignore"):
+            values, errors = _affine(network, own, x)
+            _, _, bound = _solved(values, errors, names)
+            value, slope = values[:, :, 0], (abs(values[:, :, 1:]) + errors[:, :, 1:]).sum(axis=2)
+            sure = abs(value) > (errors[:, :, 0] + slope * bound) * 1.001
+            sure &= np.sign(value) == own.T
+        sure[names, np.arange(len(own))[:, None]] = np.isfinite(bound)[:, None]
+        doubtful += list(start + np.flatnonzero(~sure.all(axis=0)))
+    if len(doubtful) > MOST_EXACT:
+        raise LeftOpen(
+            f"float64 leaves {len(doubtful)} of {len(signs)} vertices open: too many for rationals"
+        )
+    for v in doubtful:
+        _exact_vertex(network, signs[v], zeros[v])
+
+
+def _exact_rows(network: Network, gates: Array) -> Array:
+    """Integer rows (J | c) of all neurons, each layer times a positive number, under the gates."""
+    matrix, scale, rows, place = None, 1, [], 0
+    for layer in network.hidden:
+        values = layer.numerators if matrix is None else product(layer.numerators, matrix)
+        rows.append(values)
+        scale *= layer.denominator
+        slope = Fraction(layer.slope or 0)
+        p, q = slope.numerator, slope.denominator
+        gate = gates[place : place + layer.width]
+        place += layer.width
+        matrix = np.zeros((layer.width + 1, network.inputs + 1), object)
+        matrix[:-1] = values * np.where(gate > 0, q, p).astype(object)[:, None]
+        scale *= q
+        matrix[-1, -1] = scale
+    return np.concatenate(rows)
+
+
+def _exact_vertex(network: Network, sign: Array, zeros: Array) -> None:
+    rows = _exact_rows(network, sign)
+    square, right = fmpz_mat(rows[zeros, :-1].tolist()), fmpz_mat((-rows[zeros, -1:]).tolist())
+    if square.det() == 0:
+        raise NotProved(f"{_named(network, zeros)} have dependent gradients")
+    numerator, denominator = fmpq_mat(square).solve(fmpq_mat(right)).numer_denom()
+    x = np.array([int(numerator[i, 0]) for i in range(len(zeros))] + [int(denominator)], object)
+    values = product(rows, x[:, None])[:, 0]
+    real = (values > 0).astype(int) - (values < 0).astype(int)
+    if (real != sign).any():
+        extra = np.flatnonzero((real != sign) & (real == 0))
+        if len(extra):
+            where = ", ".join(f"{int(c) / int(denominator):.6g}" for c in x[:-1])
+            together = _named(network, sorted([*zeros, *extra]))
+            raise NotProved(f"{together} vanish together at x = ({where})")
+        raise NotProved(f"a sign at the vertex of {_named(network, zeros)} is another")
+
+
+def _named(network: Network, names: Sequence[int] | Array) -> str:
+    return "neurons " + ", ".join(f"({k}, {i})" for k, i in (network.neurons[j] for j in names))
+
+
+def planes(signs: Array) -> tuple[Array, Array]:
+    """Bits of the positive and of the negative signs, as 64-bit words."""
+    words = -(-signs.shape[1] // 64)
+    result = []
+    for chosen in (signs > 0, signs < 0):
+        packed = np.packbits(chosen, axis=1, bitorder="little")
+        whole = np.zeros((len(signs), words * 8), np.uint8)
+        whole[:, : packed.shape[1]] = packed
+        result.append(whole.view("<u8"))
+    return result[0], result[1]
+
+
+def hashed(signs: Array, keys: Array) -> Array:
+    """The key of each row; rows with different keys differ."""
+    result = np.zeros(len(signs), np.uint64)
+    for column, key in enumerate(keys):
+        result += key[signs[:, column].astype(np.intp) + 1]
+    return result
+
+
+def close(network: Network, signs: Array, zeros: Array, points: Array) -> Closed:
+    """Prove that the list is closed under neighbours, and therefore complete.
+
+    Raises
+    ------
+    NotProved
+        With the reason.
+    """
+    count, d = zeros.shape
+    if not count or len(independent_rows(network.hidden[0].numerators[:, :-1])) != d:
+        raise NotProved("there is no vertex, or the cells contain lines")
+    keys = np.random.default_rng(1).integers(0, 2**64, (signs.shape[1], 3), dtype=np.uint64)
+    keys[:, 1] = 0
+    own = hashed(signs, keys)
+    if len(np.unique(own)) < count:
+        raise NotProved("a vertex is listed twice")
+    slots = np.empty((count, d, 2), np.uint64)
+    for s in (0, 1):
+        slots[:, :, s] = own[:, None] + keys[zeros, 2 * s]
+    flat = slots.ravel()
+    order = np.argsort(flat)
+    ordered = flat[order]
+    equal = ordered[1:] == ordered[:-1]
+    if (equal[1:] & equal[:-1]).any():
+        raise NotProved("three vertices on one edge")
+    first = np.flatnonzero(equal)
+    one, two = order[first], order[first + 1]
+    bits = planes(signs)
+    for start in range(0, len(one), 1 << 19):
+        part = slice(start, start + (1 << 19))
+        if not (_rows(bits, zeros, one[part]) == _rows(bits, zeros, two[part])).all():
+            raise NotProved("two edges with one key: the search must be made again")
+    edges = np.stack([one // (2 * d), two // (2 * d)], axis=1)
+    matched = np.zeros(len(flat), bool)
+    matched[one] = matched[two] = True
+    alone = np.flatnonzero(~matched)
+    rays = np.stack([alone // (2 * d), alone // 2 % d, alone % 2 * 2 - 1], axis=1)
+    return Closed(signs, zeros, edges, rays, prove_rays(network, signs, zeros, points, rays))
+
+
+def _rows(bits: tuple[Array, Array], zeros: Array, slot: Array) -> Array:
+    d = zeros.shape[1]
+    v, q, s = slot // (2 * d), slot // 2 % d, slot % 2
+    name = zeros[v, q]
+    result = np.stack([bits[0][v], bits[1][v]])
+    result[1 - s, np.arange(len(v)), name // 64] |= np.uint64(1) << (name % 64).astype(np.uint64)
+    return result
+
+
+def prove_rays(network: Network, signs: Array, zeros: Array, points: Array, rays: Array) -> Array:
+    """That along each ray (vertex, place among its neurons, sign) no neuron changes its sign; directions."""
+    d, total = zeros.shape[1], len(network.neurons)
+    batch = max(1, BATCH_NUMBERS // (total * (1 + d)))
+    directions, doubtful = np.zeros((len(rays), d)), []
+    for start in range(0, len(rays), batch):
+        v, q, s = rays[start : start + batch].T
+        count = len(v)
+        own, names = signs[v].copy(), zeros[v]
+        own[np.arange(count), names[np.arange(count), q]] = s
+        with np.errstate(all="ignore"):
+            values, errors = _affine(network, own, points[v])
+            inverse, defect, _ = _solved(values, errors, names)
+            u = inverse[np.arange(count), :, q] * s[:, None]
+            gradient, doubt = values[:, :, 1:], errors[:, :, 1:]
+            # J (u* - u) = s e - J u =: r, so |u* - u| <= |inverse r| / (1 - q)
+            rows, off = gradient[names, np.arange(count)[:, None]], doubt[names, np.arange(count)[:, None]]
+            target = np.zeros((count, d))
+            target[np.arange(count), q] = s
+            rest = abs(target - (rows @ u[:, :, None])[:, :, 0])
+            rest = rest + ((off + (d + 3) * UNIT * abs(rows)) @ abs(u)[:, :, None])[:, :, 0] + UNIT
+            bound = 1.01 * (abs(inverse) @ rest[:, :, None])[:, :, 0].max(axis=1)
+            bound = np.where(defect < 0.5, 2 * bound, np.inf)
+            slope = np.einsum("kbi,bi->kb", gradient, u)
+            size = np.einsum("kbi,bi->kb", abs(gradient), abs(u))
+            off_all = np.einsum("kbi,bi->kb", doubt, abs(u))
+            error = off_all + (d + 3) * UNIT * size + (abs(gradient) + doubt).sum(axis=2) * bound
+            sure = slope * own.T > 1.01 * error
+            sure |= (gradient == 0).all(axis=2) & (doubt <= TINY).all(axis=2)
+        sure[names, np.arange(count)[:, None]] = np.isfinite(bound)[:, None]
+        doubtful += list(start + np.flatnonzero(~sure.all(axis=0)))
+        directions[start : start + count] = u / abs(u).max(axis=1, keepdims=True)
+    if len(doubtful) > MOST_EXACT:
+        raise LeftOpen(f"float64 leaves {len(doubtful)} of {len(rays)} rays open: too many for rationals")
+    for r in doubtful:
+        directions[r] = _exact_ray(network, signs, zeros, *map(int, rays[r]))
+    return directions
+
+
+def _exact_ray(network: Network, signs: Array, zeros: Array, v: int, q: int, s: int) -> Array:
+    own, names = signs[v].copy(), zeros[v]
+    own[names[q]] = s
+    rows = _exact_rows(network, own)[:, :-1]
+    target = np.zeros((len(names), 1), object)
+    target[q, 0] = s
+    square = fmpz_mat(rows[names].tolist())
+    if square.det() == 0:
+        raise NotProved(f"{_named(network, names)} have dependent gradients")
+    numerator, _ = fmpq_mat(square).solve(fmpq_mat(fmpz_mat(target.tolist()))).numer_denom()
+    u = np.array([int(numerator[i, 0]) for i in range(len(names))], object)
+    slopes = product(rows, u[:, None])[:, 0]
+    if ((slopes > 0) & (own < 0) | (slopes < 0) & (own > 0)).any():
+        raise NotProved(f"a neuron changes its sign along a ray from the vertex of {_named(network, names)}")
+    return np.array([int(x) / int(max(map(abs, u))) for x in u])
+
+
+__all__ = ["Closed", "NotProved", "close", "found_signs", "located", "planes", "prove_vertices"]

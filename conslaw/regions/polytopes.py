@@ -1,0 +1,439 @@
+"""The polytope at a point: the region on which the network is one affine map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from scipy.optimize import linprog
+
+from conslaw import display
+from conslaw.errors import ConslawError
+from conslaw.regions.faces import MOST_DIMENSIONS, polyhedron, volume
+from conslaw.regions.networks_read import Array, Network, independent_rows, integers, point, product, read
+from conslaw.regions.recession import bounded
+from conslaw.regions.redundancy import Decided, decide
+from conslaw.regions.signs import exact_values
+from conslaw.regions.subdivision import Cells
+
+
+@dataclass(frozen=True, eq=False)
+class ExactMatrix:
+    """A matrix of rationals: integers, with a positive denominator for each row."""
+
+    numerators: Array
+    denominators: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.numerators.shape)
+
+    def as_float(self) -> Array:
+        """Rounded to float64, each entry correctly."""
+        rows = zip(self.numerators.tolist(), self.denominators, strict=True)
+        return np.array([[x / q for x in row] for row, q in rows], float).reshape(self.shape)
+
+    def fractions(self) -> list[list[Fraction]]:
+        """Exactly."""
+        rows = zip(self.numerators.tolist(), self.denominators, strict=True)
+        return [[Fraction(int(x), int(q)) for x in row] for row, q in rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Polytope:
+    """The region around a point, the answer of :func:`polytope`.
+
+    Row i of the inequalities belongs to neuron i; rows of a box, upper sides first, come last.
+
+    Attributes
+    ----------
+    pattern : tuple of int
+        Signs of the neurons at x, certified: 1 active, -1 inactive, 0 on the wall.
+    margin : float
+        The smallest ``abs(z)`` over the norm of its gradient, over the neurons: the distance from x to the
+        nearest wall.
+    walls : tuple of (layer, neuron)
+        The walls on which x lies; the region is then one on which those neurons are inactive.
+    facets, redundant, undecided : tuple of int
+        Rows of the inequalities that are irredundant, implied by others, and neither by what was tried.
+    bounded : bool or None
+        None if that could not be decided.
+    """
+
+    name: str
+    inputs: int
+    rows: int
+    pattern: tuple[int, ...]
+    walls: tuple[tuple[int, int], ...]
+    margin: float
+    facets: tuple[int, ...]
+    redundant: tuple[int, ...]
+    undecided: tuple[int, ...]
+    bounded: bool | None
+    network: Network | None = field(default=None, repr=False)
+    x: tuple[Array, int] | None = field(default=None, repr=False)
+    box: Any = field(default=None, repr=False)
+    integer_rows: Array | None = field(default=None, repr=False)
+    decided: Decided | None = field(default=None, repr=False)
+
+    @property
+    def about(self) -> str:
+        return f"the polytope at a point of the ReLU network {self.name}"
+
+    @property
+    def proved(self) -> Mapping[str, Any]:
+        """The pattern; the facets, each with a witness; the redundant rows, each with multipliers."""
+        said = {"pattern": list(self.pattern), "facets": list(self.facets), "redundant": list(self.redundant)}
+        return said if self.bounded is None else {**said, "bounded": self.bounded}
+
+    @property
+    def probable(self) -> Mapping[str, Any]:
+        """Nothing: what could not be decided is in ``undecided``."""
+        return {}
+
+    def _made(self) -> tuple[Network, tuple[Array, int], Array, Decided]:
+        if self.network is None or self.x is None or self.integer_rows is None or self.decided is None:
+            raise ConslawError(f"{self.about} was read back from JSON: make it again to see this")
+        return self.network, self.x, self.integer_rows, self.decided
+
+    @cached_property
+    def inequalities(self) -> tuple[ExactMatrix, ExactMatrix]:
+        """(A, b) with A x <= b, all of them, exact; ``.as_float()`` rounds."""
+        rows = self._made()[2]
+        ones = np.array([1] * len(rows), object)
+        return ExactMatrix(rows[:, :-1], ones), ExactMatrix(-rows[:, -1:], ones)
+
+    @cached_property
+    def factors(self) -> list[ExactMatrix]:
+        """W_1, A_1, W_2, ..., exact, with a constant coordinate last: their product, from the last to the
+        first, is the affine map; the slopes 1, 0 or the leaky one are on the diagonals A_l.
+        """
+        network = self._made()[0]
+        result, place = [], 0
+        for layer in network.layers:
+            n, m = layer.numerators.shape
+            matrix = np.zeros((n + 1, m), object)
+            matrix[:n], matrix[n, -1] = layer.numerators, layer.denominator
+            result.append(ExactMatrix(matrix, np.array([layer.denominator] * (n + 1), object)))
+            if layer.slope is not None:
+                signs = self.pattern[place : place + n]
+                place += n
+                diagonal = np.zeros((n + 1, n + 1), object)
+                for i, sign in enumerate([*signs, 1]):
+                    diagonal[i, i] = layer.slope.denominator if sign > 0 else layer.slope.numerator
+                result.append(ExactMatrix(diagonal, np.array([layer.slope.denominator] * (n + 1), object)))
+        return result
+
+    @cached_property
+    def affine_map(self) -> tuple[ExactMatrix, ExactMatrix]:
+        """(M, c): the network is M x + c on the region, exactly."""
+        network = self._made()[0]
+        matrix, scale = _affine(network, self.pattern)[-1]
+        denominators = np.array([scale] * len(matrix), object)
+        return ExactMatrix(matrix[:, :-1], denominators), ExactMatrix(matrix[:, -1:], denominators)
+
+    @property
+    def witnesses(self) -> Mapping[int, Array]:
+        """For each facet a point that breaks this inequality alone."""
+        return self._made()[3].witnesses
+
+    @property
+    def multipliers(self) -> Mapping[int, Mapping[int, Fraction]]:
+        """For each redundant row i, multipliers l_j >= 0 with a_i = sum l_j a_j and sum l_j b_j <= b_i."""
+        return self._made()[3].multipliers
+
+    @cached_property
+    def chebyshev(self) -> tuple[Array, float]:
+        """Centre and radius of a largest ball in the region, in floating point; the radius may be inf."""
+        rows = self._made()[2][list(self.facets)]
+        if not len(rows):
+            return _rounded(self._made()[1]), float("inf")
+        A, b, _ = _normalised(rows)
+        cost = np.zeros(self.inputs + 1)
+        cost[-1] = -1
+        solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b,
+                         bounds=[(None, None)] * self.inputs + [(0, None)], method="highs")  # fmt: skip
+        if solved.x is None:
+            return _rounded(self._made()[1]), float("inf")
+        return solved.x[:-1], float(solved.x[-1])
+
+    @property
+    def distance(self) -> float:
+        """From x to the boundary of the region (or of the box), in floating point."""
+        _, x, rows, _ = self._made()
+        return _distance(rows, x)
+
+    def neighbour(self, i: int) -> Polytope:
+        """The region across facet i (a row of the inequalities, one of ``facets``)."""
+        network, (x, w), rows, decided = self._made()
+        if i not in decided.witnesses or i >= len(self.pattern):
+            raise ConslawError(f"neighbour({i!r}): give one of the facets {[*self.facets][:12]} of neurons")
+        y, v = integers(decided.witnesses[i].astype(object), "witness")
+        inner, outer = np.append(x, w), np.append(y, v)
+        low, high = int(rows[i].dot(inner)), int(rows[i].dot(outer))
+        hit = inner * high - outer * low  # on the wall, and on no other
+        beyond = outer
+        for _ in range(200):
+            found = _polytope(network, (beyond[:-1], int(beyond[-1])), self.box, decide_rows=False)
+            if found is not None and not found.walls and max(_times(found, hit)) <= 0:
+                return _completed(found)
+            beyond = beyond * hit[-1] + hit * beyond[-1]  # halfway to the wall
+            beyond = beyond // np.gcd.reduce(beyond)
+        raise ConslawError(f"neighbour({i}): the region across could not be reached from the wall")
+
+    @cached_property
+    def _faces(self) -> Cells:
+        rows = self._made()[2]
+        if self.inputs > MOST_DIMENSIONS:
+            raise ConslawError(
+                f"{self.inputs} dimensions: faces are for at most {MOST_DIMENSIONS}; take a slice"
+            )
+        found = polyhedron(rows[[*self.facets, *self.undecided]])
+        if found is None:
+            raise ConslawError(f"{self.about} contains a line: it has no vertices; give box=")
+        return found
+
+    @property
+    def vertices(self) -> ExactMatrix:
+        """The vertices, exact, for up to 8 inputs."""
+        found = self._faces
+        ends = found.ends[: found.vertices]
+        return ExactMatrix(ends[:, :-1], ends[:, -1])
+
+    @property
+    def f_vector(self) -> tuple[int, ...]:
+        """Numbers of faces of dimension 0, 1, ..., for up to 8 inputs."""
+        return tuple(map(len, self._faces.signs))
+
+    @property
+    def volume(self) -> Fraction | float:
+        """Exact; ``inf`` if the region is unbounded; for up to 8 inputs."""
+        if self.bounded is False:
+            return float("inf")
+        return volume(self._faces)
+
+    def _summary(self) -> display.Summary:
+        on = ", ".join(map(str, self.walls[:8]))
+        said = {True: "bounded", False: "unbounded", None: "not decided whether bounded"}[self.bounded]
+        rows = [
+            ("pattern", f"{self.pattern.count(1)} of {len(self.pattern)} neurons active: proved"),
+            ("walls", f"x lies on those of {on}" if self.walls else "x is inside"),
+            ("margin", f"{self.margin:.6g}"),
+            (
+                "facets",
+                f"{len(self.facets)} of {self.rows} inequalities; {len(self.redundant)} redundant: proved",
+            ),
+            ("region", said),
+        ]
+        if self.undecided:
+            rows.append(("undecided", ", ".join(map(str, self.undecided[:12]))))
+        return display.Summary(self.about, rows)
+
+    def __str__(self) -> str:
+        return display.text(self._summary())
+
+    def __repr__(self) -> str:
+        return display.text(self._summary(), display.WIDTH)
+
+    def _repr_html_(self) -> str:
+        return display.html(self._summary())
+
+    _FIELDS = ("name", "inputs", "rows", "pattern", "walls", "margin", "facets", "redundant", "undecided",
+               "bounded")  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary: pattern and facets, not the numbers."""
+        plain = {name: getattr(self, name) for name in self._FIELDS}
+        plain |= {name: list(plain[name]) for name in ("pattern", "facets", "redundant", "undecided")}
+        plain["walls"] = [list(wall) for wall in self.walls]
+        plain["margin"] = repr(self.margin)
+        return {**display.stamp("polytope", 1), **plain}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The answer from that dictionary."""
+        display.check_stamp(data, "polytope", 1)
+        made = {name: data[name] for name in cls._FIELDS}
+        made |= {name: tuple(made[name]) for name in ("pattern", "facets", "redundant", "undecided")}
+        made["walls"] = tuple(tuple(wall) for wall in data["walls"])
+        made["margin"] = float(data["margin"])
+        return cls(**made)
+
+
+def polytope(network: Any, x: Any, weights: Any = None, *, box: Any = None) -> Polytope:
+    """The region around a point: the linear inequalities, which of them are facets, the affine map.
+
+    Parameters
+    ----------
+    network, weights : see :func:`polyhedral_complex`
+    x : array of shape (inputs,)
+    box : (lower, upper), optional
+        Intersect with a box, such as the range of pixels; numbers or arrays of shape (inputs,).
+
+    Returns
+    -------
+    Polytope
+
+    Raises
+    ------
+    ConslawError
+        If x has the wrong length or is outside the box, or lies on walls so that the pattern with their
+        neurons inactive belongs to no full-dimensional region.
+
+    Examples
+    --------
+    >>> from conslaw import regions
+    >>> network = [([[1, 0], [0, 1], [1, 1]], [0, 0, -1]), ([[1, 1, 1]], [0])]
+    >>> region = regions.polytope(network, [0.25, 0.25])
+    >>> region.pattern, region.facets, region.bounded, region.volume
+    ((1, 1, -1), (0, 1, 2), True, Fraction(1, 2))
+    >>> region.neighbour(2).pattern
+    (1, 1, 1)
+    >>> region.affine_map[0].as_float()
+    array([[1., 1.]])
+
+    References
+    ----------
+    Balestriero, Baraniuk, *A Spline Theory of Deep Networks*, ICML 2018.
+    """
+    given = read(network, weights)
+    place = point(x, given.inputs)
+    found = _polytope(given, place, _box_rows(box, given.inputs), decide_rows=False)
+    if found is None:
+        raise ConslawError(f"x={x!r:.60} is outside the box: give a point inside")
+    return _completed(found)
+
+
+def _box_rows(box: Any, inputs: int) -> Array | None:
+    if box is None:
+        return None
+    if not isinstance(box, tuple | list) or len(box) != 2:
+        raise ConslawError(f"box={box!r:.60}: give (lower, upper), numbers or arrays of {inputs} coordinates")
+    sides = [[side] * inputs if np.ndim(side) == 0 else side for side in box]
+    (low, low_scale), (high, high_scale) = (point(side, inputs, "a side of the box") for side in sides)
+    if not (low * high_scale < high * low_scale).all():
+        raise ConslawError(f"box={box!r:.60}: the lower side must be below the upper one")
+    rows = np.zeros((2 * inputs, inputs + 1), object)
+    for i in range(inputs):
+        rows[i, i], rows[i, -1] = high_scale, -high[i]
+        rows[inputs + i, i], rows[inputs + i, -1] = -low_scale, low[i]
+    return rows
+
+
+def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int]]:
+    """Each layer's values before the kinks as integers (J | c) over one denominator, under the pattern."""
+    result, place = [], 0
+    matrix, scale, layer_inputs = None, 1, network.inputs + 1
+    for layer in network.layers:
+        if matrix is None:
+            values = layer.numerators
+        else:
+            used = np.flatnonzero((matrix != 0).any(axis=1))
+            values = product(layer.numerators[:, used], matrix[used])
+        scale *= layer.denominator
+        result.append((values, scale))
+        if layer.slope is None:
+            continue
+        p, q = layer.slope.numerator, layer.slope.denominator
+        signs = np.array(pattern[place : place + layer.width])
+        place += layer.width
+        matrix = np.zeros((layer.width + 1, layer_inputs), object)
+        matrix[:-1] = values * np.where(signs > 0, q, p).astype(object)[:, None]
+        scale *= q
+        matrix[-1, -1] = scale
+    return result
+
+
+def _polytope(
+    network: Network, x: tuple[Array, int], box: Array | None, decide_rows: bool
+) -> Polytope | None:
+    values = exact_values(network, *x)
+    flat = [v for layer, found in zip(network.layers, values, strict=True) if layer.slope is not None
+            for v in found]  # fmt: skip
+    pattern = tuple((v > 0) - (v < 0) for v in flat)
+    affine = [m for m, _ in _affine(replace(network, layers=network.hidden), pattern)] if pattern else []
+    functions = np.concatenate([np.zeros((0, network.inputs + 1), object), *affine])
+    walls = tuple(n for n, s, row in zip(network.neurons, pattern, functions, strict=True)
+                  if s == 0 and any(row[:-1]))  # fmt: skip
+    rows = functions * np.array([-1 if s > 0 else 1 for s in pattern], object)[:, None]
+    rows = np.concatenate([rows, box if box is not None else rows[:0]])
+    if box is not None and max(product(box, np.append(*x)[:, None])[:, 0]) > 0:
+        return None
+    return Polytope(
+        name=network.name, inputs=network.inputs, rows=len(rows), pattern=pattern, walls=walls,
+        margin=_distance(rows[: len(pattern)], x), facets=(), redundant=(), undecided=(), bounded=None,
+        network=network, x=x, box=box, integer_rows=rows, decided=Decided({}, {}, ()),
+    )  # fmt: skip
+
+
+def _completed(found: Polytope) -> Polytope:
+    rows, x = found.integer_rows, found.x
+    assert rows is not None
+    assert x is not None
+    useful = rows[[any(row[:-1]) for row in rows.tolist()]]
+    inside = x
+    if len(useful) and max(product(useful, np.append(*x)[:, None])[:, 0]) >= 0:
+        inside = _interior(useful, found)
+    decided = decide(rows, *inside)
+    facets = tuple(sorted(decided.witnesses))
+    return replace(
+        found, facets=facets, redundant=tuple(sorted(decided.multipliers)), undecided=decided.undecided,
+        bounded=bounded(rows), decided=decided, x=x if inside is x else inside,
+    )  # fmt: skip
+
+
+def _interior(rows: Array, found: Polytope) -> tuple[Array, int]:
+    """A point strictly inside, where x is on the boundary: a centre in floating point, checked exactly."""
+    A, b, _ = _normalised(rows)
+    d = A.shape[1]
+    start = _rounded(found.x)  # type: ignore[arg-type]
+    solved = linprog(
+        np.append(np.zeros(d), -1.0), A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b - A @ start,
+        bounds=[(-1e6, 1e6)] * d + [(0, 1.0)], method="highs",
+    )  # fmt: skip
+    if solved.x is not None:
+        inside = integers((start + solved.x[:-1]).astype(object), "centre")
+        if max(product(rows, np.append(*inside)[:, None])[:, 0]) < 0:
+            return inside
+    on = ", ".join(map(str, found.walls[:8]))
+    raise ConslawError(
+        f"x lies on the walls of neurons {on or 'the box'}: no full-dimensional region was found where "
+        f"these are inactive; move x off the walls"
+    )
+
+
+def _normalised(rows: Array) -> tuple[Array, Array, Array]:
+    largest = [max(map(abs, row)) or 1 for row in rows[:, :-1].tolist()]
+    floats = np.array([[x / m for x in row] for row, m in zip(rows.tolist(), largest, strict=True)])
+    norms = np.linalg.norm(floats[:, :-1], axis=1)
+    return floats[:, :-1] / norms[:, None], -floats[:, -1] / norms, norms
+
+
+def _rounded(x: tuple[Array, int]) -> Array:
+    return np.array([c / x[1] for c in x[0]], float)
+
+
+def _distance(rows: Array, x: tuple[Array, int]) -> float:
+    used = rows[[any(row[:-1]) for row in rows.tolist()]] if len(rows) else rows
+    if not len(used):
+        return float("inf")
+    slack = -product(used, np.append(*x)[:, None])[:, 0]
+    largest = [max(map(abs, row)) for row in used[:, :-1].tolist()]
+    norms = np.linalg.norm(
+        np.array([[c / m for c in row] for row, m in zip(used[:, :-1].tolist(), largest, strict=True)]),
+        axis=1,
+    )
+    away = np.array([s / (m * x[1]) for s, m in zip(slack, largest, strict=True)], float) / norms
+    return float(abs(away).min())
+
+
+def _times(found: Polytope, ends: Array) -> list[int]:
+    assert found.integer_rows is not None
+    return list(product(found.integer_rows, ends[:, None])[:, 0])
+
+
+__all__ = ["ExactMatrix", "Polytope", "independent_rows", "polytope"]

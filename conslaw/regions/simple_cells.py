@@ -1,0 +1,168 @@
+"""All cells of a generic complex from its vertices: each is a vertex's choice of signs for its d neurons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from itertools import product as tuples
+from math import comb
+
+import numpy as np
+from flint import fmpq_mat, fmpz_mat
+
+from conslaw.errors import ConslawError, check_memory
+from conslaw.regions.certified_vertices import Closed, hashed, planes
+from conslaw.regions.networks_read import Array
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class SimpleCells:
+    """A generic complex: vertices, their signs, edges and rays."""
+
+    closed: Closed = field(repr=False)
+    points: Array = field(repr=False)
+    generic: bool = True
+
+    @property
+    def edges(self) -> Array:
+        return self.closed.edges
+
+    @property
+    def rays(self) -> tuple[Array, Array]:
+        return self.closed.rays[:, 0], self.closed.directions
+
+    def counts(self, most_cells: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Numbers of cells and of bounded cells.
+
+        Euler's relation in each j-cell, summed over all of them (a k-cell lies on 2^(j-k) C(d-k, j-k)), is
+        sum_k (-1)^k 2^(j-k) C(d-k, j-k) f_k = b_j, and in the whole sum_k (-1)^k f_k = (-1)^d.  With f_0 and
+        f_1 that is all in the plane; in space the regions must be counted too, and so on.
+        """
+        d = self.closed.zeros.shape[1]
+        euler = [
+            [(-1) ** k * 2 ** (j - k) * comb(d - k, j - k) if k <= j else 0 for k in range(d + 1)]
+            for j in range(d + 1)
+        ]
+        equations = [([(-1) ** k for k in range(d + 1)], (-1) ** d)]
+
+        def count(k: int, f: int, b: int) -> None:
+            equations.append(([int(i == k) for i in range(d + 1)], f))
+            equations.append((euler[k], b))
+
+        count(0, len(self.points), len(self.points))
+        if d:
+            count(1, len(self.edges) + len(self.closed.rays), len(self.edges))
+        for k in [*range(d, 1, -1), None]:
+            rows = fmpq_mat(fmpz_mat([[*left, right] for left, right in equations]))
+            reduced, rank = rows.rref()
+            if rank == d + 1:
+                break
+            count(k, *self._count(k))
+        f = [int(reduced[k, d + 1].p) for k in range(d + 1)]
+        b = [sum(e * n for e, n in zip(euler[j], f, strict=True)) for j in range(d + 1)]
+        if sum(f) > most_cells:
+            raise ConslawError(
+                f"{sum(f)} cells: more than most_cells={most_cells}; raise it, or give within="
+            )
+        return tuple(f), tuple(b)
+
+    def _choices(self, k: int) -> Array:
+        """Signs for the d neurons of a vertex: one row for each k-cell around it."""
+        d = self.closed.zeros.shape[1]
+        rows = []
+        for chosen in combinations(range(d), k):
+            for signs in tuples((-1, 1), repeat=k):
+                row = [0] * d
+                for place, sign in zip(chosen, signs, strict=True):
+                    row[place] = sign
+                rows.append(row)
+        return np.array(rows, np.int8).reshape(-1, d)
+
+    @cached_property
+    def _keys(self) -> tuple[Array, Array]:
+        width = self.closed.signs.shape[1]
+        keys = np.random.default_rng(2).integers(0, 2**64, (width, 3), dtype=np.uint64)
+        keys[:, 1] = 0
+        return keys, hashed(self.closed.signs, keys)
+
+    @cached_property
+    def _bits(self) -> tuple[Array, Array]:
+        return planes(self.closed.signs)
+
+    def _all(self, k: int) -> tuple[Array, Array, Array]:
+        """Keys of all (choice, vertex), in order, the order, and the choices."""
+        choices, zeros = self._choices(k), self.closed.zeros
+        check_memory(30.0 * len(choices) * len(zeros), f"{len(choices) * len(zeros)} cells at vertices")
+        keys, own = self._keys
+        every = np.empty((len(choices), len(zeros)), np.uint64)
+        for row, choice in zip(every, choices, strict=True):
+            row[:] = own
+            for place in np.flatnonzero(choice):
+                row += keys[zeros[:, place], choice[place] + 1]
+        order = np.argsort(every.ravel())
+        return every.ravel()[order], order, choices
+
+    def _starts(self, k: int) -> tuple[Array, Array, Array]:
+        """Where, in the order by keys, a new cell starts; equal keys are proved to be equal rows."""
+        ordered, order, choices = self._all(k)
+        same = np.concatenate([[False], ordered[1:] == ordered[:-1]])
+        equal = np.flatnonzero(same)
+        for start in range(0, len(equal), CHUNK):
+            part = equal[start : start + CHUNK]
+            if not (self._rows(order[part], choices) == self._rows(order[part - 1], choices)).all():
+                raise ConslawError(
+                    "two cells with one key: this should not happen in the age of the universe"
+                )
+        return np.flatnonzero(~same), order, choices
+
+    def _rows(self, entries: Array, choices: Array) -> Array:
+        """Sign vectors as bits of plus, and of minus unless no sign is 0."""
+        count = len(self.closed.zeros)
+        c, v = entries // count, entries % count
+        top = bool((choices != 0).all())
+        result = [self._bits[0][v]] if top else [self._bits[0][v], self._bits[1][v]]
+        one = np.uint64(1)
+        for place in range(choices.shape[1]):
+            name, sign = self.closed.zeros[v, place], choices[c, place]
+            bit = one << (name % 64).astype(np.uint64)
+            for plane, value in zip(result, (1, -1), strict=False):
+                plane[np.arange(len(v)), name // 64] |= np.where(sign == value, bit, np.uint64(0))
+        return np.stack(result)
+
+    def _count(self, k: int) -> tuple[int, int]:
+        starts, order, choices = self._starts(k)
+        count, d = self.closed.zeros.shape
+        is_ray = np.zeros((count, d, 3), bool)
+        v, q, s = self.closed.rays.T
+        is_ray[v, q, s + 1] = True
+        unbounded = np.zeros((len(choices), count), bool)
+        for row, choice in zip(unbounded, choices, strict=True):
+            for place in np.flatnonzero(choice):
+                row |= is_ray[:, place, choice[place] + 1]
+        open_ = np.logical_or.reduceat(unbounded.ravel()[order], starts)
+        return len(starts), int((~open_).sum())
+
+    def cells(self, dimension: int) -> Array:
+        """Sign vectors."""
+        if dimension == 0:
+            return self.closed.signs
+        starts, order, choices = self._starts(dimension)
+        c, v = np.divmod(order[starts], len(self.points))
+        check_memory(float(len(v)) * self.closed.signs.shape[1], f"{len(v)} sign vectors")
+        result = self.closed.signs[v]
+        result[np.arange(len(v))[:, None], self.closed.zeros[v]] = choices[c]
+        return result
+
+    def neighbours(self, sign: Array) -> Array | None:
+        """Across each facet one sign changes, that of a neuron of a vertex of the region."""
+        if (sign == 0).any():
+            return None
+        own = self.closed.signs
+        corners = ((own == sign) | (own == 0)).all(axis=1)
+        names = np.unique(self.closed.zeros[corners])
+        result = np.repeat(sign[None], len(names), axis=0)
+        result[np.arange(len(names)), names] *= -1
+        return result
