@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         help="sizes of the family: the widths of a network, from input to output, as 3-2-4",
     )
     common.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
+    common.add_argument("--power", metavar="R", help="of a polynomial network: 2, or 2,3 (one a hidden layer)")
     common.add_argument(
         "--flow", choices=["gradient", "momentum", "nesterov"], help="how it is trained (default gradient)"
     )
@@ -199,10 +200,10 @@ def _models(options: argparse.Namespace) -> None:
     from conslaw.models.networks import FAMILIES
 
     for name, family in FAMILIES.items():
-        arguments = family.sizes + (" [--bias]" if family.bias else "")
-        print(f"{name:9} {arguments:18} {(family.build.__doc__ or '').splitlines()[0]}")
+        arguments = family.sizes + " [--bias]" * family.bias + " [--power]" * family.power
+        print(f"{name:10} {arguments:25} {(family.build.__doc__ or '').splitlines()[0]}")
     print(
-        f"{'FILE.py:NAME':28} A model of your own, made with conslaw.model (or a flow, or a function that "
+        f"{'FILE.py:NAME':36} A model of your own, made with conslaw.model (or a flow, or a function that "
         f"returns either)."
     )
 
@@ -268,7 +269,18 @@ def _from_family(options: argparse.Namespace) -> Model:
         raise ConslawError(
             f"sizes {options.sizes!r}: give positive integers joined by '-', such as {family.example}"
         ) from None
-    return family(sizes, options.bias)
+    return family(sizes, options.bias, _power(options.power))
+
+
+def _power(text: str | None) -> int | list[int] | None:
+    """One integer, or a list with commas."""
+    if text is None:
+        return None
+    try:
+        powers = [int(n) for n in text.split(",")]
+    except ValueError:
+        raise ConslawError(f"--power {text!r}: give an integer of at least 2, or several as 2,3") from None
+    return powers if "," in text else powers[0]
 
 
 def _from_file(options: argparse.Namespace) -> Model | Flow:
@@ -283,9 +295,9 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
         raise ConslawError(
             f"model {options.model!r}: name the model in the file, such as {file or name}:model"
         )
-    if options.sizes is not None or options.bias:
+    if options.sizes is not None or options.bias or options.power:
         raise ConslawError(
-            f"model {options.model!r}: sizes and --bias are for the families; put them into the file"
+            f"model {options.model!r}: sizes, --bias and --power are for the families; put them into the file"
         )
     path = Path(file)
     spec = (

@@ -97,6 +97,7 @@ def claim(model: Mapping[str, Any] | None, flow: Mapping[str, Any], bounds: Mapp
         sizes = (
             "-".join(map(str, family["arguments"]["widths"]))
             + (" with bias" if family["arguments"].get("bias") else "")
+            + (f" power {','.join(map(str, powers))}" if (powers := family["arguments"].get("power")) else "")
             if family
             else ""
         )
@@ -136,7 +137,7 @@ def _is_family(model: Model) -> bool:
     if family is None or not isinstance(widths, list):
         return False
     try:
-        again = family(widths, bool(model.arguments.get("bias")))
+        again = family(widths, bool(model.arguments.get("bias")), model.arguments.get("power"))
     except ConslawError:
         return False
     same = (
