@@ -19,6 +19,7 @@ FLOORS = [
     ["flows"],
     ["laws"],
     ["certificates"],
+    ["varieties"],
     ["answers"],
     ["analysis"],
     ["networks", "command_line"],

@@ -15,7 +15,7 @@ from conslaw.algebra.finite_field import LIFTING_PRIME, Residues, drawn, matmul,
 from conslaw.varieties.architecture import Architecture, shapes
 
 DENSE = 640  # parameters up to which the Jacobian is taken as a whole
-MOST_COLOURINGS = 24  # tried at most
+MOST_NEURONS = 12  # of the narrowest layer in a class of a colouring
 WIDEST_SPAN = 400  # units whose independence is tested by one rank
 
 
@@ -80,12 +80,11 @@ def independent_units(d: tuple[int, ...], r: tuple[int, ...], m: int) -> bool:
     """
     if len(d) == 1:
         return m <= d[0]
-    if m > WIDEST_SPAN:  # colours of one neuron a layer: powers of different inputs
-        return m <= min(d)
-    width = d[-1] if d[-1] <= WIDEST_SPAN else m
-    network = Architecture((*d[:-1], width, 1), r)
-    if network.parameters > DENSE**2:
-        return m <= min(d)
+    if m <= min(d):  # weights 0 between m chains of one neuron a layer: powers of different inputs
+        return True
+    network = Architecture((*d, 1), r)
+    if m > WIDEST_SPAN or network.parameters > DENSE**2:
+        return False
     return rank(run(network, m, f"units {d} {r}").units[-2], LIFTING_PRIME) >= m
 
 
@@ -128,6 +127,8 @@ def coloured(network: Architecture, colouring: Colouring, key: str, p: int = LIF
             derivatives[layer] += count * rho[layer]
             spans[layer - 1] += count * eta[layer - 1]
     total += sum(derivatives[layer] * spans[layer - 1] for layer in range(1, top + 1))
+    if network.bias:  # at biases 0 their columns have weights of their own: those of l are of lower degree
+        total += sum(derivatives[1:last])
     if colouring.shared and r[-1] == 2 and d[-1] == 1:
         total -= (d[-2] ** 2 - squares) // 2
     return total
@@ -145,18 +146,16 @@ def classes(d: tuple[int, ...], q: int, shared: bool) -> list[tuple[int, tuple[i
 
 
 def best_colouring(network: Architecture, most: int, key: str, p: int = LIFTING_PRIME) -> Colouring | None:
-    """The first colouring that reaches the upper bound, else the best of those tried."""
-    best: Colouring | None = None
-    tried = 0
-    hidden = min(network.widths[:-1])
-    for q in range(hidden, 0, -1):
+    """The first colouring that reaches the upper bound, else the best of those tried: classes of one neuron
+    in the narrowest layer, then of two, of three.
+    """
+    best, narrowest = None, min(network.widths[:-1])
+    for q in dict.fromkeys(narrowest // size for size in range(1, min(narrowest, MOST_NEURONS) + 1)):
         for shared in (False, True):
-            if not shared and q > network.widths[-1]:
+            parts = classes(network.widths, q, shared)
+            largest = max(Architecture(part, network.powers).parameters for _, part in parts)
+            if largest > DENSE or (not shared and q > network.widths[-1]):
                 continue
-            largest = max(classes(network.widths, q, shared), key=lambda one: Architecture(one[1], network.powers).parameters)
-            if Architecture(largest[1], network.powers).parameters > DENSE or tried >= MOST_COLOURINGS:
-                continue
-            tried += 1
             found = Colouring(q, shared, coloured(network, Colouring(q, shared), key, p))
             if best is None or found.bound > best.bound:
                 best = found
