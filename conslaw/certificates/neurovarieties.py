@@ -51,7 +51,9 @@ def work(whole: Mapping[str, Any], allowed: float) -> str:
         needed += parameters**3 + 1000 * parameters**2
     needed += sum(float(s["units"]) ** 3 + 1000.0 * s["units"] * _weights(s) for s in steps if _must_rank(s))
     if needed > allowed:
-        raise NotChecked(f"about {needed / 1e9:.2g}·10⁹ multiplications: --budget {needed / 1e9:.2g} allows them")
+        raise NotChecked(
+            f"about {needed / 1e9:.2g}·10⁹ multiplications: --budget {needed / 1e9:.2g} allows them"
+        )
     return f"about {needed / 1e9:.2g}·10⁹ multiplications"
 
 
@@ -140,7 +142,9 @@ def _proved(step: Step, d: Widths, r: Widths) -> int:
         case "Segre-Veronese" if last == 2:
             whole = min(d[1] * (d[0] + d[2] - 1), d[2] * forms)
             listed = (r[0], *d) in ((3, 3, 5, 2), (2, 4, 6, 5))
-            if not listed and not (r[0] == 2 and d[0] >= 4 and d == (d[0], 3 * d[0] // 2 - 1, 3) and d[0] % 2 == 0):
+            if not listed and not (
+                r[0] == 2 and d[0] >= 4 and d == (d[0], 3 * d[0] // 2 - 1, 3) and d[0] % 2 == 0
+            ):
                 raise Refuted(f"no theorem on Segre-Veronese varieties is cited for {d}")
             found = whole - 1
         case _:
@@ -154,7 +158,9 @@ def _alexander_hirschowitz(n: int, h: int, r: int, forms: int) -> int:
         return n * (n + 1) // 2 - (n - h) * (n - h + 1) // 2
     if (r, n, h) in ((3, 5, 7), (4, 3, 5), (4, 4, 9), (4, 5, 14)):
         return min(n * h, forms) - 1
-    raise Refuted(f"the theorem of Alexander and Hirschowitz has no defect for r = {r}, {n} variables, {h} powers")
+    raise Refuted(
+        f"the theorem of Alexander and Hirschowitz has no defect for r = {r}, {n} variables, {h} powers"
+    )
 
 
 def _of_rank(rows: int, columns: int, rank: int) -> int:
@@ -178,7 +184,9 @@ def _units_independent(d: Widths, r: Widths, m: int) -> None:
     if m <= min(d):
         return
     p = 2**31 - 1
-    weights = [drawn(f"{d} {r} {i}", (b, a), p).tolist() for i, (a, b) in enumerate(zip(d, d[1:], strict=False))]
+    weights = [
+        drawn(f"{d} {r} {i}", (b, a), p).tolist() for i, (a, b) in enumerate(zip(d, d[1:], strict=False))
+    ]
     rows = []
     for x in drawn(f"{d} {r} x", (m, d[0]), p).tolist():
         units = x
@@ -227,7 +235,9 @@ def _coloured(d: Widths, r: Widths, bias: bool, given: Mapping[str, Any], p: int
             raise Refuted("a colour without neurons in some layer")
         forms = part[-1] * comb(part[0] - 1 + prod(r), part[0] - 1)
         free = sum(a * b for a, b in zip(part, part[1:], strict=False)) - sum(part[1:-1])
-        rank, units, slopes, independent = _ranks(part, r, False, f"{given['key']}/{part}", p, min(free, forms))
+        rank, units, slopes, independent = _ranks(
+            part, r, False, f"{given['key']}/{part}", p, min(free, forms)
+        )
         if shared and r[-1] == 2 and not independent:
             raise Refuted("the units of a colour before the last activation are not independent")
         total += count * rank
@@ -251,13 +261,18 @@ def _ranks(
     each layer; and whether the last layer is independent before its activation.
     """
     last = len(d) - 1
-    weights = [drawn(f"{key}/W{i}", (b, a), p).tolist() for i, (a, b) in enumerate(zip(d, d[1:], strict=False), 1)]
+    weights = [
+        drawn(f"{key}/W{i}", (b, a), p).tolist() for i, (a, b) in enumerate(zip(d, d[1:], strict=False), 1)
+    ]
     shifts = [
         drawn(f"{key}/b{i}", (n,), p).tolist() if bias and i < last else [0] * n
         for i, n in enumerate(d[1:], 1)
     ]
     count = max(points, *d)
-    inputs, outputs = drawn(f"{key}/x", (count, d[0]), p).tolist(), drawn(f"{key}/v", (count, d[-1]), p).tolist()
+    inputs, outputs = (
+        drawn(f"{key}/x", (count, d[0]), p).tolist(),
+        drawn(f"{key}/v", (count, d[-1]), p).tolist(),
+    )
     gradients = list[list[int]]()
     units: list[list[list[int]]] = [[] for _ in d]
     slopes: list[list[list[int]]] = [[] for _ in d]

@@ -22,7 +22,7 @@ from conslaw.algebra.finite_field import Residues, drawn, from_integers
 from conslaw.algebra.polynomials import Polynomials, number, terms
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Model
-from conslaw.varieties.architecture import Architecture, architecture
+from conslaw.varieties.architecture import Architecture, architecture, shapes
 
 MOST_COEFFICIENTS = 4000
 MOST_TERMS = 3 * 10**5
@@ -37,6 +37,9 @@ class Coordinates:
 
     ``index`` says for each coordinate of such a network its output and exponents, else it is empty: then
     permutations of outputs and of inputs permute the coordinates, ``outputs`` and ``inputs`` in number.
+    ``ones`` are weights that may be put to 1 where an equation, homogeneous in each output, is to be checked:
+    the scales of the hidden units and of the outputs move almost every point there; ``scales`` are those
+    of the hidden units alone.
     """
 
     names: tuple[str, ...]
@@ -46,6 +49,8 @@ class Coordinates:
     index: tuple[tuple[int, tuple[int, ...]], ...] = ()
     outputs: int = 0
     inputs: int = 0
+    ones: frozenset[int] = frozenset()
+    scales: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -83,18 +88,20 @@ def coordinates(model: Model) -> Coordinates:
     arrays = {**model.parameters, **model.data}
     potential = evaluate([model.potential], number(arrays), Polynomials())[0]
     if len(potential) > MOST_TERMS:
-        raise ConslawError(f"equations of {model.name}: the outputs have {len(potential):,} terms, more than {MOST_TERMS:,}")
+        raise ConslawError(
+            f"equations of {model.name}: the outputs have {len(potential):,} terms, more than {MOST_TERMS:,}"
+        )
     size, collected = model.size, dict[tuple[int, ...], dict[tuple[int, ...], Fraction]]()
     for monomial, coefficient in terms(potential)[0]:
         data = tuple(i - 1 - size for i in monomial if i > size)
         weights = tuple(i - 1 for i in monomial if i <= size)
         collected.setdefault(data, {})[weights] = Fraction(coefficient)
     if network is not None and not network.bias:
-        return _of_network(network, size, collected)
+        return of_network(network, size, collected)
     return _of_model(model, size, collected)
 
 
-def _of_network(
+def of_network(
     network: Architecture, size: int, collected: Mapping[tuple[int, ...], Mapping[tuple[int, ...], Fraction]]
 ) -> Coordinates:
     n, m = network.widths[0], network.widths[-1]
@@ -108,7 +115,19 @@ def _of_network(
     chosen = tuple(index[i] for i in order)
     names = tuple(f"f{j}[{','.join(map(str, exponents))}]" for j, exponents in chosen)
     weights = np.array([[*(int(j == k) for k in range(m)), *exponents] for j, exponents in chosen])
-    return Coordinates(names, tuple(polynomials[i] for i in order), size, weights, chosen, m, n)
+    return Coordinates(
+        names, tuple(polynomials[i] for i in order), size, weights, chosen, m, n, *_first_columns(network)
+    )
+
+
+def _first_columns(network: Architecture) -> tuple[frozenset[int], frozenset[int]]:
+    """The numbers of the weights in the first columns of all matrices, and of all but the last."""
+    columns, start = list[list[int]](), 0
+    for rows, width in shapes(network.widths):
+        columns.append([start + row * width for row in range(rows)])
+        start += rows * width
+    hidden = frozenset(i for column in columns[:-1] for i in column)
+    return hidden | frozenset(columns[-1]), hidden
 
 
 def _of_model(
@@ -118,18 +137,26 @@ def _of_model(
     import flint
 
     if len(collected) > MOST_COEFFICIENTS:
-        raise ConslawError(f"equations of {model.name}: there are {len(collected):,} coefficients; make it smaller")
-    known = [f"{a}{list(i) if i else ''}".replace(" ", "") for a, s in model.data.items() for i in np.ndindex(*s)]
+        raise ConslawError(
+            f"equations of {model.name}: there are {len(collected):,} coefficients; make it smaller"
+        )
+    known = [
+        f"{a}{list(i) if i else ''}".replace(" ", "") for a, s in model.data.items() for i in np.ndindex(*s)
+    ]
     names = ["*".join(known[i] for i in data) or "1" for data in collected]
     polynomials = list(collected.values())
     exponents = [[np.bincount(m, minlength=size) for m in polynomial] for polynomial in polynomials]
-    differences = [row - rows[0] for rows in exponents for row in rows[1:]] or [np.zeros(size, dtype=np.int64)]
+    differences = [row - rows[0] for rows in exponents for row in rows[1:]] or [
+        np.zeros(size, dtype=np.int64)
+    ]
     matrix = flint.fmpz_mat([[int(x) for x in row] for row in np.unique(np.array(differences), axis=0)])
     kernel, rank = matrix.nullspace()
     torus = np.array([[int(kernel[i, j]) for i in range(size)] for j in range(size - rank)], dtype=object)
     torus = torus.reshape(size - rank, size)
     divisors = [max(1, int(np.gcd.reduce(row))) for row in torus]
-    torus = np.array([row // g for row, g in zip(torus, divisors, strict=True)], dtype=object).reshape(torus.shape)
+    torus = np.array([row // g for row, g in zip(torus, divisors, strict=True)], dtype=object).reshape(
+        torus.shape
+    )
     weights = np.array([[int(u @ rows[0]) for u in torus] for rows in exponents], dtype=object)
     weights = weights.reshape(len(names), len(torus))
     homogeneous = _has_degree(weights)

@@ -71,7 +71,9 @@ class Dimension:
     error_probability: float | None
     prime: int
     seed: int
-    _run: tuple[Architecture, Colouring | None, Reason] | None = field(default=None, repr=False, compare=False)
+    _run: tuple[Architecture, Colouring | None, Reason] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     @property
     def about(self) -> str:
@@ -164,7 +166,9 @@ class Dimension:
             ("upper bound", f"{self.upper_bound:,}   proved"),
         ]
         if not self.exact and self.error_probability is not None:
-            rows.append(("dimension", f"{self.dimension:,}   except with probability < {self.error_probability:.0e}"))
+            rows.append(
+                ("dimension", f"{self.dimension:,}   except with probability < {self.error_probability:.0e}")
+            )
         status = "" if self.exact else "   if the lower bound is the dimension"
         rows += [
             ("defect", f"{self.defect:,}{status}"),
@@ -185,7 +189,9 @@ class Dimension:
 
 
 def _number(n: int) -> str:
-    digits = f"{n:,}" if n < 10**30 else f"about 10^{len(str(n)) - 1}" if n < 10**4000 else "more than 10^4000"
+    digits = (
+        f"{n:,}" if n < 10**30 else f"about 10^{len(str(n)) - 1}" if n < 10**4000 else "more than 10^4000"
+    )
     return digits
 
 
@@ -241,7 +247,9 @@ def dimension(model: Model, *, seed: int = 0, prime: int | None = None) -> Dimen
     if network is None:
         return _of_model(model, p, seed, prime is None)
     if max(network.powers, default=1) >= p:
-        raise ConslawError(f"prime={p}: not larger than the power {max(network.powers)}; choose a larger prime")
+        raise ConslawError(
+            f"prime={p}: not larger than the power {max(network.powers)}; choose a larger prime"
+        )
     reason, key = upper_bound(network), f"dimension {seed}"
     lower, colouring = 0, None
     if network.parameters <= DENSE:

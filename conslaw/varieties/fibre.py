@@ -29,7 +29,9 @@ def gradient_of(model: Model) -> tuple[list[str], list[Expression]]:
     return used, gradient(model.potential, [nodes[name] for name in used])
 
 
-def gradients_mod(model: Model, points: int, key: str, p: int, moving: bool = False) -> tuple[Residues, Residues]:
+def gradients_mod(
+    model: Model, points: int, key: str, p: int, moving: bool = False
+) -> tuple[Residues, Residues]:
     """Values of the used parameters (n or 1, D), and gradients (n, D), at random data; with ``moving`` at
     random weights as well.
     """
@@ -129,7 +131,9 @@ def _expanded(model: Model, used: list[str]) -> Terms | None:
     return [{tuple(i - 1 for i in monomial): c for monomial, c in entry} for entry in entries]
 
 
-def _vanishes(field: dict[int, tuple[int, int]], gradient_terms: Terms, monomials: list[tuple[int, ...]]) -> bool:
+def _vanishes(
+    field: dict[int, tuple[int, int]], gradient_terms: Terms, monomials: list[tuple[int, ...]]
+) -> bool:
     """Whether X f = 0, exactly."""
     from fractions import Fraction
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VERSION = 1
 SURPLUS = 5  # points beyond the number of monomials
 PRIMES = (LIFTING_PRIME, 2147483629, 2147483587, 2147483579)  # the next is tried where lifting fails
-MOST_PRODUCTS = 3 * 10**6  # terms of an expansion by which an equation is verified
+MOST_PRODUCTS = 2 * 10**7  # products of terms in an expansion by which an equation is verified
 Terms = tuple[tuple[tuple[int, ...], int], ...]  # (sorted coordinate numbers, coefficient)
 
 
@@ -94,7 +94,6 @@ class Equations:
         """The generators as SymPy polynomials."""
         import sympy
 
-        symbols = sympy.symbols([name.replace(",", "\\,") for name in self.coordinates])
         symbols = [sympy.Symbol(name) if name != "1" else sympy.Integer(1) for name in self.coordinates]
         return [
             sympy.Add(*(c * sympy.Mul(*(symbols[i] for i in monomial)) for monomial, c in terms))
@@ -132,7 +131,9 @@ class Equations:
 
     def _summary(self) -> display.Summary:
         if self.filling:
-            return display.Summary(self.about, [("equations", "none of any degree   proved: the model is filling")])
+            return display.Summary(
+                self.about, [("equations", "none of any degree   proved: the model is filling")]
+            )
         rows = [("coefficients", f"{len(self.coordinates)}"), ("dimension", f"{self.dimension}")]
         for degree in range(1, self.degree + 1):
             total, new = self.number(degree)
@@ -142,7 +143,9 @@ class Equations:
             said = "these generate" if self.whole_ideal else "these do not generate"
             rows.append(("whole ideal", f"{said} it, by an elimination mod p   probable"))
         latex = [rf"\texttt{{{text}}}".replace("_", r"\_") for text in self.strings()]
-        return display.Summary(self.about, rows, (), [display.Section("new generators", self.strings(), latex)])
+        return display.Summary(
+            self.about, rows, (), [display.Section("new generators", self.strings(), latex)]
+        )
 
     def __str__(self) -> str:
         return display.text(self._summary())
@@ -193,7 +196,9 @@ def equations(
     ((0, 0), (1, 1), 3)
     """
     if not isinstance(model, Model):
-        raise ConslawError(f"equations of {str(model)[:60]!r}: give a model, such as networks.polynomial([2, 2, 3])")
+        raise ConslawError(
+            f"equations of {str(model)[:60]!r}: give a model, such as networks.polynomial([2, 2, 3])"
+        )
     if not is_positive_integer(degree):
         raise ConslawError(f"degree={degree!r}: give a positive integer")
     if method not in ("interpolation", "elimination"):
@@ -319,10 +324,10 @@ class _Interpolation:
     def _lift(self, space: Space, new: list[int], weights: list[Weight]) -> None:
         """Lift new generators to Q, verify them, and write down their images under permutations."""
         for row in new:
-            terms = self._lifted(space, row)
+            terms = self._lifted(space, row) if self.lifted else None
             if terms is None or not self._vanishes(terms):
-                self.lifted = False
-                continue
+                self.lifted = False  # what is not lifted is not complete, nor is any later degree
+                return
             for weight in weights:
                 places = moved(self.coordinates, weight)
                 images = [(tuple(sorted(places[list(m)].tolist())), c) for m, c in terms]
@@ -338,7 +343,10 @@ class _Interpolation:
             if free != rows.free.tolist():
                 return None
             inverse = pow(modulus, -1, p)
-            residues = [a + modulus * ((b - a) * inverse % p) for a, b in zip(residues, kernel[row].tolist(), strict=True)]
+            residues = [
+                a + modulus * ((b - a) * inverse % p)
+                for a, b in zip(residues, kernel[row].tolist(), strict=True)
+            ]
             modulus *= p
             lifted = [fraction(a, modulus) for a in residues]
             if None not in lifted:
@@ -359,17 +367,26 @@ class _Interpolation:
         return total % p == 0
 
     def _vanishes(self, terms: Terms) -> bool:
-        """Whether it vanishes identically in the weights: by expansion over Q."""
-        own = [len(polynomial) for polynomial in self.coordinates.polynomials]
-        if sum(prod(own[i] for i in monomial) for monomial, _ in terms) > MOST_PRODUCTS:
-            return False
+        """Whether it vanishes identically in the weights: by expansion over Q, if that is not too much work.
+
+        Products of the first coordinates of a monomial are kept for the next one.
+        """
         images, zero = _images(self.coordinates)
-        total = zero
-        for monomial, c in terms:
-            product = zero + c
-            for i in monomial:
+        total, work = zero, 0
+        prefixes: list[tuple[int, Any]] = []
+        for monomial, c in sorted(terms):
+            kept = 0
+            while kept < len(prefixes) and prefixes[kept][0] == monomial[kept]:
+                kept += 1
+            del prefixes[kept:]
+            product = prefixes[-1][1] if prefixes else zero + 1
+            for i in monomial[kept:]:
+                work += len(product) * len(images[i])
+                if work > MOST_PRODUCTS:
+                    return False
                 product = product * images[i]
-            total = total + product
+                prefixes.append((i, product))
+            total += product * c
         return bool(total == 0)
 
 
@@ -380,15 +397,16 @@ def _rounded(n: int) -> int:
 
 @lru_cache(maxsize=4)
 def _images(coordinates: Coordinates) -> tuple[list[Any], Any]:
-    """The coordinates as FLINT polynomials in the weights."""
+    """The coordinates as FLINT polynomials in the weights that are left when ``coordinates.ones`` are 1."""
     import flint
 
-    n = coordinates.parameters
-    context = flint.fmpq_mpoly_ctx.get([f"t{i}" for i in range(n)], "degrevlex")
-    images = []
+    left = [i for i in range(coordinates.parameters) if i not in coordinates.ones]
+    context = flint.fmpq_mpoly_ctx.get([f"t{i}" for i in left] or ["t"], "degrevlex")
+    zero, images = context.from_dict({}), []
     for polynomial in coordinates.polynomials:
-        exponents = {tuple(np.bincount(m, minlength=n).tolist()): c for m, c in polynomial.items()}
-        images.append(
-            context.from_dict({e: flint.fmpq(c.numerator, c.denominator) for e, c in exponents.items()})
-        )
-    return images, context.from_dict({})
+        image = zero
+        for monomial, c in polynomial.items():
+            exponents = tuple(monomial.count(i) for i in left) or (0,)
+            image += context.from_dict({exponents: flint.fmpq(c.numerator, c.denominator)})
+        images.append(image)
+    return images, zero

@@ -38,12 +38,16 @@ def spaces(coordinates: Coordinates, degree: int, within: Weight | None) -> Iter
             f"equations of degree {degree}: there are {count:,} monomials in {len(coordinates)} coefficients, more "
             f"than {MOST_MONOMIALS:,}; choose a smaller degree"
         )
-    check_memory(16.0 * count * (degree + coordinates.weights.shape[1]), f"{count:,} monomials of degree {degree}")
+    check_memory(
+        16.0 * count * (degree + coordinates.weights.shape[1]), f"{count:,} monomials of degree {degree}"
+    )
     monomials = _monomials(len(coordinates), degree)
     weights = coordinates.weights[monomials].sum(axis=1)
     m = coordinates.outputs
     if coordinates.index:
-        kept = (np.diff(weights[:, :m], axis=1) <= 0).all(axis=1) & (np.diff(weights[:, m:], axis=1) <= 0).all(axis=1)
+        kept = (np.diff(weights[:, :m], axis=1) <= 0).all(axis=1) & (
+            np.diff(weights[:, m:], axis=1) <= 0
+        ).all(axis=1)
         if within is not None:
             kept &= (weights[:, :m] <= np.array(within)).all(axis=1)
         monomials, weights = monomials[kept], weights[kept]
