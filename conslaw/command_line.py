@@ -74,9 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         help="sizes of the family: the widths of a network, from input to output, as 3-2-4",
     )
     network.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
-    network.add_argument(
-        "--power", metavar="R", help="of a polynomial network: 2, or 2,3 (one a hidden layer)"
-    )
+    network.add_argument("--power", metavar="R", help="of polynomial: 2, or 2,3 (one a hidden layer)")
     network.add_argument("--seed", type=int, default=0, help="draws primes, points and samples (default 0)")
     network.add_argument("--json", action="store_true", help="print one JSON object")
     common = _Parser(add_help=False, parents=[network])

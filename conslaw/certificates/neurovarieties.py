@@ -7,6 +7,7 @@ run point by point in Python's integers, and FLINT takes the ranks.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from math import comb, prod
 from typing import Any
@@ -47,7 +48,7 @@ def work(whole: Mapping[str, Any], allowed: float) -> str:
     parts = _classes(d, lower["colours"], lower["shared"]) if lower["colours"] else [(1, d)]
     needed = 0.0
     for _, part in parts:
-        parameters = float(sum(a * b for a, b in zip(part, part[1:], strict=False)))
+        parameters = float(sum(a * b for a, b in itertools.pairwise(part)))
         needed += parameters**3 + 1000 * parameters**2
     needed += sum(float(s["units"]) ** 3 + 1000.0 * s["units"] * _weights(s) for s in steps if _must_rank(s))
     if needed > allowed:
@@ -58,12 +59,14 @@ def work(whole: Mapping[str, Any], allowed: float) -> str:
 
 
 def _weights(step: Step) -> int:
-    d = step["widths"][: step["layer"]]
-    return sum(a * b for a, b in zip(d, d[1:], strict=False)) + 1
+    d: list[int] = step["widths"][: step["layer"]]
+    return sum(a * b for a, b in itertools.pairwise(d)) + 1
 
 
 def _must_rank(step: Step) -> bool:
-    return step["rule"] == "units" and step["units"] > min(step["widths"][: step["layer"]], default=0)
+    return bool(step["rule"] == "units") and bool(
+        step["units"] > min(step["widths"][: step["layer"]], default=0)
+    )
 
 
 # the upper bound
@@ -86,7 +89,7 @@ def upper(whole: Mapping[str, Any]) -> str:
 def _with_bias(step: Step, d: Widths, r: Widths) -> int:
     """A bias is a weight from a unit that is constant."""
     if step["rule"] == "parameters without scales":
-        return _stated(step, sum(a * b for a, b in zip(d, d[1:], strict=False)))
+        return _stated(step, sum(a * b for a, b in itertools.pairwise(d)))
     if step["rule"] == "coefficients":
         return _stated(step, d[-1] * comb(d[0] + prod(r), d[0]))
     if step["rule"] == "biases as constant units":
@@ -119,7 +122,7 @@ def _proved(step: Step, d: Widths, r: Widths) -> int:
     spans = _spans(d, r)
     match step["rule"]:
         case "parameters without scales":
-            found = sum(a * b for a, b in zip(d, d[1:], strict=False)) - sum(d[1:-1])
+            found = sum(a * b for a, b in itertools.pairwise(d)) - sum(d[1:-1])
         case "coefficients":
             found = d[-1] * forms
         case "determinantal" if last > 1:
@@ -184,9 +187,7 @@ def _units_independent(d: Widths, r: Widths, m: int) -> None:
     if m <= min(d):
         return
     p = 2**31 - 1
-    weights = [
-        drawn(f"{d} {r} {i}", (b, a), p).tolist() for i, (a, b) in enumerate(zip(d, d[1:], strict=False))
-    ]
+    weights = [drawn(f"{d} {r} {i}", (b, a), p).tolist() for i, (a, b) in enumerate(itertools.pairwise(d))]
     rows = []
     for x in drawn(f"{d} {r} x", (m, d[0]), p).tolist():
         units = x
@@ -234,7 +235,7 @@ def _coloured(d: Widths, r: Widths, bias: bool, given: Mapping[str, Any], p: int
         if min(part) < 1:
             raise Refuted("a colour without neurons in some layer")
         forms = part[-1] * comb(part[0] - 1 + prod(r), part[0] - 1)
-        free = sum(a * b for a, b in zip(part, part[1:], strict=False)) - sum(part[1:-1])
+        free = sum(a * b for a, b in itertools.pairwise(part)) - sum(part[1:-1])
         rank, units, slopes, independent = _ranks(
             part, r, False, f"{given['key']}/{part}", p, min(free, forms)
         )
@@ -261,9 +262,7 @@ def _ranks(
     each layer; and whether the last layer is independent before its activation.
     """
     last = len(d) - 1
-    weights = [
-        drawn(f"{key}/W{i}", (b, a), p).tolist() for i, (a, b) in enumerate(zip(d, d[1:], strict=False), 1)
-    ]
+    weights = [drawn(f"{key}/W{i}", (b, a), p).tolist() for i, (a, b) in enumerate(itertools.pairwise(d), 1)]
     shifts = [
         drawn(f"{key}/b{i}", (n,), p).tolist() if bias and i < last else [0] * n
         for i, n in enumerate(d[1:], 1)

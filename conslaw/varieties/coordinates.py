@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conslaw.algebra.evaluation import evaluate
-from conslaw.algebra.finite_field import Residues, drawn, from_integers
+from conslaw.algebra.finite_field import Residues, drawn
 from conslaw.algebra.polynomials import Polynomials, number, terms
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Model
@@ -28,6 +28,11 @@ MOST_COEFFICIENTS = 4000
 MOST_TERMS = 3 * 10**5
 
 Polynomial = Mapping[tuple[int, ...], Fraction]  # from sorted parameter numbers, from 0
+
+
+def residue(value: Fraction, p: int) -> int:
+    """A fraction mod p."""
+    return value.numerator * pow(value.denominator, -1, p) % p
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +72,7 @@ class Coordinates:
         for polynomial in self.polynomials:
             total = np.zeros(points, dtype=np.uint64)
             for monomial, coefficient in polynomial.items():
-                term = np.full(points, from_integers([coefficient], p)[0], dtype=np.uint64)
+                term = np.full(points, residue(coefficient, p), dtype=np.uint64)
                 for i in monomial:
                     term = term * theta[:, i] % modulus
                 total = (total + term) % modulus
@@ -89,7 +94,7 @@ def coordinates(model: Model) -> Coordinates:
     potential = evaluate([model.potential], number(arrays), Polynomials())[0]
     if len(potential) > MOST_TERMS:
         raise ConslawError(
-            f"equations of {model.name}: the outputs have {len(potential):,} terms, more than {MOST_TERMS:,}"
+            f"equations of {model.name}: {len(potential):,} terms, more than {MOST_TERMS:,}; make it smaller"
         )
     size, collected = model.size, dict[tuple[int, ...], dict[tuple[int, ...], Fraction]]()
     for monomial, coefficient in terms(potential)[0]:
@@ -104,6 +109,9 @@ def coordinates(model: Model) -> Coordinates:
 def of_network(
     network: Architecture, size: int, collected: Mapping[tuple[int, ...], Mapping[tuple[int, ...], Fraction]]
 ) -> Coordinates:
+    """The coordinates of functions like those of this network: their terms in inputs x and outputs' v, by the
+    terms in the data.
+    """
     n, m = network.widths[0], network.widths[-1]
     index, polynomials = list[tuple[int, tuple[int, ...]]](), list[Polynomial]()
     for data, polynomial in collected.items():

@@ -20,7 +20,7 @@ from conslaw.models.networks import polynomial
 from conslaw.models.potential import Model
 from conslaw.models.potential import model as made
 from conslaw.varieties.architecture import Architecture, architecture
-from conslaw.varieties.coordinates import Coordinates, coordinates, of_network
+from conslaw.varieties.coordinates import Coordinates, coordinates, of_network, residue
 from conslaw.varieties.dimensions import dimension
 from conslaw.varieties.groebner import points, require_msolve, text
 
@@ -259,7 +259,7 @@ def _of_stratum(
         image = zero
         for monomial, c in polynomial_.items():
             exponents = [monomial.count(i) for i in left] + [0] * len(factors)
-            image += context.from_dict({tuple(exponents): c.numerator * pow(c.denominator, -1, p) % p})
+            image += context.from_dict({tuple(exponents): residue(c, p)})
         images.append(image)
     residual = [image - _draw(f"target {i}", p) for i, image in enumerate(images)]
     dual = [sum((r * a for r, a in zip(residual, row, strict=True) if a), zero) for row in form]
@@ -269,12 +269,11 @@ def _of_stratum(
         critical.append(derivative)
     at = {i: _draw(f"weight {i}", p) for i in left}
     values = [
-        sum(c.numerator * pow(c.denominator, -1, p) * prod(at.get(i, 1) for i in m) for m, c in one.items())
-        % p
+        sum(residue(c, p) * prod(at.get(i, 1) for i in m) for m, c in one.items()) % p
         for one in part.polynomials
     ]
     fibre = [image - value for image, value in zip(images, values, strict=True)]
-    written = [[text(f, names) for f in system if f != 0] for system in (critical + inverse, fibre + inverse)]
+    written = [[text(f, names) for f in system if len(f)] for system in (critical + inverse, fibre + inverse)]
     total, over = points(names, written[0], p), points(names, written[1], p)
     if total is None or not over:
         return None, over

@@ -1,4 +1,4 @@
-"""The fibre of a user's own model: exact polynomial fields that leave every function of the model unchanged."""
+"""The fibre of a user's own model: exact polynomial fields that leave all its functions unchanged."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _rows(value: Residues | None, size: int, points: int) -> Residues:
 
 
 def fibre_dimension(model: Model, key: str) -> tuple[int, int]:
-    """A proved lower bound for the dimension of the generic fibre, and the degree of the fields that prove it.
+    """A proved lower bound for the dimension of the generic fibre, and the degree of the fields behind it.
 
     Fields X of degree <= 2 with X f = 0 identically: found mod p at random points, lifted to Q, and checked
     by expansion.  Their rank at a random point mod p bounds the dimension of the fibre from below; arrays

@@ -1,4 +1,4 @@
-"""Gröbner bases mod p by msolve (the extra ``groebner``): how many points, and which polynomials eliminate."""
+"""Gröbner bases mod p by msolve (the extra ``groebner``): numbers of points, and elimination."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conslaw.errors import ConslawError
-from conslaw.varieties.coordinates import Coordinates
+from conslaw.varieties.coordinates import Coordinates, residue
 
 PRIME = 2147483629  # msolve takes primes below 2**31
 SECONDS = 600  # that a basis may take
@@ -45,7 +45,7 @@ def basis(names: Sequence[str], polynomials: Sequence[str], p: int, *options: st
             subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
         except subprocess.TimeoutExpired:
             raise ConslawError(
-                f"msolve took more than {SECONDS} s for {len(names)} unknowns: make the model smaller"
+                f"msolve took over {SECONDS} s for {len(names)} unknowns: make it smaller"
             ) from None
         except subprocess.CalledProcessError as error:
             raise ConslawError(
@@ -102,10 +102,7 @@ def generates(coordinates: Coordinates, generators: Sequence[Sequence[tuple[tupl
     left = [i for i in range(coordinates.parameters) if i not in hidden]
     relations = []
     for i, polynomial in enumerate(coordinates.polynomials):
-        terms = [
-            term(-c.numerator * pow(c.denominator, -1, p) % p, "t", [j for j in m if j not in hidden])
-            for m, c in polynomial.items()
-        ]
+        terms = [term(residue(-c, p), "t", [j for j in m if j not in hidden]) for m, c in polynomial.items()]
         relations.append("+".join([f"c{i}", *terms]))
     names = [f"c{i}" for i in range(len(coordinates))]
     eliminated = [f"t{i}" for i in left]

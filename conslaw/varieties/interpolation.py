@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from itertools import count
 from math import comb, lcm, prod
 from typing import TYPE_CHECKING, Any, Self
 
@@ -131,9 +130,7 @@ class Equations:
 
     def _summary(self) -> display.Summary:
         if self.filling:
-            return display.Summary(
-                self.about, [("equations", "none of any degree   proved: the model is filling")]
-            )
+            return display.Summary(self.about, [("equations", "none of any degree   proved: filling")])
         rows = [("coefficients", f"{len(self.coordinates)}"), ("dimension", f"{self.dimension}")]
         for degree in range(1, self.degree + 1):
             total, new = self.number(degree)
@@ -196,9 +193,7 @@ def equations(
     ((0, 0), (1, 1), 3)
     """
     if not isinstance(model, Model):
-        raise ConslawError(
-            f"equations of {str(model)[:60]!r}: give a model, such as networks.polynomial([2, 2, 3])"
-        )
+        raise ConslawError(f"equations of {str(model)[:60]!r}: give a model, as networks.polynomial makes")
     if not is_positive_integer(degree):
         raise ConslawError(f"degree={degree!r}: give a positive integer")
     if method not in ("interpolation", "elimination"):
@@ -247,7 +242,7 @@ def _within(multidegree: Sequence[int] | None, outputs: int) -> Weight | None:
     fits = isinstance(multidegree, Sequence) and len(multidegree) == outputs
     if not fits or not all(isinstance(n, int) and n >= 0 for n in multidegree):
         raise ConslawError(
-            f"multidegree={multidegree!r}: give one degree for each of the {outputs} outputs of a network without biases"
+            f"multidegree={multidegree!r}: give a degree for each of the {outputs} outputs (no biases)"
         )
     return tuple(sorted(multidegree, reverse=True))
 
@@ -343,17 +338,15 @@ class _Interpolation:
             if free != rows.free.tolist():
                 return None
             inverse = pow(modulus, -1, p)
-            residues = [
-                a + modulus * ((b - a) * inverse % p)
-                for a, b in zip(residues, kernel[row].tolist(), strict=True)
-            ]
+            pairs = zip(residues, kernel[row].tolist(), strict=True)
+            residues = [a + modulus * ((b - a) * inverse % p) for a, b in pairs]
             modulus *= p
             lifted = [fraction(a, modulus) for a in residues]
             if None not in lifted:
                 values = [Fraction(*x) for x in lifted if x is not None]
                 common = lcm(*(x.denominator for x in values))
-                pairs = zip(space.monomials.tolist(), values, strict=True)
-                terms = tuple((tuple(m), int(x * common)) for m, x in pairs if x)
+                named = zip(space.monomials.tolist(), values, strict=True)
+                terms = tuple((tuple(m), int(x * common)) for m, x in named if x)
                 if self._vanishes_mod(terms):
                     return terms
         return None
@@ -392,7 +385,7 @@ class _Interpolation:
 
 def _rounded(n: int) -> int:
     """The next of few numbers of points, so that the coordinates are evaluated seldom."""
-    return next(2**k for k in count(6) if 2**k >= n)
+    return max(64, 1 << (n - 1).bit_length())
 
 
 @lru_cache(maxsize=4)

@@ -6,6 +6,7 @@ of v f(x): no coefficient is ever expanded, and a rank mod p at a point is at mo
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -138,7 +139,7 @@ def classes(d: tuple[int, ...], q: int, shared: bool) -> list[tuple[int, tuple[i
     """How many classes have which widths, if each layer is dealt out evenly to q classes."""
     dealt: dict[tuple[int, ...], int] = {}
     marks = sorted({0, q, *(n % q for n in (d[:-1] if shared else d))})
-    for start, end in zip(marks, marks[1:], strict=False):
+    for start, end in itertools.pairwise(marks):
         part = [n // q + (start < n % q) for n in d]
         widths = (*part[:-1], d[-1]) if shared else tuple(part)
         dealt[widths] = dealt.get(widths, 0) + end - start

@@ -63,7 +63,7 @@ class Reason:
                 return self.rule
 
     def steps(self) -> list[str]:
-        """This step and those that it uses, in words; trivial ones left out."""
+        """The step and those that it uses, in words; trivial ones left out."""
         below = [line for part in self.parts if part.rule not in TRIVIAL for line in part.steps()]
         return [str(self), *dict.fromkeys(below)]
 
@@ -77,10 +77,10 @@ class Reason:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Reason:
         """A step from that dictionary."""
-        given = {name: data[name] for name in ("rule", "layer", "source", "units")}
-        lists = {name: tuple(data[name]) for name in ("widths", "powers")}
         parts = tuple(cls.from_json(part) for part in data["parts"])
-        return cls(**given, **lists, bound=int(data["bound"]), parts=parts)
+        numbers = {name: data[name] for name in ("layer", "source", "units")}
+        d, r = tuple(data["widths"]), tuple(data["powers"])
+        return cls(data["rule"], d, r, int(data["bound"]), **numbers, parts=parts)
 
 
 TRIVIAL = ("parameters without scales", "coefficients")
@@ -140,7 +140,7 @@ def _reasons(d: Widths, r: Widths) -> Iterator[Reason]:
 
 
 def span_bounds(d: Widths, r: Widths) -> list[int]:
-    """Most dimensions that the units of each layer, after their activation, span: for layers 0, ..., L - 1."""
+    """Most dimensions that the units of layers 0, ..., L - 1 span, after their activation."""
     spans, degree = [d[0]], 1
     for width, power in zip(d[1:], r, strict=False):
         degree *= power
@@ -155,8 +155,8 @@ def two_layers(d: Widths, r: int) -> tuple[str, int] | None:
     network = Architecture(d, (r,))
     if r == 2 and m == 1 and 2 <= h < n:
         return "Alexander-Hirschowitz", h * n - comb(h, 2)
-    if (r, *d) in SPORADIC:
-        return SPORADIC[(r, *d)], min(network.naive, network.ambient) - 1
+    if cited := SPORADIC.get((r, n, h, m)):
+        return cited, min(network.naive, network.ambient) - 1
     if r == 2 and m == 3 and n % 2 == 0 and n >= 4 and h == 3 * (n // 2) - 1:
         return "Segre-Veronese", min(network.naive, network.ambient) - 1
     return None

@@ -35,7 +35,7 @@ def spaces(coordinates: Coordinates, degree: int, within: Weight | None) -> Iter
     count = comb(len(coordinates) - 1 + degree, degree)
     if count > MOST_MONOMIALS:
         raise ConslawError(
-            f"equations of degree {degree}: there are {count:,} monomials in {len(coordinates)} coefficients, more "
+            f"equations of degree {degree}: {count:,} monomials in {len(coordinates)} coefficients, more "
             f"than {MOST_MONOMIALS:,}; choose a smaller degree"
         )
     check_memory(
