@@ -32,7 +32,9 @@ ANSWERS = {  # later rooms join by one line
     "analysis in time": lambda: conslaw.analyze(M(conslaw.linear([2, 2, 1]), damping="1/2")),
     "dimension": lambda: varieties.dimension(conslaw.networks.polynomial([3, 3, 3])),
     "equations": lambda: varieties.equations(conslaw.networks.polynomial([2, 2, 4]), degree=3),
-    "equations of a filling model": lambda: varieties.equations(conslaw.networks.polynomial([2, 3, 2]), degree=3),
+    "equations of a filling model": lambda: varieties.equations(
+        conslaw.networks.polynomial([2, 3, 2]), degree=3
+    ),
     "critical points": lambda: varieties.CriticalPoints("p", "data", 3, {1: 6}, 6, 1, 2, (7, 11)),
     "verification": of_a_certificate,
 }

@@ -92,7 +92,7 @@ class CriticalPoints:
         display.check_stamp(data, "critical points", VERSION)
         values = {name: data[name] for name in cls.__dataclass_fields__}
         dead = values["dead_neurons"]
-        values["dead_neurons"] = None if dead is None else {k: n for k, n in dead}
+        values["dead_neurons"] = None if dead is None else dict(dead)
         return cls(**{**values, "primes": tuple(values["primes"])})
 
     def _summary(self) -> display.Summary:
@@ -155,13 +155,14 @@ def critical_points(model: Model, *, inner_product: str) -> CriticalPoints:
     require_msolve()
     if network.naive > MOST_UNKNOWNS:
         raise ConslawError(
-            f"critical points of polynomial {network}: {network.naive} unknowns, more than {MOST_UNKNOWNS}; make it smaller"
+            f"critical points of polynomial {network}: {network.naive} unknowns, more than {MOST_UNKNOWNS}; "
+            "make it smaller"
         )
     found = dimension(model)
     if not found.finitely_identifiable:
         raise ConslawError(
-            f"critical points of polynomial {network}: its functions are represented by infinitely many weights "
-            f"(dimension {found.dimension}, naive {network.naive}); choose a network that is finitely identifiable"
+            f"critical points of polynomial {network}: infinitely many weights stand for one function "
+            f"(dimension {found.dimension}, naive {network.naive}); choose one that is finitely identifiable"
         )
     counted = [_count(network, inner_product, p) for p in PRIMES]
     if counted[0] != counted[1]:

@@ -127,7 +127,7 @@ class Dimension:
         """
         if self._run is None:
             raise ConslawError(
-                f"{self.model}: a certificate is written for networks of the family polynomial, from an answer "
+                f"{self.model}: certificates are for networks of the family polynomial, from an answer "
                 f"that was not read back"
             )
         network, colouring, reason = self._run
@@ -189,10 +189,7 @@ class Dimension:
 
 
 def _number(n: int) -> str:
-    digits = (
-        f"{n:,}" if n < 10**30 else f"about 10^{len(str(n)) - 1}" if n < 10**4000 else "more than 10^4000"
-    )
-    return digits
+    return f"{n:,}" if n < 10**30 else f"about 10^{len(str(n)) - 1}" if n < 10**4000 else "more than 10^4000"
 
 
 def dimension(model: Model, *, seed: int = 0, prime: int | None = None) -> Dimension:

@@ -18,7 +18,7 @@ from conslaw.models.potential import Model, is_positive_integer
 from conslaw.varieties.architecture import architecture
 from conslaw.varieties.coordinates import Coordinates, coordinates
 from conslaw.varieties.dimensions import dimension
-from conslaw.varieties.weight_spaces import Space, Weight, dominant, moved, orbit, spaces
+from conslaw.varieties.weight_spaces import Space, Weight, check_size, dominant, moved, orbit, spaces
 
 if TYPE_CHECKING:
     import sympy
@@ -211,6 +211,7 @@ def equations(
         multi = tuple(multidegree) if multidegree else None
         return Equations(found.model, (), degree, multi, empty, hilbert, degree, found.dimension, 0, True, ())
     interpolation = _Interpolation(coordinates(model))
+    check_size(interpolation.coordinates, degree)
     for d in range(1, degree + 1):
         interpolation.add_degree(d, within)
     codimension = len(interpolation.coordinates) - found.dimension if network and not network.bias else None

