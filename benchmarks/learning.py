@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-CONVERGED = 1e-9  # norm of the gradient
+CONVERGED = 1e-8  # norm of the gradient
 SAME = 1e-5  # distance of functions that are one
 
 
@@ -79,7 +79,7 @@ def flow(theta: Array, data: Data, steps: int = 1200) -> Array:
     return theta
 
 
-def polish(theta: Array, data: Data, rounds: int = 150) -> Array:
+def polish(theta: Array, data: Data, rounds: int = 300) -> Array:
     """Levenberg-Marquardt, each start with its own damping."""
     damping = np.full(len(theta), 1e-3)
     _, r, jacobian = residuals(theta, data)
