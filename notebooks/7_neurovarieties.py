@@ -76,7 +76,9 @@ import learning
 outcomes = [learning.experiment(seed) for seed in range(8)]
 for seed, one in enumerate(outcomes):
     near = ", ".join(f"{loss:.4f} {name}" for loss, name, _ in one.matched) or "none: to the boundary"
-    print(f"{seed}: {len(one.functions)} functions (unpolished {one.naive}), {one.unconverged} unconverged; {near}")
+    print(
+        f"{seed}: {len(one.functions)} functions (unpolished {one.naive}), {one.unconverged} unconverged; {near}"
+    )
 
 # %% [markdown]
 # The quantity |w|² - 2|u|² of a neuron is conserved. Where it is positive w cannot vanish: of those neurons none died.
