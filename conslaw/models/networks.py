@@ -153,7 +153,8 @@ def polynomial(widths: Sequence[int], power: int | Sequence[int] = 2, *, bias: b
 def _powers(power: int | Sequence[int], hidden: int) -> list[int]:
     """The power of each hidden layer."""
     powers: list[Any] = list(power) if isinstance(power, Sequence | np.ndarray) else [power] * hidden
-    if not all(is_positive_integer(n) and n > 1 for n in (powers or [power])):
+    given: list[Any] = powers if _is_list(power) else [power]
+    if not all(is_positive_integer(n) and n > 1 for n in given):
         raise ConslawError(f"power={power!r}: give an integer of at least 2, or one for each hidden layer")
     if len(powers) != hidden:
         raise ConslawError(

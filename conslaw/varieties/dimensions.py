@@ -248,16 +248,16 @@ def dimension(model: Model, *, seed: int = 0, prime: int | None = None) -> Dimen
             f"prime={p}: not larger than the power {max(network.powers)}; choose a larger prime"
         )
     reason, key = upper_bound(network), f"dimension {seed}"
-    lower, colouring = 0, None
+    lower, colouring, whole = 0, None, -1  # whole: the rank of the Jacobian, once it is taken
     if network.parameters <= DENSE:
-        lower = dense(network, reason.bound, key, p)
+        lower = whole = dense(network, reason.bound, key, p)
     elif found := best_colouring(network, reason.bound, key, p):
         lower, colouring = found.bound, found
     if lower < reason.bound and DENSE < network.parameters <= LARGEST:
         whole = dense(network, reason.bound, key, p)
         lower, colouring = (whole, None) if whole > lower else (lower, colouring)
     exact = lower == reason.bound
-    error = 0.0 if exact else _error(model, lower, p) if prime is None and colouring is None else None
+    error = 0.0 if exact else _error(model, lower, p) if prime is None and whole == lower else None
     return Dimension(
         model=f"polynomial {network}",
         parameters=network.parameters,

@@ -188,3 +188,16 @@ def test_the_shell(capsys):
     for wrong in (["--power", "x"], ["--power", "2,2"], ["--power", "1"]):
         assert main(["dimension", "polynomial", "3-3-3", *wrong]) == 2
     assert main(["dimension", "linear", "3-3-3", "--power", "2"]) == 2
+
+
+def test_what_no_rank_was_taken_of_has_no_probability():
+    found = varieties.dimension(polynomial([30, 2000, 3000, 5]))
+    assert not found.exact
+    assert not found.probable
+    assert found.error_probability is None
+
+
+def test_a_network_without_hidden_layers_is_linear():
+    found = varieties.dimension(polynomial([3, 2]))
+    assert (found.dimension, found.exact, found.filling) == (6, True, True)
+    assert found.verify().ok
