@@ -214,6 +214,43 @@ def polytope_of(widths: list[int]) -> str:
     return f"{len(found.facets)} facets, {len(found.redundant)} redundant, {len(found.undecided)} undecided"
 
 
+def random_networks(count: int) -> str:
+    """Both bounds of random polynomial networks of at most 100 parameters."""
+    from conslaw import varieties
+    from conslaw.networks import polynomial
+
+    rng, exact, done = np.random.default_rng(0), 0, 0
+    while done < count:
+        depth, power = int(rng.integers(2, 5)), int(rng.integers(2, 5))
+        model = polynomial(rng.integers(1, 7, depth + 1).tolist(), power)
+        if model.size <= 100:
+            exact, done = exact + varieties.dimension(model).exact, done + 1
+    return f"{exact:,} of {count:,} exact"
+
+
+def neurovariety(widths: list[int], power: int) -> str:
+    from conslaw import varieties
+    from conslaw.networks import polynomial
+
+    found = varieties.dimension(polynomial(widths, power))
+    return f"dimension {found.dimension:,}, exact: {found.exact}"
+
+
+def equations(widths: list[int], power: int, degree: int) -> str:
+    from conslaw import varieties
+    from conslaw.networks import polynomial
+
+    found = varieties.equations(polynomial(widths, power), degree=degree)
+    numbers = ", ".join(str(found.number(d)[0]) for d in range(1, degree + 1))
+    return f"{numbers} equations in degrees 1, 2, ..., complete to {found.complete_to_degree}: proved"
+
+
+def learned() -> str:
+    from learning import learning
+
+    return learning()
+
+
 ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("50 linear networks, widths 2-5 (count)", "2063 s", published_count, ("linear", (2, 6), False), 0),
     ("50 ReLU networks, widths 2-9 (count)", "6791 s", published_count, ("relu", (2, 10), True), 0),
@@ -262,6 +299,15 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("DenseNet 16 + 6 x 12", "", analyzed_code, ("densenet", 16, 6, 12, 10), 0),
     ("flat vector, 30-30-30", "", analyzed_code, ("flat", 30), 0),
     ("depth: residual, 5 blocks", "", analyzed_code, ("residual", 4, 8, 5), 0),
+    ("neurovarieties: 500 random networks, both bounds", "", random_networks, (500,), 0),
+    ("neurovarieties: 10,000 random networks", "", random_networks, (10_000,), 0),
+    *[
+        (f"neurovariety {'-'.join(map(str, widths))}, power {power}", "", neurovariety, (widths, power), 0)
+        for widths, power in (([10] * 4, 3), ([100] * 3, 3), ([784, 512, 10], 2), ([1000] * 4, 2))
+    ],
+    ("neurovariety 3-3-3, equations to degree 4", "", equations, ([3, 3, 3], 2, 4), 0),
+    ("neurovariety 3-3-3, equations to degree 6", "", equations, ([3, 3, 3], 2, 6), 0),
+    ("learning: 8 data sets x 200 starts of 2-2-3", "", learned, (), 0),
     ("softmax network 784-20-10", "", analyzed_code, ("softmax_network", 784, 20, 10), 0),
     *[
         (f"rank of {n} x {n}, prime of {p.bit_length()} bits", "", rank_mod, (n, p), 0)

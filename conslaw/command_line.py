@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from conslaw.errors import ConslawError
 from conslaw.version import __version__
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from conslaw.answers import Count
     from conslaw.flows.flow import Flow
     from conslaw.models.potential import Model
+    from conslaw.varieties.dimensions import Dimension
 
 REFUTED, BAD_INPUT, NOT_CHECKED, INTERRUPTED = 1, 2, 3, 130
 
@@ -63,16 +64,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"conslaw {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
-    common = _Parser(add_help=False)
-    common.add_argument(
+    network = _Parser(add_help=False)
+    network.add_argument(
         "model", help="a family ('conslaw models' lists them) or FILE.py:NAME for a model of your own"
     )
-    common.add_argument(
+    network.add_argument(
         "sizes",
         nargs="?",
         help="sizes of the family: the widths of a network, from input to output, as 3-2-4",
     )
-    common.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
+    network.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
+    network.add_argument("--power", metavar="R", help="of polynomial: 2, or 2,3 (one a hidden layer)")
+    network.add_argument("--seed", type=int, default=0, help="draws primes, points and samples (default 0)")
+    network.add_argument("--json", action="store_true", help="print one JSON object")
+    common = _Parser(add_help=False, parents=[network])
     common.add_argument(
         "--flow", choices=["gradient", "momentum", "nesterov"], help="how it is trained (default gradient)"
     )
@@ -92,11 +97,9 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="split the network into subnetworks (default: if it is large)",
     )
-    common.add_argument("--seed", type=int, default=0, help="draws primes, points and samples (default 0)")
     common.add_argument(
         "--workers", type=int, default=1, metavar="N", help="threads for what is independent (default 1)"
     )
-    common.add_argument("--json", action="store_true", help="print one JSON object")
 
     analyze = commands.add_parser(
         "analyze",
@@ -126,6 +129,11 @@ def _parser() -> argparse.ArgumentParser:
     analyze.set_defaults(run=_analyze)
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
     count.set_defaults(run=_count)
+    dimension = commands.add_parser(
+        "dimension", parents=[network], help="the dimension of the set of functions that a model represents"
+    )
+    dimension.add_argument("--certificate", metavar="FILE", help="write what is needed to check it again")
+    dimension.set_defaults(run=_dimension)
     verify = commands.add_parser("verify", help="check a certificate with other code than that which made it")
     verify.add_argument(
         "file",
@@ -157,7 +165,7 @@ def _show_progress(options: argparse.Namespace) -> None:
         logging.getLogger("conslaw").setLevel(logging.INFO)
 
 
-def _print(result: Count, options: argparse.Namespace) -> None:
+def _print(result: Count | Dimension, options: argparse.Namespace) -> None:
     import json
 
     if sys.stderr.isatty() and not options.json:
@@ -174,12 +182,7 @@ def _analyze(options: argparse.Namespace) -> None:
     }
     analysis = analyze(_flow(options), **chosen)
     if options.certificate:
-        import json
-        from pathlib import Path
-
-        Path(options.certificate).write_text(
-            json.dumps(analysis.certificate(), indent=1) + "\n", encoding="utf-8"
-        )
+        _write(options.certificate, analysis.certificate())
     _print(analysis, options)
 
 
@@ -188,6 +191,22 @@ def _count(options: argparse.Namespace) -> None:
 
     chosen = {name: getattr(options, name) for name in ("seed", "split", "workers")}
     _print(count(_flow(options), **chosen), options)
+
+
+def _dimension(options: argparse.Namespace) -> None:
+    from conslaw.varieties import dimension
+
+    found = dimension(_model(options), seed=options.seed)
+    if options.certificate:
+        _write(options.certificate, found.certificate())
+    _print(found, options)
+
+
+def _write(file: str, certificate: dict[str, Any]) -> None:
+    import json
+    from pathlib import Path
+
+    Path(file).write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -204,22 +223,32 @@ def _models(options: argparse.Namespace) -> None:
     from conslaw.models.networks import FAMILIES
 
     for name, family in FAMILIES.items():
-        arguments = family.sizes + (" [--bias]" if family.bias else "")
-        print(f"{name:9} {arguments:18} {(family.build.__doc__ or '').splitlines()[0]}")
+        arguments = family.sizes + " [--bias]" * family.bias + " [--power]" * family.power
+        print(f"{name:10} {arguments:25} {(family.build.__doc__ or '').splitlines()[0]}")
     print(
-        f"{'FILE.py:NAME':28} A model of your own, made with conslaw.model (or a flow, or a function that "
+        f"{'FILE.py:NAME':36} A model of your own, made with conslaw.model (or a flow, or a function that "
         f"returns either)."
     )
+
+
+def _made(options: argparse.Namespace) -> Model | Flow:
+    named = ":" in options.model or options.model.endswith(".py")
+    return _from_file(options) if named else _from_family(options)
+
+
+def _model(options: argparse.Namespace) -> Model:
+    from conslaw.models.potential import Model
+
+    made = _made(options)
+    if not isinstance(made, Model):
+        raise ConslawError(f"model {options.model!r} is a flow: a dimension is that of a model")
+    return made
 
 
 def _flow(options: argparse.Namespace) -> Flow:
     from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 
-    made = (
-        _from_file(options)
-        if ":" in options.model or options.model.endswith(".py")
-        else _from_family(options)
-    )
+    made = _made(options)
     chosen = {"metric": _metric(options.metric), "weight_decay": options.weight_decay}
     given = {name: value for name, value in chosen.items() if value is not None}
     if isinstance(made, Flow):
@@ -273,7 +302,18 @@ def _from_family(options: argparse.Namespace) -> Model:
         raise ConslawError(
             f"sizes {options.sizes!r}: give positive integers joined by '-', such as {family.example}"
         ) from None
-    return family(sizes, options.bias)
+    return family(sizes, options.bias, _power(options.power))
+
+
+def _power(text: str | None) -> int | list[int] | None:
+    """One integer, or a list with commas."""
+    if text is None:
+        return None
+    try:
+        powers = [int(n) for n in text.split(",")]
+    except ValueError:
+        raise ConslawError(f"--power {text!r}: give an integer of at least 2, or several as 2,3") from None
+    return powers if "," in text else powers[0]
 
 
 def _from_file(options: argparse.Namespace) -> Model | Flow:
@@ -288,9 +328,9 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
         raise ConslawError(
             f"model {options.model!r}: name the model in the file, such as {file or name}:model"
         )
-    if options.sizes is not None or options.bias:
+    if options.sizes is not None or options.bias or options.power:
         raise ConslawError(
-            f"model {options.model!r}: sizes and --bias are for the families; put them into the file"
+            f"model {options.model!r}: sizes, --bias and --power are for the families; put them into the file"
         )
     path = Path(file)
     spec = (

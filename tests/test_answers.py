@@ -6,7 +6,8 @@ import json
 import pytest
 
 import conslaw
-from conslaw import regions
+import conslaw.networks
+from conslaw import regions, varieties
 from conslaw.display import WIDTH, Answer
 
 LINES = [([[1, 0], [0, 1], [1, 1]], [0, 0, -1]), ([[1, 1, 1]], [0])]
@@ -30,6 +31,12 @@ ANSWERS = {  # later rooms join by one line
     "analysis with logarithms": lambda: conslaw.analyze(conslaw.nmf(1, 2, 1)),
     "analysis that leaves laws open": lambda: conslaw.analyze(conslaw.linear([1, 2, 1]), degree=1),
     "analysis in time": lambda: conslaw.analyze(M(conslaw.linear([2, 2, 1]), damping="1/2")),
+    "dimension": lambda: varieties.dimension(conslaw.networks.polynomial([3, 3, 3])),
+    "equations": lambda: varieties.equations(conslaw.networks.polynomial([2, 2, 4]), degree=3),
+    "equations of a filling model": lambda: varieties.equations(
+        conslaw.networks.polynomial([2, 3, 2]), degree=3
+    ),
+    "critical points": lambda: varieties.CriticalPoints("p", "data", 3, {1: 6}, 6, 1, 2, (7, 11)),
     "verification": of_a_certificate,
     "polyhedral complex": lambda: regions.polyhedral_complex(LINES),
     "polyhedral complex of a fan": lambda: regions.polyhedral_complex([([[1, 2, 0]], None), ([[1]], None)]),

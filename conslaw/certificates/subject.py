@@ -262,7 +262,7 @@ def family_model(name: str, arguments: Mapping[str, Any]) -> Model:
         name == "pca" and prod(widths) > LARGEST_NODE
     ):  # its transpose is an index array
         raise NotChecked(f"{name} of sizes {widths}"[:80])
-    return family(widths, bool(arguments.get("bias", False)))
+    return family(widths, bool(arguments.get("bias", False)), arguments.get("power"))
 
 
 def _with_inputs(output: Expression, arrays: Mapping[str, Expression]) -> Expression:

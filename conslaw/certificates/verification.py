@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from conslaw import display
-from conslaw.certificates import ansatz_rules, array_files, rules
+from conslaw.certificates import ansatz_rules, array_files, neurovarieties, rules
 from conslaw.certificates.budget import BYTES, OPERATIONS, NotChecked, Task
 from conslaw.certificates.kernel import Refuted
 from conslaw.certificates.reading import problem, read
 from conslaw.certificates.subject import Subject
-from conslaw.certificates.written import FORMAT, VERSION, claim, digests
+from conslaw.certificates.written import DIMENSION, FORMAT, VERSION, claim, digests
 from conslaw.errors import ConslawError
 
 LARGEST_BUDGET = 10_000.0  # what anybody may want to allow
@@ -206,8 +206,20 @@ def _plan(tasks: list[tuple[str, Task]], what: str, plan: Callable[[], Task | No
     return ""
 
 
+def dimension_of_a_neurovariety(whole: Mapping[str, Any], budget: float) -> Iterator[Check]:
+    """The checks of a certificate of a dimension."""
+    work = checked("work", lambda: neurovarieties.work(whole, budget * OPERATIONS))
+    if not work.ok:
+        yield work
+        return
+    yield checked("at most", lambda: neurovarieties.upper(whole))
+    yield checked("at least", lambda: neurovarieties.lower(whole))
+    yield checked("conclusion", lambda: neurovarieties.conclusion(whole))
+
+
 KINDS: dict[str, tuple[str, Callable[[Mapping[str, Any], float], Iterator[Check]]]] = {
     "conservation laws": ("certificate.schema.json", conservation_laws),
+    DIMENSION: ("neurovariety.schema.json", dimension_of_a_neurovariety),
 }
 
 

@@ -33,6 +33,8 @@ from conslaw.version import __version__
 
 FORMAT, VERSION, KIND = "conslaw certificate", 2, "conservation laws"
 SECTIONS = ("claim", "model", "flow", "bounds", "upper", "lower")
+SECTIONS_OF_DIMENSIONS = ("claim", "network", "bounds", "upper", "lower")
+DIMENSION = "dimension of a neurovariety"  # the kind of these
 
 
 def certificate(
@@ -80,7 +82,8 @@ def certificate(
 
 def digests(whole: Mapping[str, Any]) -> dict[str, str]:
     """The SHA-256 of each section, written as JSON with sorted keys and no spaces."""
-    text = {name: json.dumps(whole[name], sort_keys=True, separators=(",", ":")) for name in SECTIONS}
+    names = SECTIONS_OF_DIMENSIONS if whole.get("kind") == DIMENSION else SECTIONS
+    text = {name: json.dumps(whole[name], sort_keys=True, separators=(",", ":")) for name in names}
     return {name: hashlib.sha256(value.encode()).hexdigest() for name, value in text.items()}
 
 
@@ -97,6 +100,7 @@ def claim(model: Mapping[str, Any] | None, flow: Mapping[str, Any], bounds: Mapp
         sizes = (
             "-".join(map(str, family["arguments"]["widths"]))
             + (" with bias" if family["arguments"].get("bias") else "")
+            + (f" power {','.join(map(str, powers))}" if (powers := family["arguments"].get("power")) else "")
             if family
             else ""
         )
@@ -136,7 +140,7 @@ def _is_family(model: Model) -> bool:
     if family is None or not isinstance(widths, list):
         return False
     try:
-        again = family(widths, bool(model.arguments.get("bias")))
+        again = family(widths, bool(model.arguments.get("bias")), model.arguments.get("power"))
     except ConslawError:
         return False
     same = (

@@ -103,6 +103,66 @@ def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
     )
 
 
+def polynomial(widths: Sequence[int], power: int | Sequence[int] = 2, *, bias: bool = False) -> Model:
+    """A fully connected network with the activation z -> z**power.
+
+    Parameters
+    ----------
+    widths : at least two positive integers, from the input to the output
+    power : integer >= 2, or a list of them, one for each hidden layer
+    bias : bool
+        Adds a bias vector b1, b2, ... to each hidden layer.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ConslawError
+        If a power is not an integer >= 2, or there is not one for each hidden layer.
+
+    Examples
+    --------
+    >>> import conslaw
+    >>> conslaw.analyze(conslaw.networks.polynomial([2, 1, 1], power=3)).laws
+    (W1[0, 0]**2 + W1[0, 1]**2 - 3*W2[0, 0]**2,)
+
+    References
+    ----------
+    Kileel, Trager, Bruna, *On the Expressive Power of Deep Polynomial Neural Networks*, arXiv 1905.12207.
+    """
+    shapes, sizes = _layers(widths, bias)
+    powers = _powers(power, len(sizes) - 2)
+
+    def potential(p: Any, c: Any) -> Any:
+        h = c.x
+        for layer in range(1, len(sizes)):
+            h = p[f"W{layer}"] @ h
+            if f"b{layer}" in p:
+                h = h + p[f"b{layer}"]
+            if layer <= len(powers):
+                h = h ** powers[layer - 1]
+        return c.v @ h
+
+    data = {"x": (sizes[0],), "v": (sizes[-1],)}
+    arguments = {"widths": sizes, "power": powers, "bias": bool(bias)}
+    return model(potential, parameters=shapes, data=data, name="polynomial", arguments=arguments)
+
+
+def _powers(power: int | Sequence[int], hidden: int) -> list[int]:
+    """The power of each hidden layer."""
+    powers: list[Any] = list(power) if isinstance(power, Sequence | np.ndarray) else [power] * hidden
+    given: list[Any] = powers if _is_list(power) else [power]
+    if not all(is_positive_integer(n) and n > 1 for n in given):
+        raise ConslawError(f"power={power!r}: give an integer of at least 2, or one for each hidden layer")
+    if len(powers) != hidden:
+        raise ConslawError(
+            f"power={power!r}: there are {hidden} hidden layers; give one integer, or {hidden} of them"
+        )
+    return [int(n) for n in powers]
+
+
 def nmf(n1: int, n2: int, n3: int) -> Model:
     """A non-negative matrix factorisation U V, under mirror descent.
 
@@ -269,17 +329,22 @@ class Family:
     sizes: str
     count: int | None = None
     bias: bool = False
+    power: bool = False
 
     @property
     def example(self) -> str:
         """Sizes that it can be called with."""
         return "-".join("324"[: self.count or 3])
 
-    def __call__(self, sizes: Sequence[int], bias: bool) -> Model:
+    def __call__(self, sizes: Sequence[int], bias: bool, power: int | Sequence[int] | None = None) -> Model:
         """The model of these sizes."""
-        name, options = self.build.__name__, {"bias": bool(bias)} if self.bias else {}
+        name = self.build.__name__
+        options: dict[str, Any] = {"bias": bool(bias)} if self.bias else {}
         if bias and not self.bias:
             raise ConslawError(f"--bias: {name} has none; leave it out")
+        if power is not None and not self.power:
+            raise ConslawError(f"--power: {name} has none; leave it out")
+        options |= {"power": power} if power is not None else {}
         if self.count is None:
             return self.build(sizes, **options)
         if len(sizes) != self.count:
@@ -290,6 +355,7 @@ class Family:
 FAMILIES = {
     "linear": Family(linear, "WIDTHS", bias=True),
     "relu": Family(relu, "WIDTHS", bias=True),
+    "polynomial": Family(polynomial, "WIDTHS", bias=True, power=True),
     "nmf": Family(nmf, "n1-n2-n3", 3),
     "icnn": Family(icnn, "n1-n2-n3", 3, bias=True),
     "pca": Family(pca, "n-r", 2),

@@ -1,0 +1,203 @@
+"""Dimensions of neurovarieties: theorems, a table of sources, certificates and bad input."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import conslaw
+from conslaw import varieties
+from conslaw.networks import polynomial
+
+# (widths, power, dimension): Alexander-Hirschowitz, Segre-Veronese, Kileel-Trager-Bruna, Kubjas-Li-Wiesmann,
+# hypersurfaces in a layer, and sizes where every unit counts
+KNOWN = [
+    ([3, 3, 3], 2, 15),
+    ([2, 2, 3], 2, 8),
+    ([2, 3, 7, 1], 5, 23),
+    ([5, 8, 1], 3, 35),
+    ([5, 7, 1], 3, 34),
+    ([3, 5, 1], 4, 14),
+    ([4, 9, 1], 4, 34),
+    ([5, 14, 1], 4, 69),
+    ([3, 5, 2], 3, 19),
+    ([4, 6, 5], 2, 47),
+    ([4, 5, 3], 2, 29),
+    ([6, 8, 3], 2, 62),
+    ([2, 1, 5, 6, 1], 2, 2),
+    ([50, 50, 1], 3, 2500),
+    ([20, 40, 60, 40], 3, 5500),
+    ([784, 512, 10], 2, 406016),
+    ([1000] * 4, 2, 2998000),
+]
+
+
+@pytest.mark.parametrize(("widths", "power", "expected"), KNOWN, ids=str)
+def test_known_dimensions_are_proved_and_certified(widths, power, expected):
+    found = varieties.dimension(polynomial(widths, power))
+    assert (found.dimension, found.upper_bound, found.exact) == (expected, expected, True)
+    assert not found.probable
+    assert found.verify(budget=10).ok
+
+
+@pytest.mark.parametrize("n", range(3, 8))
+def test_symmetric_matrices_of_bounded_rank(n):
+    for h in range(1, n + 2):
+        expected = min(h, n) * n - min(h, n) * (min(h, n) - 1) // 2
+        found = varieties.dimension(polynomial([n, h, 1]))
+        assert (found.dimension, found.exact, found.filling) == (expected, True, h >= n)
+
+
+@pytest.mark.parametrize("m", range(1, 6))
+def test_two_units_of_binary_forms(m):
+    """V(2,2,m) has dimension 2m + 2 if that is less than the ambient dimension."""
+    found = varieties.dimension(polynomial([2, 2, m], 3))
+    assert (found.dimension, found.exact) == (min(2 * m + 2, 4 * m), True)
+
+
+@given(st.lists(st.integers(1, 5), min_size=3, max_size=5), st.integers(2, 4), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_bounds_never_cross_and_meet_without_biases(widths, power, bias):
+    found = varieties.dimension(polynomial(widths, power, bias=bias))
+    assert found.dimension <= found.upper_bound
+    assert found.exact or bias
+    assert found.fibre_dimension == found.parameters - found.dimension
+    if bias and len(widths) == 3:  # the bias is one more input
+        other = varieties.dimension(polynomial([widths[0] + 1, *widths[1:]], power))
+        assert found.dimension == other.dimension
+
+
+@pytest.mark.parametrize("widths", [[5, 4, 3, 2], [4, 4, 1], [6, 5, 4], [3, 4, 5, 4], [6, 6, 1], [4, 6, 2]])
+@pytest.mark.parametrize("power", [2, 3])
+def test_colours_never_exceed_the_whole_rank(widths, power):
+    from conslaw.varieties.architecture import Architecture
+    from conslaw.varieties.lower_bound import Colouring, coloured, dense
+
+    network = Architecture(tuple(widths), (power,) * (len(widths) - 2))
+    whole = dense(network, network.naive, "whole")
+    for q in range(1, min(widths[:-1]) + 1):
+        for shared in (False, True):
+            if shared or q <= widths[-1]:
+                assert coloured(network, Colouring(q, shared), f"{q}") <= whole
+
+
+def test_ambient_dimensions_are_exact_beyond_64_bits():
+    found = varieties.dimension(polynomial([200, 3, 3, 3], 4))
+    data = json.loads(json.dumps(found.to_json()))
+    assert data["ambient_dimension"] == str(found.ambient_dimension)
+    assert varieties.Dimension.from_json(data).ambient_dimension == found.ambient_dimension > 2**63
+
+
+def test_models_of_the_users_own():
+    """A product of matrices: the fibre is GL(r), by exact fields; a square root is only finitely many."""
+    product = conslaw.model(
+        lambda p, c: c.v @ p.U @ p.V.T @ c.x,
+        parameters={"U": (3, 2), "V": (3, 2)},
+        data={"x": (3,), "v": (3,)},
+        name="product",
+    )
+    found = varieties.dimension(product)
+    assert (found.dimension, found.exact) == (2 * (3 + 3 - 2), True)
+    own = conslaw.model(
+        lambda p, c: c.a * p.x * p.y + c.b * p.x**2 * p.y**2,
+        parameters={"x": (), "y": ()},
+        data={"a": (), "b": ()},
+        name="hyperbola",
+    )
+    assert (varieties.dimension(own).dimension, varieties.dimension(own).exact) == (1, True)
+
+
+def test_an_open_defect_is_probable_only():
+    """A field that the fibre needs has degree 3: x + t with y + t x**2 ... is not found, and nothing is
+    claimed.
+    """
+    model = conslaw.model(
+        lambda p, c: c.a * (p.x**4 + p.y) + c.b * (p.x**4 + p.y) ** 2,
+        parameters={"x": (), "y": ()},
+        data={"a": (), "b": ()},
+        name="bent",
+    )
+    found = varieties.dimension(model)
+    assert (found.dimension, found.upper_bound, found.exact) == (1, 2, False)
+    assert "dimension" not in found.proved
+    assert 0 < found.probable["error_probability"] < 1e-3
+
+
+def forged(change):
+    whole = varieties.dimension(polynomial([2, 3, 7, 1], 5)).certificate()
+    from conslaw.certificates.written import digests
+
+    change(whole)
+    return {**whole, "digests": digests(whole)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: w["bounds"].update(upper="22"),
+        lambda w: w["bounds"].update(lower="24"),
+        lambda w: w["upper"].update(bound="22"),
+        lambda w: w["upper"].update(source=1),
+        lambda w: w["upper"].update(rule="determinantal"),
+        lambda w: w["upper"].update(rule="Segre-Veronese"),
+        lambda w: w["upper"]["parts"][0].update(bound="5"),
+        lambda w: w["upper"].update(parts=[]),
+        lambda w: w["network"].update(powers=[5, 4]),
+        lambda w: w["network"].update(bias=True),
+        lambda w: w["lower"].update(colours=2),
+        lambda w: w.update(claim="something else"),
+    ],
+)
+def test_forged_certificates_are_refused(change):
+    assert not conslaw.verify(forged(change)).ok
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (([2, 2, 2], 0), {}),
+        (([2, 2, 2], 1), {}),
+        (([2, 2, 2], -2), {}),
+        (([2, 2, 2], 1.5), {}),
+        (([2, 2, 2], "2"), {}),
+        (([2, 2, 2], [2, 2]), {}),
+        (([2],), {}),
+        (([2, 2, 2], 2**21), {"prime": 1048583}),
+        (([2, 2, 2], 2), {"prime": 4}),
+        (([2, 2, 2], 2), {"seed": -1}),
+    ],
+)
+def test_bad_input_is_one_line(arguments, options):
+    with pytest.raises(conslaw.ConslawError) as error:
+        varieties.dimension(polynomial(*arguments), **options)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_model_is_refused():
+    for question in (varieties.dimension, lambda m: varieties.equations(m, degree=2)):
+        with pytest.raises(conslaw.ConslawError, match="model"):
+            question(conslaw.gradient_flow(polynomial([2, 2, 1])))
+
+
+def test_the_shell(capsys):
+    from conslaw.command_line import main
+
+    assert main(["dimension", "polynomial", "3-3-3", "--power", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dimension"] == 15
+    for wrong in (["--power", "x"], ["--power", "2,2"], ["--power", "1"]):
+        assert main(["dimension", "polynomial", "3-3-3", *wrong]) == 2
+    assert main(["dimension", "linear", "3-3-3", "--power", "2"]) == 2
+
+
+def test_what_no_rank_was_taken_of_has_no_probability():
+    found = varieties.dimension(polynomial([30, 2000, 3000, 5]))
+    assert not found.exact
+    assert not found.probable
+    assert found.error_probability is None
+
+
+def test_a_network_without_hidden_layers_is_linear():
+    found = varieties.dimension(polynomial([3, 2]))
+    assert (found.dimension, found.exact, found.filling) == (6, True, True)
+    assert found.verify().ok
