@@ -256,7 +256,7 @@ class Blocks:
         axes, made = self.next_axes(values.shape), dict[tuple[int, ...], Expression]()
         for place, own in self.places(axes):
             part = values[tuple(slice(a, b) for a, b in own)]
-            if (part != 0).any():
+            if np.any(part != 0):
                 made[place] = as_expression(part)
         return Cut(axes, values.shape, made)
 

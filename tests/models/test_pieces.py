@@ -63,7 +63,7 @@ def crossed(n):
     def potential(p, c):
         left, right = p.A[:, : n + 1], p.A[:, n:]
         diagonal = np.einsum("ii->i", p.A[:, :n] @ c.m)
-        return c.v @ (left @ c.y) + c.v @ (right @ c.y[1:]) + diagonal @ c.v + p.A[0] @ c.u * p.s
+        return c.v @ (left @ c.y) - c.v @ (right @ c.y[1:]) + diagonal @ c.v - p.A[0] @ c.u * p.s / 3
 
     shapes, data = {"A": (n, 2 * n), "s": ()}, {"v": (n,), "y": (n + 1,), "u": (2 * n,), "m": (n, n)}
     return conslaw.model(potential, parameters=shapes, data=data)
