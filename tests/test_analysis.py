@@ -185,6 +185,7 @@ def test_models_lists_each_family_in_a_line(capsys):
     assert [line.split()[0] for line in out.splitlines()] == [
         "linear",
         "relu",
+        "polynomial",
         "nmf",
         "icnn",
         "pca",
