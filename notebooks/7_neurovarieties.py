@@ -72,8 +72,9 @@ print(sorted(h for h in filling if not any(g != h and g[0] <= h[0] and g[1] <= h
 
 # %%
 import sys
+from pathlib import Path
 
-sys.path.append("../benchmarks")  # the experiment is a benchmark, too
+sys.path.append(str(Path(conslaw.__file__).parents[1] / "benchmarks"))  # the experiment is a benchmark, too
 import learning  # noqa: E402
 
 outcomes = [learning.experiment(seed) for seed in range(8)]
