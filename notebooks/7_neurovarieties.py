@@ -75,7 +75,7 @@ import sys
 from pathlib import Path
 
 sys.path.append(str(Path(conslaw.__file__).parents[1] / "benchmarks"))  # the experiment is a benchmark, too
-import learning  # noqa: E402
+import learning
 
 outcomes = [learning.experiment(seed) for seed in range(8)]
 for seed, one in enumerate(outcomes):
