@@ -8,7 +8,7 @@ from contextlib import nullcontext, suppress
 from math import prod
 from typing import Any
 
-from conslaw.algebra.finite_field import RowSpace
+from conslaw.algebra.finite_field import LIFTING_PRIME, RowSpace
 from conslaw.algebra.threads import check_workers, mapped, one_blas_thread
 from conslaw.answers import Analysis, Count
 from conslaw.errors import ConslawError, check_seed
@@ -40,6 +40,7 @@ SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
 CHEAP = 3_000_000  # entries of a matrix of gradients that is made at once
 # multiplications of a plain rank that are spent where subnetworks gave a bound already
 QUICK, SLOW = 2e9, 4e10
+HARDEST = 1e12  # and where there is no other bound
 MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the matrix ansatz is tried first
 # terms of the fields, by estimate, from which it is too, and up to which they are written out
 LONG, LONGEST = 3e5, 1e11
@@ -110,7 +111,7 @@ def count(
         suppress(ConslawError) if bounds else nullcontext()
     ):  # too large: the bound of the subnetworks stands
         if not bounds or (split is None and bounds[0].ranks[-1] <= _feasible(flow, QUICK)):
-            most = _feasible(flow, QUICK) if bounds else None
+            most = _feasible(flow, QUICK if bounds else HARDEST)
             if prime is None and point is None:
                 runs = _two_runs(flow, seed, most, workers)
             else:
@@ -241,14 +242,15 @@ def analyze(
     found = laws.independent
     spent = time.perf_counter() - start
     runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
-    most = _feasible(flow, SLOW) if bounds else None
-    if not bounds or (found < bounds[0].laws_at_most and bounds[0].ranks[-1] <= _feasible(flow, SLOW)):
+    most = _feasible(flow, SLOW if bounds else HARDEST)
+    if not bounds or (found < bounds[0].laws_at_most and bounds[0].ranks[-1] <= most):
         with (
-            suppress(ConslawError) if bounds else nullcontext()
-        ):  # too large: the bound of the subnetworks stands
+            suppress(ConslawError) if bounds or found else nullcontext()
+        ):  # too large: the bound of the subnetworks stands, or none but the dimension
             quick = quick_ranks(flow, seed=seed, most=most, laws=found)
             # a small prime proves as much, but says less of how probable it is that there are no more laws
             runs += [quick] if found == quick.laws_at_most else _two_runs(flow, seed, most, workers)
+    runs = runs or [LieRanks((0,), flow.dimension, LIFTING_PRIME, seed, True, None)]
     counted = _counted(flow, runs, seed)
     most, lie = counted["laws_at_most"], time.perf_counter() - start - spent
     quotients = None

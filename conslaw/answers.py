@@ -12,7 +12,6 @@ from conslaw.certificates.written import certificate
 from conslaw.errors import ConslawError
 from conslaw.flows.flow import Flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws
-from conslaw.laws.law_text import parse_law
 from conslaw.laws.lie import LieRanks
 from conslaw.laws.matrix_ansatz import (
     MatrixLaws,
@@ -20,56 +19,13 @@ from conslaw.laws.matrix_ansatz import (
 from conslaw.laws.matrix_notation import MOST_TERMS, LawFamily, law_families
 from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Split
+from conslaw.recorded import RecordedLaws, RecordedSplit
 
 if TYPE_CHECKING:
     import sympy
 
 VERSION = 1  # of the JSON of both answers
 SHOWN_TERMS = 500  # terms of laws that are shown beside their notation
-
-
-@dataclass(frozen=True)
-class RecordedSplit:
-    """How a network was split, read back from JSON."""
-
-    data: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        return str(self.data["text"])
-
-    def to_json(self) -> dict[str, Any]:
-        """The dictionary that it was read from."""
-        return dict(self.data)
-
-
-@dataclass(frozen=True)
-class RecordedLaws:
-    """Laws read back from JSON: as text, and in the notation of the model."""
-
-    texts: Sequence[str] | None
-    families: Sequence[LawFamily]
-    left: Sequence[int]
-    looked_for: Sequence[str]
-    long: bool
-
-    def __len__(self) -> int:
-        return len(self.strings())
-
-    def strings(self) -> list[str]:
-        """The laws as text."""
-        if self.texts is None:
-            raise ConslawError(
-                "these laws were too many to be written out: read them as analysis.law_families"
-            )
-        return list(self.texts)
-
-    def latex(self) -> list[str]:
-        """The laws as text, for LaTeX."""
-        return [rf"\texttt{{{text}}}".replace("_", r"\_").replace("**", "^") for text in self.strings()]
-
-    def expressions(self) -> list[sympy.Expr]:
-        """The laws as SymPy expressions."""
-        return [parse_law(text) for text in self.strings()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,6 +293,11 @@ class Analysis(Count):
                 f"Proved: {found} to {most} independent laws.  The upper bound is a rank at a special "
                 f"point and may be too large;\n"
                 f"a plain rank is too much work here."
+            )
+        elif not self.complete and not self.lie_ranks[-1]:
+            remarks.append(
+                f"Proved: at least {found} independent laws.  A plain rank is too much work here, and the "
+                f"network\ndoes not fall apart into subnetworks: nothing is known from above."
             )
         elif not self.complete:
             chance = (

@@ -333,3 +333,16 @@ def test_interrupting_ends_cleanly():
         process.kill()
         process.communicate()
     assert (process.returncode, out, err) == (130, "", "conslaw: interrupted\n")
+
+
+def test_a_rank_that_is_too_much_work_loses_no_laws(monkeypatch, capsys):
+    """What was found stands, nothing is said from above, and the answer and its certificate say so."""
+    monkeypatch.setattr("conslaw.analysis.HARDEST", 10.0)
+    flow = conslaw.gradient_flow(conslaw.linear([3, 2, 4]))
+    with pytest.raises(conslaw.ConslawError, match="too large for the plain route"):
+        conslaw.count(flow)
+    analysis = conslaw.analyze(flow)
+    assert (analysis.laws_found, analysis.laws_at_most, analysis.complete) == (3, 14, False)
+    assert analysis.error_probability is None
+    assert "nothing is known from above" in str(analysis)
+    assert conslaw.verify(analysis.certificate()).ok

@@ -19,7 +19,7 @@ FLOORS = [
     ["flows"],
     ["laws"],
     ["certificates"],
-    ["varieties", "regions"],
+    ["varieties", "regions", "recorded"],
     ["answers"],
     ["analysis", "layers"],
     ["networks", "command_line"],

@@ -149,7 +149,7 @@ def arrays_of(flow: Flow) -> dict[str, Expression]:
 
 def candidates(flow: Flow) -> Iterator[Candidate]:
     """Functions of one array of the state and, in a momentum flow, its velocity; products of two arrays."""
-    moving = velocities(flow)
+    moving, sliced = velocities(flow), _pairs_of_axes(flow)
     free = [c for c in "kijlmnabcdefg" if c not in flow.state]
     k, h = free[0], "h" if "h" not in flow.state else free[1]
     for name, shape in flow.state.items():
@@ -189,21 +189,37 @@ def candidates(flow: Flow) -> Iterator[Candidate]:
                 first, second = _product(own, dotted), _product(dotted, own)
                 pair = (first[0], second[0]), (first[1], second[1])
                 yield Candidate("skew", n, ((name, letters), (moving[name], other)), out + "Y", *pair)
-            for slices in range(len(shape)) if len(shape) > 2 else ():
-                if slices == axis or shape[slices] == 1:
+            for slices in range(len(shape)):
+                if slices == axis or shape[slices] == 1 or (name, slices, axis) not in sliced:
                     continue
-                sliced = own._replace(slices=slices, letter=h)
+                part = own._replace(slices=slices, letter=h)
                 same, each = letters[slices] + out + "Y", shape[slices]
-                text_product, latex_product = _product(sliced, sliced)
+                text_product, latex_product = _product(part, part)
                 pairs = ((name, letters), (name, other))
                 yield Candidate("symmetric", n, pairs, same, (text_product,), (latex_product,), each)
                 if name in moving:
-                    dotted = sliced._replace(name=moving[name])
-                    first, second = _product(sliced, dotted), _product(dotted, sliced)
+                    dotted = part._replace(name=moving[name])
+                    first, second = _product(part, dotted), _product(dotted, part)
                     pair = (first[0], second[0]), (first[1], second[1])
                     pairs = ((name, letters), (moving[name], other))
                     yield Candidate("skew", n, pairs, same, *pair, each)
     yield from _products_of_two(flow, k)
+
+
+def _pairs_of_axes(flow: Flow) -> set[tuple[str, int, int]]:
+    """The arrays and pairs of their axes (slices, axis) whose slices have Gram matrices of interest: those of
+    three axes or more, and matrices with the same two index classes, such as the biases of heads.
+    """
+    classes = IndexClasses.of(flow).state
+    pairs = [
+        (name, i, j, ((classes[name][i], shape[i]), (classes[name][j], shape[j])))
+        for name, shape in flow.state.items()
+        for i in range(len(shape))
+        for j in range(len(shape))
+        if i != j
+    ]
+    known = {kind for name, _, _, kind in pairs if len(flow.state[name]) > 2}
+    return {(name, i, j) for name, i, j, kind in pairs if kind in known}
 
 
 def _products_of_two(flow: Flow, k: str) -> Iterator[Candidate]:

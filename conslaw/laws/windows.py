@@ -24,7 +24,7 @@ from conslaw.laws.index_classes import IndexClasses
 from conslaw.models.pieces import in_pieces
 from conslaw.models.potential import Model, model
 
-MOST_ARRAYS = 8  # arrays of a class that are looked at together: on a longer one (a residual stream) pairs
+MOST_ARRAYS = 16  # arrays of a class that are looked at together: on a longer one (a residual stream) pairs
 
 VIEWS = ("take", "put", "reshape")
 

@@ -157,3 +157,16 @@ def test_products_of_arrays_that_belong_together():
         lambda p, c: c.x @ (p.u**3 - p.v**3), parameters={"u": (3,), "v": (3,)}, data={"x": (3,)}
     )
     assert conslaw.analyze(conslaw.gradient_flow(cubes), ansatz="matrix").laws_found == 0
+
+
+def test_biases_of_heads_stand_beside_their_arrays():
+    """Q Qᵀ + b bᵀ − K Kᵀ in each head: a bias is a column more."""
+    model = conslaw.model(
+        lambda p, c: ((np.einsum("hij,hj->hi", p.Q, c.x) + p.b) * np.einsum("hij,hj->hi", p.K, c.y)).sum(),
+        parameters={"Q": (3, 2, 4), "K": (3, 2, 5), "b": (3, 2)},
+        data={"x": (3, 4), "y": (3, 5)},
+    )
+    analysis = conslaw.analyze(conslaw.gradient_flow(model), ansatz="matrix")
+    assert (analysis.laws_found, analysis.laws_at_most) == (9, 9)
+    assert analysis.law_families[0].text == "Q[h] Q[h]ᵀ − K[h] K[h]ᵀ + b[h] b[h]ᵀ"
+    assert conslaw.verify(analysis.certificate()).ok
