@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -81,7 +81,7 @@ def _combination(flow: Flow, one: Mapping[str, Any]) -> Combination:
     return Combination(tuple((k, c) for k, c in parts if c), one["time_power"])
 
 
-def locality(subject: Subject, every: IndexClasses, combination: Combination) -> list[IndexClasses]:
+def locality(subject: Subject, every: IndexClasses, combination: Combination) -> Iterator[IndexClasses]:
     """*Locality*: a law of a window is a law of the network.  The windows of the arrays of a family, shortest
     first, and the network itself; in each, small classes whole as well.
     """
@@ -89,37 +89,40 @@ def locality(subject: Subject, every: IndexClasses, combination: Combination) ->
     names = {name for _, candidate in combination.terms for name, _ in candidate.factors}
     moving = {dot: name for name, dot in velocities(subject.flow).items()}
     arrays = {moving.get(name, name) for name in names}
-    parts = [every]
-    if has_windows(subject.flow):
-        sets = [x for x in arrays_of_windows(every) if arrays <= set(x)]
-        chosen = [
-            window(subject.flow, x, apart=apart) for x in sorted(sets, key=len) for apart in (False, True)
-        ]
-        parts = [*map(IndexClasses.of, chosen), every]
-    return [x for part in parts for x in dict.fromkeys([part, with_small_classes_whole(part)])]
+    sets = arrays_of_windows(every) if has_windows(subject.flow) else []
+    for some in sorted((x for x in sets if arrays <= set(x)), key=len):
+        for apart in (False, True):
+            part = IndexClasses.of(window(subject.flow, some, apart=apart))
+            yield from dict.fromkeys([part, with_small_classes_whole(part)])
+    yield from dict.fromkeys([every, with_small_classes_whole(every)])
 
 
 def _identity(
     subject: Subject, every: IndexClasses, one: Mapping[str, Any], combination: Combination
 ) -> Task:
-    """A family is conserved if it is in one of its windows."""
-    tasks = [
-        task
-        for part in locality(subject, every, combination)
-        if (task := _in_window(subject, part, combination))
-    ]
-    if not tasks:
+    """A family is conserved if it is in one of its windows: in the first that is cheap to look at or, if it
+    is not, another cheap one; if none is, in that of least work.
+    """
+    windows = (_in_window(subject, part, combination) for part in locality(subject, every, combination))
+    dear, first = list[Task](), None
+    for task in windows:
+        if task and task.operations <= CHEAP:
+            first = task
+            break
+        dear += [task] if task else []
+    if not first and not dear:
         raise Refuted(f"{one['text'][:60]} depends on the number of neurons")
-    tasks.sort(key=lambda task: task.operations)
-    possible = tasks[:1] + [task for task in tasks[1:] if task.operations <= CHEAP]
+    first = first or min(dear, key=lambda task: task.operations)
 
     def check() -> None:
-        for task in possible:
-            if not (problem := task.run()):
+        if not (problem := first.run()):
+            return
+        for task in windows:
+            if task and task.operations <= CHEAP and not task.run():
                 return
         raise Refuted(f"{one['text'][:60]} {problem}")
 
-    return Task(sum(t.operations for t in possible), max(t.bytes for t in possible), check)
+    return Task(first.operations, first.bytes, check)
 
 
 def _in_window(subject: Subject, part: IndexClasses, combination: Combination) -> Task | None:
