@@ -211,7 +211,7 @@ def test_fast_and_plain_paths_agree(build, monkeypatch):
         x = 2 * torch.rand(*((6, 4) if not layer.kernel else (2, 4, 5, 5)), dtype=torch.float64) - 1
         answers = []
         for dense in (0, 1000):
-            monkeypatch.setattr(synapses, "DENSE", dense)
+            monkeypatch.setattr(synapses, "DENSE", (dense, dense))
             at, copied = x.clone().requires_grad_(), copy.deepcopy(layer)
             y = copied(at)
             y.square().sum().backward()
