@@ -129,7 +129,7 @@ for axis, (name, network) in zip(axes, candidates.items()):
 # ## Digits
 #
 # A network 64-32-10 of cubic synapses on the digits of scikit-learn, 30 epochs: at once, and with *p-refinement*, 10 epochs with degree 1, then 2, then 3, where each start is the same function as the
-# end before. Adam and Lion side by side.
+# end before. Adam and Lion side by side. Last, eight channels of quadratic 3×3 kernels before one layer.
 
 
 # %%
@@ -181,6 +181,16 @@ for optimizer, lr in ((torch.optim.Adam, 3e-3), (Lion, 1e-3)):
     for degree in (1, 2, 3):
         network = trained(layers.refine(network, degree=degree), optimizer, lr, 10)
         report(f"{optimizer.__name__}, refined to degree {degree}", network)
+
+torch.manual_seed(1)
+network = torch.nn.Sequential(
+    torch.nn.Unflatten(1, (1, 8, 8)),
+    layers.HighOrderConv2d(1, 8, 3, degree=2),
+    torch.nn.Flatten(),
+    layers.MaxAbsNorm(),
+    layers.HighOrderLinear(8 * 6 * 6, 10, degree=2),
+)
+report("Adam, with a convolution", trained(network, torch.optim.Adam, 3e-3, 30))
 
 # %% [markdown]
 # ## Laws
