@@ -193,6 +193,34 @@ network = torch.nn.Sequential(
 report("Adam, with a convolution", trained(network, torch.optim.Adam, 3e-3, 30))
 
 # %% [markdown]
+# ## A travelling wave
+#
+# The front of Burgers' equation u_t + u u_x = ν u_xx, u = (1 - tanh((x - t/2) / 4ν)) / 2, from samples of u: four sums of affine functions, then cubic pieces; beside a ReLU network of as many weights.
+
+
+# %%
+def front(points, viscosity=0.02):
+    return (1 - torch.tanh((points[:, :1] - points[:, 1:] / 2) / (4 * viscosity))) / 2
+
+
+grid = torch.cartesian_prod(torch.linspace(-1, 1, 40), torch.linspace(-1, 1, 40))
+torch.manual_seed(0)
+candidates = {
+    "pieces": torch.nn.Sequential(
+        layers.HighOrderLinear(2, 4, degree=1), layers.HighOrderLinear(4, 1, degree=3, segments=20)
+    ),
+    "ReLU": torch.nn.Sequential(torch.nn.Linear(2, 65), torch.nn.ReLU(), torch.nn.Linear(65, 1)),
+}
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
+for axis, (name, network) in zip(axes, candidates.items()):
+    fitted(network, grid, front(grid), rate=0.01)
+    print(
+        f"{name}: {error(network, grid, front(grid)):.1e}, at other points {error(network, others, front(others)):.1e}"
+    )
+    axis.scatter(*others.T, c=network(others).detach()[:, 0], s=2, cmap="coolwarm", vmin=0, vmax=1)
+    axis.set_title(name)
+
+# %% [markdown]
 # ## Laws
 #
 # What the training of two layers conserves.
