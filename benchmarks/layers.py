@@ -35,6 +35,38 @@ def both(
     return forward, least(lambda: call(x).backward(gradient), repeats)
 
 
+def linear(segments: int) -> str:
+    """A layer beside the matrix product of equal work, as a row of ``run.py``."""
+    weight = torch.randn(WIDTH * POINTS, WIDTH, requires_grad=True)
+    x = (2 * torch.rand(BATCH, WIDTH) - 1).requires_grad_()
+    return beside(
+        both(layers.HighOrderLinear(WIDTH, WIDTH, degree=POINTS - 1, segments=segments), x),
+        both(lambda a: a @ weight, torch.randn(BATCH, WIDTH * POINTS, requires_grad=True)),
+        "matrix product",
+    )
+
+
+def convolution(segments: int) -> str:
+    """The same beside the convolution of equal work, of n times the channels."""
+    plain = torch.nn.Conv2d(8 * POINTS, 16, 3, bias=False)
+    x = (2 * torch.rand(8, 8, 16, 16) - 1).requires_grad_()
+    return beside(
+        both(layers.HighOrderConv2d(8, 16, 3, degree=POINTS - 1, segments=segments), x),
+        both(plain, torch.randn(8, 8 * POINTS, 16, 16, requires_grad=True)),
+        "convolution",
+    )
+
+
+def beside(times: tuple[float, float], equal: tuple[float, float], of: str) -> str:
+    ratios = f"{times[0] / equal[0]:.1f} and {times[1] / equal[1]:.1f} times the {of} of equal work"
+    return f"forward {times[0]:.2f} ms, with backward {times[1]:.2f} ms: {ratios}"
+
+
+def row(kind: str, segments: int) -> str:
+    torch.set_num_threads(1)
+    return {"linear": linear, "convolution": convolution}[kind](segments)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     weight = torch.randn(WIDTH * POINTS, WIDTH, requires_grad=True)

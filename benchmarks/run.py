@@ -245,6 +245,12 @@ def equations(widths: list[int], power: int, degree: int) -> str:
     return f"{numbers} equations in degrees 1, 2, ..., complete to {found.complete_to_degree}: proved"
 
 
+def high_order(kind: str, segments: int) -> str:
+    from layers import row
+
+    return row(kind, segments)
+
+
 def learned() -> str:
     from learning import learning
 
@@ -308,6 +314,11 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("neurovariety 3-3-3, equations to degree 4", "", equations, ([3, 3, 3], 2, 4), 0),
     ("neurovariety 3-3-3, equations to degree 6", "", equations, ([3, 3, 3], 2, 6), 0),
     ("learning: 8 data sets x 200 starts of 2-2-3", "", learned, (), 0),
+    *[
+        (f"layers: {kind} of n = 5, {segments} segments", "", high_order, (kind, segments), 0)
+        for kind in ("linear", "convolution")
+        for segments in (2, 4, 10, 100)
+    ],
     ("softmax network 784-20-10", "", analyzed_code, ("softmax_network", 784, 20, 10), 0),
     *[
         (f"rank of {n} x {n}, prime of {p.bit_length()} bits", "", rank_mod, (n, p), 0)

@@ -10,7 +10,7 @@ from conslaw.errors import ConslawError
 
 
 class MaxAbsNorm(nn.Module):
-    """x / (max |x| + eps), the largest over all axes of a sample but the first (or over the given ones).
+    """``x / (max |x| + eps)``, the largest over all axes of a sample but the first (or over the given ones).
 
     Parameters
     ----------

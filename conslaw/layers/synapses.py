@@ -18,7 +18,8 @@ from conslaw.layers.potentials import model
 from conslaw.layers.spaces import Space, transfer, why_not_nested
 from conslaw.models.potential import Model, is_positive_integer
 
-DENSE = 4  # at most so many times the active functions: one GEMM with all of them (benchmarks/layers.py)
+# at most so many times the active functions, without and with gradients: one GEMM with all of them is faster
+DENSE = (2, 6)  # measured by benchmarks/layers.py
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class HighOrder(nn.Module):
         return values, None if piece is None else piece * s.step
 
     def _is_dense(self) -> bool:
-        return self.space.size <= DENSE * self.space.active
+        return self.space.size <= DENSE[torch.is_grad_enabled()] * self.space.active
 
     def _spread(self, x: Tensor) -> Tensor:
         """All functions at x, on a new last axis."""

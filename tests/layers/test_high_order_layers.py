@@ -211,7 +211,7 @@ def test_fast_and_plain_paths_agree(build, monkeypatch):
         x = 2 * torch.rand(*((6, 4) if not layer.kernel else (2, 4, 5, 5)), dtype=torch.float64) - 1
         answers = []
         for dense in (0, 1000):
-            monkeypatch.setattr(synapses, "DENSE", dense)
+            monkeypatch.setattr(synapses, "DENSE", (dense, dense))
             at, copied = x.clone().requires_grad_(), copy.deepcopy(layer)
             y = copied(at)
             y.square().sum().backward()
@@ -374,3 +374,21 @@ def test_compile():
     network(x).sum().backward()
     assert all(torch.allclose(a, p.grad) for a, p in zip(first, network.parameters(), strict=True))
     assert all(bool(g.abs().sum() > 0) for g in first)  # no layer stands still at the start
+
+
+@pytest.mark.parametrize("combine", ["sum", "product"])
+def test_xor_has_no_error(combine):
+    """Half the sign of x y: the mixed term of a product, or two layers of sums; never one layer of sums."""
+    options = {"degree": 1, "segments": 2, "continuous": False}
+    sign = torch.tensor([-1.0, -1.0, 1.0, 1.0])
+    if combine == "product":
+        network = layers.HighOrderLinear(2, 1, combine="product", alpha=0.0, **options)
+        weights = [torch.stack([sign, sign / 2])]
+    else:
+        network = layers.HighOrderMLP([2, 1, 1], normalize=False, **options)
+        weights = [torch.stack([0.4 * sign + 0.1, 0.4 * sign]), torch.tensor([[0.5, 0.5, -0.625, 0.625]])]
+    with torch.no_grad():
+        for parameter, weight in zip(network.parameters(), weights, strict=True):
+            parameter.copy_(weight.unsqueeze(-1))
+        x = 2 * torch.rand(1000, 2) - 1
+        assert torch.allclose(network(x), torch.sign(x.prod(1, keepdim=True)) / 2, atol=1e-6)
