@@ -41,6 +41,7 @@ ANSWERS = {  # later rooms join by one line
     "polyhedral complex": lambda: regions.polyhedral_complex(LINES),
     "polyhedral complex of a fan": lambda: regions.polyhedral_complex([([[1, 2, 0]], None), ([[1]], None)]),
     "polytope": lambda: regions.polytope(LINES, [0.25, 0.25]),
+    "data patterns": lambda: regions.data_patterns(LINES, [[0.25, 0.25], [0, 1], [2, -1]]),
     "polytope on a wall": lambda: regions.polytope(LINES, [0, 0.25]),
 }
 

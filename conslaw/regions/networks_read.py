@@ -298,6 +298,11 @@ def point(x: Any, inputs: int, what: str = "x") -> tuple[Array, int]:
     return integers(array.astype(object), what)
 
 
+def matrix(values: Any, what: str) -> Array:
+    """A matrix of finite floats, integers or fractions, as the user gives it."""
+    return _array(values, 2, what)
+
+
 def product(a: Array, b: Array) -> Array:
     """The product of two integer matrices, by FLINT."""
     if 0 in (*a.shape, *b.shape):

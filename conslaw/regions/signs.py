@@ -15,7 +15,11 @@ def signs_at(network: Network, numerators: Array, denominator: int) -> Array:
     """Signs (-1, 0, 1) of the hidden neurons at the point numerators / denominator; proved."""
     if not network.in_range:
         return exact_signs(network, numerators, denominator)
-    sign, sure = _by_floats(network, numerators, denominator)
+    try:
+        rounded = np.array([x / denominator for x in numerators], float)
+    except OverflowError:
+        rounded = np.full(len(numerators), np.nan)
+    sign, sure = signs_by_floats(network, rounded)
     return sign if sure.all() else exact_signs(network, numerators, denominator)
 
 
@@ -41,16 +45,16 @@ def exact_signs(network: Network, numerators: Array, denominator: int) -> Array:
     return np.array([(v > 0) - (v < 0) for v in flat], np.int8)
 
 
-def _by_floats(network: Network, numerators: Array, denominator: int) -> tuple[Array, Array]:
-    """Signs, and where they are certain: Higham's bound for sums of products, with all roundings."""
-    try:
-        behind = np.array([x / denominator for x in numerators], float)
-    except OverflowError:
-        behind = np.full(len(numerators), np.nan)
-    error, signs, sure = abs(behind) * UNIT, [], []
+def signs_by_floats(network: Network, points: Array) -> tuple[Array, Array]:
+    """Signs, and where they are certain: Higham's bound for sums of products, with all roundings.
+
+    ``points`` has shape (inputs,) or (inputs, points), rounded to nearest; the network is ``in_range``.
+    """
+    behind, more = points, (1,) * (points.ndim - 1)
+    error, signs, sure = abs(behind) * UNIT + 2.0**-1074, [], []
     with np.errstate(all="ignore"):
         for layer in network.hidden:
-            weights, bias = layer.floats[:, :-1], layer.floats[:, -1]
+            weights, bias = layer.floats[:, :-1], layer.floats[:, -1].reshape(-1, *more)
             gamma = (layer.numerators.shape[1] + 4) * UNIT * 1.01
             values = weights @ behind + bias
             error = (
@@ -63,5 +67,5 @@ def _by_floats(network: Network, numerators: Array, denominator: int) -> tuple[A
             below = float(layer.slope or 0)
             behind = np.where(values > 0, values, below * values)
             error = error * max(1.0, slope) * 1.01 + abs(behind) * 4 * UNIT
-    empty = np.zeros(0)
+    empty = np.zeros((0, *points.shape[1:]))
     return np.concatenate([empty.astype(np.int8), *signs]), np.concatenate([empty.astype(bool), *sure])
