@@ -214,6 +214,14 @@ def polytope_of(widths: list[int]) -> str:
     return f"{len(found.facets)} facets, {len(found.redundant)} redundant, {len(found.undecided)} undecided"
 
 
+def patterns_of(widths: list[int], points: int) -> str:
+    from conslaw import regions
+
+    data = np.random.default_rng(1).normal(size=(points, widths[0]))
+    found = regions.data_patterns(normal_layers(widths), data)
+    return f"{len(found.classes)} classes, {len(found.off)} off"
+
+
 def random_networks(count: int) -> str:
     """Both bounds of random polynomial networks of at most 100 parameters."""
     from conslaw import varieties
@@ -336,6 +344,7 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("complex 3-100-100-1, search alone", "", complex_of, ([3, 100, 100, 1], False), 0),
     ("polytope 64-128-128-10", "", polytope_of, ([64, 128, 128, 10],), 0),
     ("polytope 784-128-128-10", "", polytope_of, ([784, 128, 128, 10],), 0),
+    ("data patterns 784-128-128-10, 10,000 data", "", patterns_of, ([784, 128, 128, 10], 10_000), 0),
 ]
 
 

@@ -10,7 +10,9 @@ Nothing here is trusted: :mod:`conslaw.regions.certified_vertices` proves what i
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from conslaw.errors import ConslawError
 from conslaw.regions.networks_read import Array, Network, independent_rows
 
 TIE, PARALLEL = 1e-13, 1e-11  # relative to the size of the terms
+MEMORY = (  # bytes of this machine, where the system says
+    os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**63
+)
 
 
 class Doubtful(Exception):  # noqa: N818
@@ -97,13 +102,7 @@ def vertices(network: Network, most_vertices: int) -> Found:
         for j in range(layer.width):
             if place + j not in basis or place:
                 _cut(j, place + j, keys, state, edges, edge_zeros, edge_keys)
-                if points.size > most_vertices:
-                    guess = points.size * (len(keys) / (place + j + 1)) ** d
-                    raise ConslawError(
-                        f"network {network.name}: {points.size} vertices after {place + j + 1} of "
-                        f"{len(keys)} neurons, about {guess:.1g} in all: "
-                        f"too many; raise most_cells, or give within="
-                    )
+                _affordable(network, points.size, place + j + 1, most_vertices)
         slope = float(layer.slope or 0)
         top = values.now
         top[_tops(zeros.now, place, layer.width)] = 0
@@ -112,6 +111,30 @@ def vertices(network: Network, most_vertices: int) -> Found:
         far_behind = np.where(flat > 0, flat, slope * flat)
         place += layer.width
     return Found(np.sort(zeros.now.T, axis=1), np.ascontiguousarray(points.now.T))
+
+
+def _affordable(network: Network, size: int, seen: int, most: int) -> None:
+    """Refuse what is too much, or will be when the first layer is through: all later ones only refine."""
+    d, first, every = network.inputs, network.hidden[0].width, len(network.neurons)
+    if size > most:
+        raise ConslawError(
+            f"network {network.name}: {size} vertices after {seen} of {every} neurons, about "
+            f"{size * (every / seen) ** d:.1g} in all: too many; raise most_cells, or give within="
+        )
+    if not 4 * d + 8 <= seen <= first:
+        return
+    guess = size * comb(first, d) / comb(seen, d)
+    if guess > most:
+        raise ConslawError(
+            f"network {network.name}: about {guess:.1g} vertices from layer 1 alone, judged by {seen} of its "
+            f"{first} neurons: too many; raise most_cells, or give within="
+        )
+    if 8 * first * guess > MEMORY:
+        raise ConslawError(
+            f"network {network.name}: about {8 * first * guess / 2**30:.1g} GiB for the values of layer 1, "
+            f"judged by {seen} of its {first} neurons: more than the {MEMORY / 2**30:.1f} GiB of this "
+            f"machine; give within="
+        )
 
 
 def _tops(zeros: Array, place: int, width: int) -> tuple[Array, Array]:

@@ -378,7 +378,12 @@ def _completed(found: Polytope) -> Polytope:
     inside = x
     if len(useful) and max(product(useful, np.append(*x)[:, None])[:, 0]) >= 0:
         inside = _interior(useful, found)
-    decided = decide(rows, *inside)
+    try:
+        decided = decide(rows, *inside)
+    except OverflowError:
+        raise ConslawError(
+            f"{found.about}: x is {found.margin:.3g} from a wall, too near for float64; move x off the walls"
+        ) from None
     facets = tuple(sorted(decided.witnesses))
     return replace(
         found, facets=facets, redundant=tuple(sorted(decided.multipliers)), undecided=decided.undecided,

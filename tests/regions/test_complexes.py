@@ -293,3 +293,15 @@ def test_too_many_cells_are_refused_before_memory_is_gone():
         found.locate([1, 2, 3])
     with pytest.raises(ConslawError, match="lies on a wall"):
         found.neighbours([0, 0])
+
+
+def test_what_is_too_large_is_refused_by_an_estimate_before_the_search(monkeypatch):
+    from conslaw.regions import edge_subdivision
+
+    rng = np.random.default_rng(0)
+    lines = [(rng.normal(size=(2000, 2)), rng.normal(size=2000)), (np.ones((1, 2000)), [0])]
+    with pytest.raises(conslaw.ConslawError, match=r"about 2e\+06 vertices from layer 1 alone"):
+        regions.polyhedral_complex(lines, most_cells=1_000_000)
+    monkeypatch.setattr(edge_subdivision, "MEMORY", 2**30)
+    with pytest.raises(conslaw.ConslawError, match="GiB for the values of layer 1"):
+        regions.polyhedral_complex(lines)

@@ -115,3 +115,9 @@ def test_bad_input(run, said):
     with pytest.raises(ConslawError, match=said) as error:
         run()
     assert "\n" not in str(error.value)
+
+
+def test_a_point_too_near_a_wall_for_floats_is_refused_in_words():
+    x = [Fraction(1, 2**1080), Fraction(-1, 2**1000)]
+    with pytest.raises(ConslawError, match="too near for float64"):
+        regions.polytope([([[2.0**290, 1.0]], [0]), ([[1]], [0])], x)
