@@ -13,6 +13,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 CONVERGED = 1e-8  # norm of the gradient
 SAME = 1e-5  # distance of functions that are one
+NAIVE = 0.1  # the same for end points that are not polished: a tenth of the target, in the norm of the loss
 
 
 def squares(w: Array) -> Array:
@@ -142,7 +143,7 @@ class Outcome:
     """What training ended in, for one data set."""
 
     functions: list[Array]
-    naive: int
+    naive: int  # clusters of the unpolished end points: how many depends on NAIVE and on when training stops
     unconverged: int
     matched: list[tuple[float, str, float]]  # loss of a cluster, nearest stratum, distance of the values
     left: list[tuple[float, str, float]]  # the same for starts that did not converge, distinct ones
@@ -180,7 +181,7 @@ def experiment(seed: int, starts: int = 200) -> Outcome:
     positive = (quantity(theta) > 0) & converged[:, None]
     return Outcome(
         functions=distinct,
-        naive=len(clusters(residuals(trained, data)[0], SAME)),
+        naive=len(clusters(residuals(trained, data)[0] @ data.root, NAIVE)),
         unconverged=int((~converged).sum()),
         matched=[nearest(value) for value in values],
         left=[nearest(value) for value in left],
@@ -197,7 +198,8 @@ def learning() -> str:
     naive = [one.naive for one in outcomes]
     positive, died = sum(one.positive for one in outcomes), sum(one.died for one in outcomes)
     return (
-        f"{min(counts)}-{max(counts)} functions (unpolished {min(naive)}-{max(naive)}); "
+        f"{min(counts)}-{max(counts)} functions (unpolished, within {NAIVE}: "
+        f"{min(naive)}-{max(naive)}); "
         f"{sum(one.unconverged for one in outcomes)} of 1600 unconverged; {died} of {positive} neurons died"
     )
 

@@ -14,7 +14,8 @@ settings.register_profile("quick", max_examples=10, derandomize=True, **slow_is_
 settings.register_profile("thorough", max_examples=100, **slow_is_fine)
 settings.load_profile("thorough" if os.environ.get("CI") else "quick")
 
-collect_ignore = ["laws/oracle", "regions/oracle"]  # their scripts need another computer algebra system
+# their scripts need another computer algebra system
+collect_ignore = ["laws/oracle", "regions/oracle", "varieties/oracle"]
 
 
 @pytest.fixture(scope="session")
