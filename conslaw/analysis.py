@@ -222,7 +222,7 @@ def analyze(
     terms = expansion(flow)
     large = ansatz_size(flow, degree, time_degree, homogeneous) > MATRIX_FROM or terms > LONG
     matrix = ansatz == "matrix" or (large and ansatz is None)
-    if matrix and (pieces := flow_in_pieces(flow)):
+    if matrix and isinstance(degree, int) and (pieces := flow_in_pieces(flow)):  # else it names the arrays
         flow, terms = pieces, expansion(pieces)
     choices = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
     laws: PolynomialLaws | MatrixLaws | None = None
