@@ -28,8 +28,8 @@ VERSION = 1  # of the JSON of both answers
 SHOWN_TERMS = 500  # terms of laws that are shown beside their notation
 
 
-@dataclass(frozen=True, eq=False)
-class Count:
+@dataclass(frozen=True, eq=False, repr=False)
+class Count(display.Shown):
     """How many independent conservation laws a flow has; the attributes carry the names of the JSON object.
 
     Attributes
@@ -138,15 +138,6 @@ class Count:
                 )
             )
         return display.Summary(self.title, rows)
-
-    def __str__(self) -> str:
-        return display.text(self._summary())
-
-    def __repr__(self) -> str:
-        return display.text(self._summary(), display.WIDTH)
-
-    def _repr_html_(self) -> str:
-        return display.html(self._summary())
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -66,6 +66,22 @@ class Answer(Protocol):
         """For a notebook."""
 
 
+class Shown:
+    """An answer that is shown by its :class:`Summary`, alike in terminals, files and notebooks."""
+
+    def _summary(self) -> Summary:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return text(self._summary())
+
+    def __repr__(self) -> str:
+        return text(self._summary(), WIDTH)
+
+    def _repr_html_(self) -> str:
+        return html(self._summary())
+
+
 def stamp(what: str, version: int) -> dict[str, Any]:
     """What the JSON of an answer begins with."""
     return {"format": f"conslaw {what}", "version": version, "made_by": f"conslaw {__version__}"}

@@ -42,8 +42,8 @@ class Check:
         return self.verdict == "ok"
 
 
-@dataclass(frozen=True)
-class Verification:
+@dataclass(frozen=True, repr=False)
+class Verification(display.Shown):
     """The result of :func:`verify`; printing it shows every check."""
 
     claim: str
@@ -81,15 +81,6 @@ class Verification:
         said = {"ok": "verified", "FAIL": "NOT verified", "not checked": "NOT CHECKED"}[self.verdict]
         rows = [(f"{check.verdict:<4} {check.what}", check.found) for check in self.checks]
         return display.Summary(f"{said}: {self.claim}", rows)
-
-    def __str__(self) -> str:
-        return display.text(self._summary())
-
-    def __repr__(self) -> str:
-        return display.text(self._summary(), display.WIDTH)
-
-    def _repr_html_(self) -> str:
-        return display.html(self._summary())
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""

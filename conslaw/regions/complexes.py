@@ -19,8 +19,8 @@ from conslaw.regions.signs import signs_at
 LARGEST = 10_000_000  # cells, unless the user allows more
 
 
-@dataclass(frozen=True, eq=False)
-class PolyhedralComplex:
+@dataclass(frozen=True, eq=False, repr=False)
+class PolyhedralComplex(display.Shown):
     """The polyhedral complex of a network, the answer of :func:`polyhedral_complex`.
 
     A cell is named by its sign vector in {-1, 0, 1}^N, one sign for each hidden neuron in the order of the
@@ -158,15 +158,6 @@ class PolyhedralComplex:
         if self.lineality:
             rows.insert(0, ("lineality", f"each cell contains a space of dimension {self.lineality}"))
         return display.Summary(self.about, rows)
-
-    def __str__(self) -> str:
-        return display.text(self._summary())
-
-    def __repr__(self) -> str:
-        return display.text(self._summary(), display.WIDTH)
-
-    def _repr_html_(self) -> str:
-        return display.html(self._summary())
 
     _FIELDS = ("name", "f_vector", "bounded", "inputs", "lineality", "neurons", "generic", "certified",
                "method", "digest")  # fmt: skip

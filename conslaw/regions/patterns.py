@@ -25,8 +25,8 @@ class UnitClass:
     active: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class DataPatterns:
+@dataclass(frozen=True, repr=False)
+class DataPatterns(display.Shown):
     """Hidden units by the data on which they are active, the answer of :func:`data_patterns`.
 
     Units are (layer, index), layers counted from 1 and units from 0, as in ``PolyhedralComplex``.
@@ -79,15 +79,6 @@ class DataPatterns:
         named = [f"{unit} at datum {datum}" for unit, datum in self.zeros]
         rows.append(("zeros", _listed(named) if named else "none: each unit is active or inactive"))
         return display.Summary(self.about, rows)
-
-    def __str__(self) -> str:
-        return display.text(self._summary())
-
-    def __repr__(self) -> str:
-        return display.text(self._summary(), display.WIDTH)
-
-    def _repr_html_(self) -> str:
-        return display.html(self._summary())
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""

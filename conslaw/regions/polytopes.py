@@ -43,8 +43,8 @@ class ExactMatrix:
         return [[Fraction(int(x), int(q)) for x in row] for row, q in rows]
 
 
-@dataclass(frozen=True, eq=False)
-class Polytope:
+@dataclass(frozen=True, eq=False, repr=False)
+class Polytope(display.Shown):
     """The region around a point, the answer of :func:`polytope`.
 
     Row i of the inequalities belongs to neuron i; rows of a box, upper sides first, come last.
@@ -232,15 +232,6 @@ class Polytope:
         if self.undecided:
             rows.append(("undecided", ", ".join(map(str, self.undecided[:12]))))
         return display.Summary(self.about, rows)
-
-    def __str__(self) -> str:
-        return display.text(self._summary())
-
-    def __repr__(self) -> str:
-        return display.text(self._summary(), display.WIDTH)
-
-    def _repr_html_(self) -> str:
-        return display.html(self._summary())
 
     _FIELDS = ("name", "inputs", "rows", "pattern", "walls", "margin", "facets", "redundant", "undecided",
                "bounded")  # fmt: skip

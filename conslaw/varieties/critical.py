@@ -30,8 +30,8 @@ PRIMES = (2147483629, 2147483587)
 MOST_UNKNOWNS = 30
 
 
-@dataclass(frozen=True)
-class CriticalPoints:
+@dataclass(frozen=True, repr=False)
+class CriticalPoints(display.Shown):
     """How many complex critical points the squared distance to a general target has.
 
     Attributes
@@ -105,15 +105,6 @@ class CriticalPoints:
         if self.boundary is not None:
             rows.append(("boundary", said(self.boundary)))
         return display.Summary(f"critical points of {self.about}", [*rows, ("zero", f"{self.zero}   proved")])
-
-    def __str__(self) -> str:
-        return display.text(self._summary())
-
-    def __repr__(self) -> str:
-        return display.text(self._summary(), display.WIDTH)
-
-    def _repr_html_(self) -> str:
-        return display.html(self._summary())
 
 
 def critical_points(model: Model, *, inner_product: str) -> CriticalPoints:

@@ -30,8 +30,8 @@ LARGEST = 4000  # parameters of a model of the user's own, or of a network that 
 TEXT_FROM = 2**63  # integers that are text in JSON, since tables have no room for them
 
 
-@dataclass(frozen=True)
-class Dimension:
+@dataclass(frozen=True, repr=False)
+class Dimension(display.Shown):
     """The dimension of the set of functions that a model can represent (its Zariski closure, over C).
 
     Attributes
@@ -177,15 +177,6 @@ class Dimension:
             ("finitely identifiable", f"{'yes' if self.finitely_identifiable else 'no'}{status}"),
         ]
         return display.Summary(self.model, rows, (), [display.Section("upper bound", self.reasons, [])])
-
-    def __str__(self) -> str:
-        return display.text(self._summary())
-
-    def __repr__(self) -> str:
-        return display.text(self._summary(), display.WIDTH)
-
-    def _repr_html_(self) -> str:
-        return display.html(self._summary())
 
 
 def _number(n: int) -> str:

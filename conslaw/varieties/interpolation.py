@@ -30,8 +30,8 @@ MOST_PRODUCTS = 2 * 10**7  # products of terms in an expansion by which an equat
 Terms = tuple[tuple[tuple[int, ...], int], ...]  # (sorted coordinate numbers, coefficient)
 
 
-@dataclass(frozen=True)
-class Equations:
+@dataclass(frozen=True, repr=False)
+class Equations(display.Shown):
     """All equations of a neurovariety up to a degree (never more than that: not "the ideal").
 
     Attributes
@@ -143,15 +143,6 @@ class Equations:
         return display.Summary(
             self.about, rows, (), [display.Section("new generators", self.strings(), latex)]
         )
-
-    def __str__(self) -> str:
-        return display.text(self._summary())
-
-    def __repr__(self) -> str:
-        return display.text(self._summary(), display.WIDTH)
-
-    def _repr_html_(self) -> str:
-        return display.html(self._summary())
 
 
 def equations(
