@@ -4,6 +4,7 @@ independent.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,8 +22,11 @@ R = TypeVar("R")
 
 
 @lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through all libraries of the process: 1 ms, so once
+def _blas(modules: int) -> ThreadpoolController:
+    """The BLAS libraries of the process, looked for again (1 ms) once more modules are imported: they come
+    with these.
+    """
+    return ThreadpoolController()
 
 
 _limited = Lock()
@@ -40,7 +44,7 @@ def one_blas_thread() -> Iterator[None]:
         yield
         return
     try:
-        with _blas().limit(limits=1, user_api="blas"):
+        with _blas(len(sys.modules)).limit(limits=1, user_api="blas"):
             yield
     finally:
         _limited.release()
