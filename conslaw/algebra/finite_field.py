@@ -205,11 +205,12 @@ def from_integers(values: npt.ArrayLike, p: int) -> Residues:
         return np.asarray(
             array.astype(object) % p if array.dtype.kind == "u" else array.astype(np.int64) % p
         ).astype(np.uint64)
-    flat = [_residue(v, p) for v in array.ravel().tolist()]
+    flat = [residue(v, p) for v in array.ravel().tolist()]
     return np.array(flat, dtype=np.uint64).reshape(array.shape)
 
 
-def _residue(value: object, p: int) -> int:
+def residue(value: object, p: int) -> int:
+    """An integer or fraction mod p."""
     numerator, denominator = int(value.numerator), int(value.denominator)  # type: ignore[attr-defined]
     if denominator % p == 0:
         raise ZeroDivisionError(f"the denominator of {value} is divisible by the prime {p}")
@@ -226,11 +227,16 @@ def invert(x: Residues, p: int) -> Residues:
     """
     if not x.all():
         raise ZeroDivisionError("division by zero mod p")
-    modulus, result, power, exponent = np.uint64(p), np.ones_like(x), x, p - 2
+    return powered(x, p - 2, p)
+
+
+def powered(x: Residues, exponent: int, p: int) -> Residues:
+    """The powers mod p, entry by entry."""
+    result, modulus = np.ones_like(x), np.uint64(p)
     while exponent:
         if exponent & 1:
-            result = result * power % modulus
-        power, exponent = power * power % modulus, exponent >> 1
+            result = result * x % modulus
+        x, exponent = x * x % modulus, exponent >> 1
     return result
 
 

@@ -43,9 +43,7 @@ def linear(widths: Sequence[int], *, bias: bool = False) -> Model:
     def potential(p: Any, c: Any) -> Any:
         h = c.x
         for layer in range(1, len(sizes)):
-            h = p[f"W{layer}"] @ h
-            if f"b{layer}" in p:
-                h = h + p[f"b{layer}"]
+            h = _affine(p, layer, h)
         return c.v @ h
 
     data = {"x": (sizes[0],), "v": (sizes[-1],)}
@@ -138,9 +136,7 @@ def polynomial(widths: Sequence[int], power: int | Sequence[int] = 2, *, bias: b
     def potential(p: Any, c: Any) -> Any:
         h = c.x
         for layer in range(1, len(sizes)):
-            h = p[f"W{layer}"] @ h
-            if f"b{layer}" in p:
-                h = h + p[f"b{layer}"]
+            h = _affine(p, layer, h)
             if layer <= len(powers):
                 h = h ** powers[layer - 1]
         return c.v @ h
@@ -296,6 +292,12 @@ def _sizes(family: str, sizes: Sequence[int]) -> list[int]:
     if not _is_list(sizes) or not all(is_positive_integer(n) for n in sizes) or not len(sizes):
         raise ConslawError(f"{family} {sizes!r}: give positive integers, such as {family} 3-2-4")
     return [int(n) for n in sizes]
+
+
+def _affine(p: Any, layer: int, h: Any) -> Any:
+    """Weights and, if there is one, bias of a layer."""
+    h = p[f"W{layer}"] @ h
+    return h + p[f"b{layer}"] if f"b{layer}" in p else h
 
 
 def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...]], list[int]]:

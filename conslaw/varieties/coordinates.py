@@ -7,7 +7,7 @@ equations then have small coefficients, and lift from one prime.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conslaw.algebra.evaluation import evaluate
-from conslaw.algebra.finite_field import Residues, drawn
+from conslaw.algebra.finite_field import Residues, drawn, residue
 from conslaw.algebra.polynomials import Polynomials, number, terms
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Model
@@ -30,9 +30,12 @@ MOST_TERMS = 3 * 10**5
 Polynomial = Mapping[tuple[int, ...], Fraction]  # from sorted parameter numbers, from 0
 
 
-def residue(value: Fraction, p: int) -> int:
-    """A fraction mod p."""
-    return value.numerator * pow(value.denominator, -1, p) % p
+def monomial_values(values: Residues, monomial: Sequence[int], p: int) -> Residues:
+    """The product mod p of columns of values (points, variables), each as often as the monomial names it."""
+    result = np.ones(len(values), dtype=np.uint64)
+    for i in monomial:
+        result = result * values[:, i] % np.uint64(p)
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +75,8 @@ class Coordinates:
         for polynomial in self.polynomials:
             total = np.zeros(points, dtype=np.uint64)
             for monomial, coefficient in polynomial.items():
-                term = np.full(points, residue(coefficient, p), dtype=np.uint64)
-                for i in monomial:
-                    term = term * theta[:, i] % modulus
-                total = (total + term) % modulus
+                factor = np.uint64(residue(coefficient, p))
+                total = (total + factor * monomial_values(theta, monomial, p)) % modulus
             columns.append(total)
         return np.stack(columns, axis=1)
 

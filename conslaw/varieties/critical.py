@@ -13,14 +13,14 @@ import numpy as np
 
 from conslaw import display
 from conslaw.algebra.evaluation import evaluate
-from conslaw.algebra.finite_field import drawn
+from conslaw.algebra.finite_field import drawn, residue
 from conslaw.algebra.polynomials import Polynomials, number, terms
 from conslaw.errors import ConslawError
 from conslaw.models.networks import polynomial
 from conslaw.models.potential import Model
 from conslaw.models.potential import model as made
 from conslaw.varieties.architecture import Architecture, architecture
-from conslaw.varieties.coordinates import Coordinates, coordinates, of_network, residue
+from conslaw.varieties.coordinates import Coordinates, coordinates, of_network
 from conslaw.varieties.dimensions import dimension
 from conslaw.varieties.groebner import points, require_msolve, text
 

@@ -14,6 +14,7 @@ from conslaw.algebra.finite_field import LIFTING_PRIME, Residues, RowSpace, draw
 from conslaw.algebra.jets import Jets
 from conslaw.algebra.polynomials import Polynomials, number
 from conslaw.models.potential import Model
+from conslaw.varieties.coordinates import monomial_values
 
 MOST_UNKNOWNS = 1500  # coefficients of a field
 MOST_TERMS = 2 * 10**5  # of the gradient, up to which an identity is checked by expansion
@@ -79,14 +80,14 @@ def _fields(model: Model, used: list[str], degree: int, key: str) -> int:
     monomials = [m for d in range(degree + 1) for m in combinations_with_replacement(range(size), d)]
     unknowns = size * len(monomials)
     weights, rows = gradients_mod(model, unknowns + SURPLUS, f"{key}/fields", p, moving=True)
-    values = np.stack([_product(weights, m, p) for m in monomials], axis=1)
+    values = np.stack([monomial_values(weights, m, p) for m in monomials], axis=1)
     equations = (rows[:, :, None] * values[:, None, :] % np.uint64(p)).reshape(len(rows), unknowns)
     space = RowSpace.zero(unknowns, p).extend(equations)
     gradient_terms = _expanded(model, used)
     if gradient_terms is None:
         return 0
     point = drawn(f"{key}/point", (1, size), p)
-    at = np.concatenate([_product(point, m, p) for m in monomials])
+    at = np.concatenate([monomial_values(point, m, p) for m in monomials])
     tangent = []
     for i, column in enumerate(space.free.tolist()):
         field = {column: (1, 1)}
@@ -103,13 +104,6 @@ def _fields(model: Model, used: list[str], degree: int, key: str) -> int:
                     row.reshape(-1)[column_] = a * pow(b, -1, p) % p
                 tangent.append((row * at % np.uint64(p)).sum(axis=1) % np.uint64(p))
     return rank(np.stack(tangent), p) if tangent else 0
-
-
-def _product(values: Residues, monomial: tuple[int, ...], p: int) -> Residues:
-    result = np.ones(len(values), dtype=np.uint64)
-    for i in monomial:
-        result = result * values[:, i] % np.uint64(p)
-    return result
 
 
 Terms = list[dict[tuple[int, ...], object]]

@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from conslaw.algebra.finite_field import residue
 from conslaw.errors import ConslawError
-from conslaw.varieties.coordinates import Coordinates, residue
+from conslaw.varieties.coordinates import Coordinates
 
 PRIME = 2147483629  # msolve takes primes below 2**31
 SECONDS = 600  # that a basis may take

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from conslaw.algebra.finite_field import LIFTING_PRIME, Residues, drawn, matmul, rank
+from conslaw.algebra.finite_field import LIFTING_PRIME, Residues, drawn, matmul, powered, rank
 from conslaw.varieties.architecture import Architecture, shapes
 
 DENSE = 640  # parameters up to which the Jacobian is taken as a whole
@@ -56,16 +56,6 @@ def run(network: Architecture, points: int, key: str, p: int = LIFTING_PRIME) ->
             derivative = matmul(derivative, weights[layer - 1], p) * slope % modulus
             derivatives.insert(0, derivative)
     return Pass(units, before, [x, *derivatives], np.concatenate(gradients, axis=1))
-
-
-def powered(z: Residues, exponent: int, p: int) -> Residues:
-    """The powers mod p, entry by entry."""
-    result, modulus = np.ones_like(z), np.uint64(p)
-    while exponent:
-        if exponent & 1:
-            result = result * z % modulus
-        z, exponent = z * z % modulus, exponent >> 1
-    return result
 
 
 def dense(network: Architecture, most: int, key: str, p: int = LIFTING_PRIME) -> int:
