@@ -178,31 +178,17 @@ def candidates(flow: Flow) -> Iterator[Candidate]:
             yield Candidate(kind, n, twice, out, squared[:1], squared[1:])
             if n == 1:
                 continue
-            other = letters.replace(out, "Y")
-            own = _Unfolding(name, axis, len(shape))
-            text_product, latex_product = _product(own, own)
-            yield Candidate(
-                "symmetric", n, ((name, letters), (name, other)), out + "Y", (text_product,), (latex_product,)
-            )
-            if name in moving:
-                dotted = own._replace(name=moving[name])
-                first, second = _product(own, dotted), _product(dotted, own)
-                pair = (first[0], second[0]), (first[1], second[1])
-                yield Candidate("skew", n, ((name, letters), (moving[name], other)), out + "Y", *pair)
-            for slices in range(len(shape)):
-                if slices == axis or shape[slices] == 1 or (name, slices, axis) not in sliced:
-                    continue
-                part = own._replace(slices=slices, letter=h)
-                same, each = letters[slices] + out + "Y", shape[slices]
-                text_product, latex_product = _product(part, part)
-                pairs = ((name, letters), (name, other))
-                yield Candidate("symmetric", n, pairs, same, (text_product,), (latex_product,), each)
+            first, other = (name, letters), letters.replace(out, "Y")
+            for slices in (None, *(i for i in range(len(shape)) if (name, i, axis) in sliced)):
+                head, each = ("", 1) if slices is None else (letters[slices], shape[slices])
+                own = _Unfolding(name, axis, len(shape), slices, h)
+                matrix = head + out + "Y"
+                gram, gram_latex = _product(own, own)
+                yield Candidate("symmetric", n, (first, (name, other)), matrix, (gram,), (gram_latex,), each)
                 if name in moving:
-                    dotted = part._replace(name=moving[name])
-                    first, second = _product(part, dotted), _product(dotted, part)
-                    pair = (first[0], second[0]), (first[1], second[1])
-                    pairs = ((name, letters), (moving[name], other))
-                    yield Candidate("skew", n, pairs, same, *pair, each)
+                    dotted = own._replace(name=moving[name])
+                    texts, latexs = zip(_product(own, dotted), _product(dotted, own), strict=True)
+                    yield Candidate("skew", n, (first, (moving[name], other)), matrix, texts, latexs, each)
     yield from _products_of_two(flow, k)
 
 
@@ -216,7 +202,7 @@ def _pairs_of_axes(flow: Flow) -> set[tuple[str, int, int]]:
         for name, shape in flow.state.items()
         for i in range(len(shape))
         for j in range(len(shape))
-        if i != j
+        if i != j and shape[i] > 1
     ]
     known = {kind for name, _, _, kind in pairs if len(flow.state[name]) > 2}
     return {(name, i, j) for name, i, j, kind in pairs if kind in known}
