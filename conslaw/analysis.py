@@ -101,7 +101,7 @@ def count(
     flow, seed, workers = check_flow(flow), check_seed(seed), check_workers(workers)
     start = time.perf_counter()
     choices = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else []
-    bounds = best_split(choices, seed=seed, workers=workers) if choices else None
+    bounds = best_split(choices, seed=seed, workers=workers)
     if split and not bounds:
         raise ConslawError(
             f"split={split!r}: this network does not fall apart into small subnetworks; leave split out"
@@ -236,20 +236,20 @@ def analyze(
             suppress(ConslawError) if laws is not None else nullcontext()
         ):  # too large: the laws of the matrix ansatz stand
             laws, matrix, lower = polynomial_laws(flow, **options, max_unknowns=max_unknowns), False, None
-            if choices and not bounds:
+            if not bounds:
                 bounds = best_split(choices, seed=seed, enough=laws.independent, workers=workers)
     assert laws is not None
     found = laws.independent
     spent = time.perf_counter() - start
     runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
-    most = _feasible(flow, SLOW if bounds else HARDEST)
-    if not bounds or (found < bounds[0].laws_at_most and bounds[0].ranks[-1] <= most):
+    largest = _feasible(flow, SLOW if bounds else HARDEST)
+    if not bounds or (found < bounds[0].laws_at_most and bounds[0].ranks[-1] <= largest):
         with (
             suppress(ConslawError) if bounds or found else nullcontext()
         ):  # too large: the bound of the subnetworks stands, or none but the dimension
-            quick = quick_ranks(flow, seed=seed, most=most, laws=found)
+            quick = quick_ranks(flow, seed=seed, most=largest, laws=found)
             # a small prime proves as much, but says less of how probable it is that there are no more laws
-            runs += [quick] if found == quick.laws_at_most else _two_runs(flow, seed, most, workers)
+            runs += [quick] if found == quick.laws_at_most else _two_runs(flow, seed, largest, workers)
     runs = runs or [LieRanks((0,), flow.dimension, LIFTING_PRIME, seed, True, None)]
     counted = _counted(flow, runs, seed)
     most, lie = counted["laws_at_most"], time.perf_counter() - start - spent
@@ -304,17 +304,11 @@ def _counted_gradients(
     flow: Flow, combinations: Sequence[Combination], choices: Sequence[IndexClasses], seed: int, workers: int
 ) -> tuple[MatrixLaws, tuple[Split, Split] | None, Split | None]:
     """The same for some combinations."""
-    added, bounds, lower = [0] * len(combinations), None, None
-    if size_directly(flow, combinations) <= CHEAP:
-        added = directly(flow, combinations, seed)
-        bounds = (
-            best_split(choices, combinations, seed=seed, enough=sum(added), workers=workers)
-            if choices
-            else None
-        )
-    elif choices and (bounds := best_split(choices, combinations, seed=seed, workers=workers)):
-        lower = bounds[1]
-        added = lower.laws
+    cheap = size_directly(flow, combinations) <= CHEAP
+    added = directly(flow, combinations, seed) if cheap else [0] * len(combinations)
+    bounds = best_split(choices, combinations, seed=seed, enough=sum(added), workers=workers)
+    lower = bounds[1] if bounds and not cheap else None
+    added = lower.laws if lower else added
     open_ = not bounds or sum(added) < bounds[0].laws_at_most
     if open_ and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
         direct = directly(flow, combinations, seed)

@@ -323,21 +323,18 @@ class Analysis(Count):
             if families
             else []
         )
-        if self._many or (families and self._is_long()):
-            left = [] if self._many else self._left(self._count())
-            if left:
-                written, latex = self._written(), self._latex()
-                sections.append(
-                    display.Section(
-                        "and as polynomials", [written[i] for i in left], [latex[i] for i in left]
-                    )
-                )
-            else:
-                where = "one at a time: analysis.law_families[0].law(...)"
-                where = where if self._many else "analysis.laws, or --json"
-                sections.append(display.Section(f"as {self.laws_found:,} polynomials: {where}"))
-            return sections
-        return [*sections, display.Section("laws", self._written(), self._latex())]
+        if self._many:
+            heading = f"as {self.laws_found:,} polynomials: one at a time: analysis.law_families[0].law(...)"
+            return [*sections, display.Section(heading)]
+        if not families or not self._is_long():
+            return [*sections, display.Section("laws", self._written(), self._latex())]
+        left = self._left(self._count())
+        if not left:
+            heading = f"as {self.laws_found:,} polynomials: analysis.laws, or --json"
+            return [*sections, display.Section(heading)]
+        written, latex = self._written(), self._latex()
+        others = display.Section("and as polynomials", [written[i] for i in left], [latex[i] for i in left])
+        return [*sections, others]
 
     def _count(self) -> int:
         """The number of laws that are written out."""
