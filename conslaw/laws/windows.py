@@ -72,16 +72,16 @@ def window(flow: Flow, arrays: Sequence[str], *, apart: bool = False) -> Flow:
         return _substituted(made, {**{n: p[n] for n in shapes}, **{n: c[n] for n in data}})
 
     part = model(code, parameters=shapes, data=potential[1], name=f"window of {', '.join(arrays)}")
-    return _flow_like(flow, part, {name: name for name in arrays})
+    return flow_like(flow, part, {name: name for name in arrays})
 
 
 def flow_in_pieces(flow: Flow) -> Flow | None:
     """The same flow in the pieces of the model's arrays, if they fall into pieces."""
     made = in_pieces(flow.model) if flow.model and has_windows(flow) else None
-    return _flow_like(flow, *made) if made else None
+    return flow_like(flow, *made) if made else None
 
 
-def _flow_like(flow: Flow, part: Model, whole: Mapping[str, str]) -> Flow:
+def flow_like(flow: Flow, part: Model, whole: Mapping[str, str]) -> Flow:
     """The flow of another model, with metric and drift of the arrays that its arrays are of."""
     words = flow.metric_words or {}
     options: dict[str, Any] = {"weight_decay": flow.weight_decay}
