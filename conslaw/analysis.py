@@ -30,7 +30,8 @@ from conslaw.laws.matrix_ansatz import (
 )
 from conslaw.laws.matrix_notation import family
 from conslaw.laws.rational import RationalLaws, is_small, search_quotients
-from conslaw.laws.splitting import Split, best_split, splits
+from conslaw.laws.group_ranks import best_groups
+from conslaw.laws.splitting import Coloured, Split, best_split, splits
 from conslaw.laws.windows import flow_in_pieces, has_windows
 from conslaw.models.potential import Model, is_positive_integer
 
@@ -100,13 +101,15 @@ def count(
     """
     flow, seed, workers = check_flow(flow), check_seed(seed), check_workers(workers)
     start = time.perf_counter()
+    wanted = prime is None and point is None and (flow.dimension >= SPLIT_FROM if split is None else split)
     choices = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else []
-    bounds = best_split(choices, seed=seed, workers=workers)
+    bounds: tuple[Coloured, Split] | None = best_groups(flow, seed=seed) if wanted else None
+    bounds = bounds or best_split(choices, seed=seed, workers=workers)
     if split and not bounds:
         raise ConslawError(
             f"split={split!r}: this network does not fall apart into small subnetworks; leave split out"
         )
-    runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
+    runs: list[LieRanks | Coloured] = [bounds[0]] if bounds else []
     with (
         suppress(ConslawError) if bounds else nullcontext()
     ):  # too large: the bound of the subnetworks stands
@@ -121,7 +124,7 @@ def count(
     return Count(**counted, seconds={"lie": spent, "ansatz": 0.0, "total": spent})
 
 
-def _two_runs(flow: Flow, seed: int, most: int | None, workers: int) -> list[LieRanks | Split]:
+def _two_runs(flow: Flow, seed: int, most: int | None, workers: int) -> list[LieRanks | Coloured]:
     """Lie ranks with two primes and points."""
     return mapped(lambda s: lie_ranks(flow, seed=s, most=most), (seed, seed + SECOND_RUN), workers)
 
@@ -226,10 +229,10 @@ def analyze(
         flow, terms = pieces, expansion(pieces)
     choices = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
     laws: PolynomialLaws | MatrixLaws | None = None
-    bounds: tuple[Split, Split] | None = None
+    bounds: tuple[Coloured, Split] | None = None
     lower: Split | None = None
     if matrix:
-        laws, bounds, lower = _matrix_laws(flow, choices, seed, workers)
+        laws, bounds, lower = _matrix_laws(flow, choices, split is not False, seed, workers)
     open_ = laws is None or not (bounds and bounds[0].laws_at_most == laws.independent)
     if laws is None or (ansatz is None and open_ and terms <= LONGEST):
         with (
@@ -241,7 +244,7 @@ def analyze(
     assert laws is not None
     found = laws.independent
     spent = time.perf_counter() - start
-    runs: list[LieRanks | Split] = [bounds[0]] if bounds else []
+    runs: list[LieRanks | Coloured] = [bounds[0]] if bounds else []
     largest = _feasible(flow, SLOW if bounds else HARDEST)
     if not bounds or (found < bounds[0].laws_at_most and bounds[0].ranks[-1] <= largest):
         with (
@@ -279,14 +282,14 @@ def analyze(
 
 
 def _matrix_laws(
-    flow: Flow, choices: Sequence[IndexClasses], seed: int, workers: int
-) -> tuple[MatrixLaws, tuple[Split, Split] | None, Split | None]:
+    flow: Flow, choices: Sequence[IndexClasses], grouped: bool, seed: int, workers: int
+) -> tuple[MatrixLaws, tuple[Coloured, Split] | None, Split | None]:
     """The laws of the matrix ansatz, what subnetworks prove about them, and in which their gradients were
     counted, if in any.
     """
     every = IndexClasses.of(flow)
     combinations = combinations_of_windows(flow) if has_windows(flow) else matrix_combinations(every)
-    found = _counted_gradients(flow, combinations, choices, seed, workers)
+    found = _counted_gradients(flow, combinations, choices, grouped, seed, workers)
     bounds = found[1]
     if (
         has_windows(flow)
@@ -295,26 +298,46 @@ def _matrix_laws(
     ):
         more = in_order(dict.fromkeys([*combinations, *matrix_combinations(every)]))
         if len(more) > len(combinations):
-            again = _counted_gradients(flow, more, choices, seed, workers)
+            again = _counted_gradients(flow, more, choices, grouped, seed, workers)
             found = again if again[0].independent > found[0].independent else found
     return found
 
 
 def _counted_gradients(
-    flow: Flow, combinations: Sequence[Combination], choices: Sequence[IndexClasses], seed: int, workers: int
-) -> tuple[MatrixLaws, tuple[Split, Split] | None, Split | None]:
+    flow: Flow,
+    combinations: Sequence[Combination],
+    choices: Sequence[IndexClasses],
+    grouped: bool,
+    seed: int,
+    workers: int,
+) -> tuple[MatrixLaws, tuple[Coloured, Split] | None, Split | None]:
     """The same for some combinations."""
-    cheap = size_directly(flow, combinations) <= CHEAP
-    added = directly(flow, combinations, seed) if cheap else [0] * len(combinations)
-    bounds = best_split(choices, combinations, seed=seed, enough=sum(added), workers=workers)
-    lower = bounds[1] if bounds and not cheap else None
-    added = lower.laws if lower else added
-    open_ = not bounds or sum(added) < bounds[0].laws_at_most
-    if open_ and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
-        direct = directly(flow, combinations, seed)
-        added, lower = (direct, None) if sum(direct) > sum(added) else (added, lower)
+    bounds: tuple[Coloured, Split] | None = best_groups(flow, combinations, seed=seed) if grouped else None
+    if bounds and bounds[0].laws_at_most == bounds[1].laws_found:
+        added, lower = bounds[1].laws, bounds[1]
+    else:
+        cheap = size_directly(flow, combinations) <= CHEAP
+        added = directly(flow, combinations, seed) if cheap else [0] * len(combinations)
+        others = best_split(choices, combinations, seed=seed, enough=sum(added), workers=workers)
+        bounds = _better(bounds, others)
+        lower = bounds[1] if bounds and not cheap else None
+        added = lower.laws if lower else added
+        open_ = not bounds or sum(added) < bounds[0].laws_at_most
+        if open_ and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
+            direct = directly(flow, combinations, seed)
+            added, lower = (direct, None) if sum(direct) > sum(added) else (added, lower)
     families = [family(flow, c, laws) for c, laws in zip(combinations, added, strict=True) if laws]
     return MatrixLaws(families, sum(added), flow), bounds, lower
+
+
+def _better(
+    one: tuple[Coloured, Split] | None, two: tuple[Coloured, Split] | None
+) -> tuple[Coloured, Split] | None:
+    """The better upper and the better lower bound of two."""
+    if not one or not two:
+        return one or two
+    upper = one[0] if one[0].laws_at_most <= two[0].laws_at_most else two[0]
+    return upper, one[1] if one[1].laws_found >= two[1].laws_found else two[1]
 
 
 def _with_quotients(
@@ -331,7 +354,7 @@ def _with_quotients(
     return max(laws.independent, known.rank + len(quotients)), quotients
 
 
-def _counted(flow: Flow, runs: Sequence[LieRanks | Split], seed: int) -> dict[str, Any]:
+def _counted(flow: Flow, runs: Sequence[LieRanks | Coloured], seed: int) -> dict[str, Any]:
     """What both results say; of several runs the one that found most, for each rank is a true lower bound."""
     best = max(runs, key=lambda run: run.ranks[-1])
     errors = [run.error_probability for run in runs if isinstance(run, LieRanks)]
@@ -348,7 +371,7 @@ def _counted(flow: Flow, runs: Sequence[LieRanks | Split], seed: int) -> dict[st
         "state_dimension": flow.dimension,
         "lie_ranks": best.ranks,
         "laws_at_most": best.laws_at_most,
-        "generic": isinstance(best, Split) or best.generic,
+        "generic": isinstance(best, Coloured) or best.generic,
         # independent runs fail together only if each does
         "error_probability": None
         if None in errors or not errors

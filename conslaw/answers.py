@@ -18,7 +18,7 @@ from conslaw.laws.matrix_ansatz import (
 )
 from conslaw.laws.matrix_notation import MOST_TERMS, LawFamily, law_families
 from conslaw.laws.rational import RationalLaws
-from conslaw.laws.splitting import Split
+from conslaw.laws.splitting import Coloured, Split
 from conslaw.recorded import RecordedLaws, RecordedSplit
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ class Count(display.Shown):
     error_probability: float | None
     primes: tuple[int, ...]
     seed: int
-    bound: LieRanks | Split | RecordedSplit | None = field(repr=False)
+    bound: LieRanks | Coloured | RecordedSplit | None = field(repr=False)
     seconds: Mapping[str, float] = field(repr=False)
 
     @property
-    def split(self) -> Split | RecordedSplit | None:
+    def split(self) -> Coloured | RecordedSplit | None:
         """How the network was split into subnetworks, at a special point; None for the plain route."""
-        return self.bound if isinstance(self.bound, Split | RecordedSplit) else None
+        return self.bound if isinstance(self.bound, Coloured | RecordedSplit) else None
 
     @property
     def about(self) -> str:
@@ -196,7 +196,7 @@ class Analysis(Count):
         True
         """
         laws, bound = self.polynomial_laws, self.bound
-        if self.analyzed is None or not isinstance(bound, LieRanks | Split) or isinstance(laws, RecordedLaws):
+        if self.analyzed is None or not isinstance(bound, LieRanks | Coloured) or isinstance(laws, RecordedLaws):
             raise ConslawError("an answer that was read back has no certificate: analyze the flow again")
         return certificate(
             self.analyzed,

@@ -22,11 +22,12 @@ from conslaw.flows.coordinates import Coordinate, entries, write
 from conslaw.flows.flow import Flow
 from conslaw.laws.ansatz import PolynomialLaws
 from conslaw.laws.exact_fields import exact_fields, random_sample
+from conslaw.laws.group_ranks import Groups
 from conslaw.laws.lie import LieRanks, random_start
 from conslaw.laws.matrix_ansatz import MatrixLaws
 from conslaw.laws.matrix_notation import FoundFamily
 from conslaw.laws.rational import RationalLaws
-from conslaw.laws.splitting import Split
+from conslaw.laws.splitting import Coloured, Split
 from conslaw.models.networks import FAMILIES
 from conslaw.models.potential import Model
 from conslaw.version import __version__
@@ -40,7 +41,7 @@ DIMENSION = "dimension of a neurovariety"  # the kind of these
 def certificate(
     flow: Flow,
     *,
-    upper: LieRanks | Split,
+    upper: LieRanks | Coloured,
     laws: PolynomialLaws | MatrixLaws,
     quotients: RationalLaws | None,
     lower: Split | None,
@@ -182,13 +183,16 @@ def _flow(flow: Flow) -> dict[str, Any]:
     }
 
 
-def _upper(flow: Flow, bound: LieRanks | Split) -> dict[str, Any]:
+def _upper(flow: Flow, bound: LieRanks | Coloured) -> dict[str, Any]:
     if isinstance(bound, Split):
         split = bound.to_json()
         blocks = [
             {name: value for name, value in block.items() if name != "laws"} for block in split["blocks"]
         ]
         return {"method": "subnetworks", **split, "blocks": blocks, "ranks": list(bound.ranks)}
+    if isinstance(bound, Groups):
+        return {"method": "groups", **bound.to_json(), "ranks": list(bound.ranks)}
+    assert isinstance(bound, LieRanks)
     small = bound.prime < ONE_PRODUCT  # such a prime was chosen before the point
     p, point, _ = random_start(flow, bound.seed, bound.prime if small else None)
     values = {name: x[0].reshape(-1).tolist() for name, x in point.items()}

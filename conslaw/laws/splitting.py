@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
-from conslaw.algebra.finite_field import random_prime
+from conslaw.algebra.finite_field import RowSpace, random_prime
 from conslaw.algebra.threads import mapped
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow
@@ -37,6 +37,7 @@ from conslaw.laws.subnetworks import (
     beside_of,
     block_ranks,
     helpers_of,
+    law_gradients,
     law_ranks,
     lengths_of,
     subnetwork,
@@ -74,26 +75,18 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class Coloured:
     """What a colouring proves about a flow, at one point.
 
     Attributes
     ----------
     classes : the index classes that are coloured
     colouring : how many colours there are of which widths
-    blocks : one for each shape of subnetworks
-    beside : the rank of coordinates without colour, if there are some that move
-    drift : how many of the drift fields are no combination of the rest, as time moves: 0 or 1
-    laws : what each family adds to the rank of gradients
     prime, seed : the point is drawn mod this prime from this seed (:func:`slice_of_point`)
     """
 
     classes: IndexClasses
     colouring: Counter[Widths]
-    blocks: list[Block]
-    beside: Beside | None
-    drift: int
-    laws: list[int]
     prime: int
     seed: int
 
@@ -102,6 +95,49 @@ class Split:
         """Ranks of the trace at the point with brackets of up to 1, 2, ... fields: proved lower bounds of the
         generic ones.
         """
+        raise NotImplementedError
+
+    @property
+    def laws_at_most(self) -> int:
+        """State dimension minus the last rank: a proved bound."""
+        return self.classes.flow.dimension - self.ranks[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary: the classes (their axes, as array and number), and the colours."""
+        classes, arrays = self.classes, {**self.classes.state, **self.classes.data}
+        return {
+            "classes": [
+                [[n, i] for n, axes in arrays.items() for i, k in enumerate(axes) if k == c]
+                for c in classes.lengths
+            ],
+            "zero": sorted(classes.zero),
+            "sign_flips": {name: list(classes.flips[name]) for name in classes.flips},
+            "colours": [[list(widths), count] for widths, count in self.colouring.items()],
+            "prime": self.prime,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Split(Coloured):
+    """Subnetworks of some colours, and their ranks.
+
+    Attributes
+    ----------
+    blocks : one for each shape of subnetworks
+    beside : the rank of coordinates without colour, if there are some that move
+    drift : how many of the drift fields are no combination of the rest, as time moves: 0 or 1
+    laws : what each family adds to the rank of gradients
+    """
+
+    blocks: list[Block]
+    beside: Beside | None
+    drift: int
+    laws: list[int]
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """Ranks of the trace at the point, depth by depth: sums of those of the blocks."""
         every = [b.ranks for b in self.blocks] + ([self.beside.ranks] if self.beside else [])
         depths = max(map(len, every), default=1)
         ranks = [
@@ -109,11 +145,6 @@ class Split:
             for d in range(depths)
         ]
         return (*ranks[:-1], ranks[-1] + (self.beside.rank if self.beside else 0))
-
-    @property
-    def laws_at_most(self) -> int:
-        """State dimension minus the last rank: a proved bound."""
-        return self.classes.flow.dimension - self.ranks[-1]
 
     @property
     def laws_found(self) -> int:
@@ -131,21 +162,8 @@ class Split:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dictionary: the classes (their axes, as array and number), the group, the colours, and
-        the blocks.
-        """
-        classes, flips = self.classes, self.classes.flips
-        arrays = {**classes.state, **classes.data}
-        return {
-            "classes": [
-                [[n, i] for n, axes in arrays.items() for i, k in enumerate(axes) if k == c]
-                for c in classes.lengths
-            ],
-            "zero": sorted(classes.zero),
-            "sign_flips": {name: list(flips[name]) for name in flips},
-            "colours": [[list(widths), count] for widths, count in self.colouring.items()],
-            "prime": self.prime,
-            "seed": self.seed,
+        """A JSON-ready dictionary: the colours, and the blocks."""
+        return super().to_json() | {
             "blocks": [
                 {"colours": [list(w) for w in b.colours], "copies": b.copies, "dimension": b.dimension}
                 | {"ranks": list(b.ranks), "helped": b.helped, "laws": sum(b.laws)}
@@ -317,7 +335,7 @@ def split_ranks(
         rng = np.random.default_rng([seed, *np.ravel(colours)])
         part = subnetwork(classes, colours, (), seed=seed, p=p)
         if part.exact.any():
-            laws = law_ranks(classes, part, colours, usable, p)
+            laws = law_ranks(law_gradients(classes, part, colours, usable, p), p)
             most = int(part.exact.sum()) - sum(laws)  # gradients of laws annihilate the trace
             aided = partial(with_helpers, classes, colours, helpers, seed=seed, p=p)
             ranks, helped = block_ranks(part, aided, most, rng, p)
@@ -336,8 +354,34 @@ def split_ranks(
     assert sum(b.copies * b.dimension for b in blocks) + common + drift == flow.dimension
     if not blocks:
         return None
-    contributions = dict(
-        zip(usable, np.sum([[b.copies * n for n in b.laws] for b in blocks], axis=0).tolist(), strict=True)
-    )
-    laws = [contributions.get(c, 0) for c in combinations]
-    return Split(classes, colouring, blocks, beside, drift if moving else 0, laws, p, seed)
+    laws = laws_in_blocks(combinations, usable, blocks, p)
+    return Split(classes, colouring, p, seed, blocks, beside, drift if moving else 0, laws)
+
+
+def laws_in_blocks(
+    combinations: Sequence[Combination], usable: Sequence[Combination], blocks: Sequence[Block], p: int
+) -> list[int]:
+    """What each combination adds to the rank of gradients: those that are usable in the blocks; sums of arrays
+    in the arrays that no such law depends on, where their gradients do not change.
+    """
+    counted = [sum(b.copies * b.laws[i] for b in blocks) for i in range(len(usable))]
+    of = dict(zip(usable, counted, strict=True))
+    busy = {name for c in usable if of[c] for _, one in c.terms for name, _ in one.factors}
+    arrays = {name: i for i, name in enumerate(dict.fromkeys(n for c in combinations for n in _summed(c)))}
+    space, result = RowSpace.zero(len(arrays), p), list[int]()
+    for c in combinations:
+        row = np.zeros((1, len(arrays)), dtype=np.uint64)
+        for name, coefficient in _summed(c).items():
+            row[0, arrays[name]] = coefficient % p if name not in busy else 0
+        larger = space.extend(row)
+        result.append(of.get(c, 0) + larger.rank - space.rank)
+        space = larger
+    return result
+
+
+def _summed(combination: Combination) -> dict[str, int]:
+    """The arrays whose sums of entries a combination is made of, with their coefficients; none if it is not."""
+    terms = [(k, c.factors[0][0]) for k, c in combination.terms if len(c.factors) == 1 and not c.out]
+    if combination.power or len(terms) < len(combination.terms):
+        return {}
+    return {name: sum(k for k, other in terms if other == name) for _, name in terms}

@@ -249,19 +249,18 @@ def _ranks(
     )
 
 
-def law_ranks(
+def law_gradients(
     classes: IndexClasses,
     part: Subnetwork,
     colours: Sequence[Widths],
     combinations: Sequence[Combination],
     p: int,
-) -> list[int]:
-    """What the entries of each combination with all colours in their indices add to the rank of gradients in
-    these coordinates.
+) -> list[Residues]:
+    """The gradients, in the exact coordinates, of the entries of each combination with all colours in their
+    indices.
     """
     state, of = arrays_of(part.flow), _colour_of(classes, colours)
-    exact = np.flatnonzero(part.exact)
-    space, result = RowSpace.zero(len(exact), p), list[int]()
+    exact, rows = np.flatnonzero(part.exact), list[Residues]()
     directions = np.zeros((len(exact), part.flow.dimension), dtype=np.uint64)
     directions[np.arange(len(exact)), exact] = 1
     ends = np.cumsum([0, *(prod(shape) for shape in part.flow.state.values())])
@@ -270,11 +269,18 @@ def law_ranks(
         for (n, s), a, b in zip(part.flow.state.items(), ends, ends[1:], strict=False)
     }
     arrays = [c.array(state) for c in combinations]
-    for combination, array, slopes in zip(
-        combinations, arrays, derivatives_along(arrays, part.point, moves, len(exact), p), strict=True
-    ):
+    slopes = derivatives_along(arrays, part.point, moves, len(exact), p)
+    for combination, array, slope in zip(combinations, arrays, slopes, strict=True):
         seen, _ = _seen(combination.like.axes(classes), array.shape, of, len(colours), [0] * array.ndim)
-        rows = slopes[:, seen.all(axis=0)].T if array.ndim else slopes[None][:0]
+        rows.append(slope[:, seen.all(axis=0)].T if array.ndim else slope[None][:0])
+    return rows
+
+
+def law_ranks(gradients: Sequence[Residues], p: int) -> list[int]:
+    """What each of some matrices adds to the rank of those before."""
+    space, result = RowSpace.zero(gradients[0].shape[1], p) if gradients else None, list[int]()
+    for rows in gradients:
+        assert space is not None
         larger = space.extend(rows)
         result.append(larger.rank - space.rank)
         space = larger

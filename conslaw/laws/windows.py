@@ -114,7 +114,7 @@ def _potential(whole: Model, arrays: frozenset[str], apart: bool) -> tuple[Expre
     made, data = dict[int, Expression](), dict[str, Shape]()
 
     stem = "window"
-    while any(name.startswith(stem) for name in whole.parameters):
+    while any(name.startswith(stem) for name in (*whole.parameters, *whole.data)):
         stem += "_"
 
     def free(shape: Shape) -> Expression:
@@ -123,9 +123,17 @@ def _potential(whole: Model, arrays: frozenset[str], apart: bool) -> tuple[Expre
         return input_array(name, shape)
 
     def outside(node: Expression) -> Expression:
-        """What does not depend on the arrays: a constant, a view of something, or free data."""
+        """What does not depend on the arrays: a constant, a view of something, or free data.
+
+        What is computed from data alone stays as it is: the entries of a centred vector are not free.
+        """
         if id(node) not in made:
             if id(node) in fixed:
+                made[id(node)] = node
+            elif id(node) in free_of_parameters and not _has_views(node):
+                data.update(
+                    {x.attribute: x.shape for x in topological_order([node]) if x.operation == "input"}
+                )
                 made[id(node)] = node
             elif node.operation in VIEWS:
                 made[id(node)] = Expression(
@@ -148,6 +156,10 @@ def _potential(whole: Model, arrays: frozenset[str], apart: bool) -> tuple[Expre
         letters = LETTERS[: node.ndim]
         parts.append(einsum(f"{letters},{letters}->", free(node.shape), made[id(node)]))
     return reduce(add, parts), data
+
+
+def _has_views(node: Expression) -> bool:
+    return any(x.operation in VIEWS for x in topological_order([node]))
 
 
 def _exits_apart(moving: Sequence[Expression], arrays: frozenset[str]) -> list[Expression]:

@@ -1,0 +1,365 @@
+"""What groups prove: a lower bound of the Lie rank, as a sum of ranks of small subnetworks of each group.
+
+At one point mod p, in colours: the ranks of each group in its own coordinates, the rank of what all groups
+together do to the shared arrays alone, and the rank of the gradients in linear arrays.  Statement and proof:
+docs/what_is_proved.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conslaw.algebra.evaluation import evaluate, gradient, topological_order
+from conslaw.algebra.finite_field import Residues, RowSpace, drawn, random_prime, rank
+from conslaw.algebra.jets import Jets
+from conslaw.algebra.uniform_axes import RIGID
+from conslaw.flows.flow import Flow
+from conslaw.laws.candidates import Combination, arrays_of
+from conslaw.laws.groups import Group, Grouping, grouping
+from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.lie import RandomField, as_rows, nested_bracket, ranks_by_depth
+from conslaw.laws.splitting import Block, Coloured, Split, constant_metric, laws_in_blocks, shapes
+from conslaw.laws.subnetworks import (
+    LARGEST,
+    Subnetwork,
+    Widths,
+    law_gradients,
+    law_ranks,
+    lengths_of,
+    subnetwork,
+)
+
+logger = logging.getLogger(__name__)
+
+DEPTH, PATIENCE = 8, 3  # of brackets: at a special point ranks stand still and grow later
+MOST_COORDINATES = 20_000  # of a subnetwork in which gradients of laws are taken
+FEW_INDICES = 3  # of each class, of the network in which gradients of linear arrays are looked at
+MOST_WORK, LITTLE_WORK = 15.0, 5.0  # seconds, by estimate, with laws to compare with and without
+
+
+@dataclass(frozen=True)
+class GroupBlock:
+    """All subnetworks of one shape of one group.
+
+    Attributes
+    ----------
+    colours : the widths of each of its colours
+    copies : how many subnetworks of this shape there are
+    dimension : number of the group's own coordinates with all its colours in their indices
+    ranks : of its elements in these coordinates, depth by depth; of a single colour also in the shared ones and
+        in those without colour
+    rank : of the same elements in its own coordinates
+    """
+
+    colours: tuple[Widths, ...]
+    copies: int
+    dimension: int
+    ranks: tuple[int, ...]
+    rank: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return {
+            "colours": [list(widths) for widths in self.colours],
+            "copies": self.copies,
+            "dimension": self.dimension,
+            "ranks": list(self.ranks),
+            "rank": self.rank,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Groups(Coloured):
+    """What groups prove about a flow.
+
+    Attributes
+    ----------
+    groups : the arrays of each group
+    blocks : of each group, one for each shape of subnetworks
+    shared : the rank of what the groups do to shared arrays alone
+    linear : the rank of gradients in linear arrays
+    """
+
+    groups: Sequence[Group]
+    blocks: Sequence[Sequence[GroupBlock]]
+    shared: int
+    linear: int
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """The Lie rank, as a sum."""
+        own = sum(block.copies * block.rank for blocks in self.blocks for block in blocks)
+        return (own + self.shared + self.linear,)
+
+    def __str__(self) -> str:
+        colours, many = sum(self.colouring.values()), len(self.groups)
+        return f"{many} group{'s' * (many > 1)} of arrays in {colours} colours"
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary: the colours, and the blocks of each group."""
+        groups = [
+            {"arrays": list(group.own), "blocks": [block.to_json() for block in blocks]}
+            for group, blocks in zip(self.groups, self.blocks, strict=True)
+        ]
+        return super().to_json() | {"groups": groups, "shared": self.shared, "linear": self.linear}
+
+
+def best_groups(
+    flow: Flow, laws: Sequence[Combination] = (), *, seed: int, enough: int | None = None
+) -> tuple[Groups, Split] | None:
+    """The groups that prove the best upper bound, and in which colours the gradients of some laws have the
+    highest rank, tried from cheap to dear; None if there are none.
+
+    ``enough`` is a proved lower bound that is known already: it ends when that is met, or when so much work
+    is done.
+    """
+    if flow.model is None or flow.metric_words is None or flow.name != "gradient" or len(flow.fields) > 1:
+        return None
+    if not constant_metric(flow):
+        return None
+    parts, p, spent = grouping(flow), random_prime(np.random.default_rng(seed)), 0.0
+    if not parts.groups or (len(parts.groups) < 2 and not parts.linear):
+        return None
+    upper, lower = None, None
+    tasks = [
+        (_work(x, parts.groups, colours), i, x, colours) for i, (x, colours) in enumerate(_tasks(flow, parts))
+    ]
+    for work, _, classes, colouring in sorted(tasks, key=lambda task: task[:2]):
+        known = max(lower.laws_found if lower else 0, enough or 0)
+        if work == inf or (upper and upper.laws_at_most == known):
+            break
+        if spent + work > (MOST_WORK if known else LITTLE_WORK):
+            break
+        spent += work
+        found = group_ranks(classes, parts, colouring, laws, seed=seed, p=p)
+        if found is None:
+            continue
+        groups, gradients = found
+        logger.info("groups: %s: at most %d laws", groups, groups.laws_at_most)
+        upper = groups if upper is None or groups.laws_at_most < upper.laws_at_most else upper
+        lower = gradients if lower is None or gradients.laws_found > lower.laws_found else lower
+    return (upper, lower) if upper and lower else None
+
+
+def _tasks(flow: Flow, parts: Grouping) -> Iterator[tuple[IndexClasses, Counter[Widths]]]:
+    """Ways to give indices colours: equal shares of every class that has as many indices, as few arrays zero
+    as can be.
+    """
+    every, known = IndexClasses.of(flow), dict[frozenset[int], IndexClasses | None]()
+    moved = {c for axes in every.state.values() for c in axes} - {RIGID}
+    numbers = {every.lengths[c] // k for c in moved for k in (1, 2, 4)} - {0, 1}
+    for number in sorted(numbers, reverse=True):
+        some = frozenset(c for c in moved if every.lengths[c] >= number)
+        if some not in known:
+            known[some] = _decoupled(every, parts.groups, some)
+        if classes := known[some]:
+            lengths = classes.lengths.values()
+            yield (
+                classes,
+                Counter(tuple(n // number + (a < n % number) for n in lengths) for a in range(number)),
+            )
+
+
+def _decoupled(every: IndexClasses, groups: Sequence[Group], some: frozenset[int]) -> IndexClasses | None:
+    """These classes, or all but the smallest, such that the groups decouple, with as few arrays zero as can
+    be.
+    """
+    vectors = [n for n, axes in every.state.items() if sum(c in some for c in axes) == 1]
+
+    def fits(zero: Sequence[str]) -> bool:
+        parts = [of_group(every.without(every.lengths.keys() - some, zero), group) for group in groups]
+        return all(
+            part.decouples(group.flow.model.potential)
+            for part, group in zip(parts, groups, strict=True)
+            if group.flow.model
+        )
+
+    while some and not fits(vectors):
+        some -= {min(some, key=lambda c: (every.lengths[c], c))}
+    zero = list(vectors)
+    for name in vectors if some else ():
+        if fits(less := [n for n in zero if n != name]):
+            zero = less
+    return every.without(every.lengths.keys() - some, zero) if some else None
+
+
+def of_group(classes: IndexClasses, group: Group) -> IndexClasses:
+    """The same classes in the flow of a group."""
+    flow = group.flow
+    return replace(
+        classes,
+        flow=flow,
+        state={n: classes.state[n] for n in flow.state},
+        data={n: classes.data.get(n, ()) for n in flow.data},
+        zero=classes.zero & flow.state.keys(),
+    )
+
+
+def _work(classes: IndexClasses, groups: Sequence[Group], colouring: Counter[Widths]) -> float:
+    """About how many seconds a colouring takes; infinite if a subnetwork is too large."""
+    total = 0.0
+    for part in (of_group(classes, group) for group in groups):
+        for colours, _ in shapes(part, colouring):
+            if part.dimension(lengths_of(classes, colours)) > MOST_COORDINATES:
+                return inf
+            n = _exact(part, colours)
+            total += 0.02 + 4e-7 * n**2 + 3e-10 * n**3 if n <= LARGEST else inf
+    return total
+
+
+def _exact(classes: IndexClasses, colours: Sequence[Widths]) -> int:
+    """The number of coordinates with all of some colours in their indices."""
+    subsets = ((len(colours) - k, some) for k in range(len(colours) + 1) for some in combinations(colours, k))
+    return sum((-1) ** left * classes.dimension(lengths_of(classes, some)) for left, some in subsets)
+
+
+def group_ranks(
+    classes: IndexClasses,
+    parts: Grouping,
+    colouring: Counter[Widths],
+    laws: Sequence[Combination],
+    *,
+    seed: int,
+    p: int,
+) -> tuple[Groups, Split] | None:
+    """The blocks of a colouring, and the ranks of the gradients of some laws; None if a block is too large."""
+    state = arrays_of(classes.flow)
+    usable = [c for c in laws if classes.decouples(c.array(state))]
+    blocks, common, law_blocks = [list[GroupBlock]() for _ in parts.groups], list[tuple[int, Residues]](), []
+    own = [of_group(classes, group) for group in parts.groups]
+    for colours, copies in shapes(classes, colouring):
+        if classes.dimension(lengths_of(classes, colours)) > MOST_COORDINATES:
+            return None
+        whole = subnetwork(classes, colours, (), seed=seed, p=p)
+        gradients = law_gradients(classes, whole, colours, usable, p)
+        added = tuple(law_ranks(gradients, p))
+        law_blocks.append(Block(colours, copies, int(whole.exact.sum()), (), False, added))
+        beside = list[Residues]()
+        for group, part, found in zip(parts.groups, own, blocks, strict=True):
+            made = _group_block(
+                classes, group, part, (colours, copies), whole, gradients, parts.shared, seed, p
+            )
+            if made:
+                found.append(made[0])
+                beside.append(made[1])
+        if len(colours) == 1 and beside:
+            common.append((copies, np.concatenate(beside)))
+    shared = sum(copies * rank(rows, p) for copies, rows in common)
+    found_laws = laws_in_blocks(laws, usable, law_blocks, p)
+    lower = Split(classes, colouring, p, seed, [b for b in law_blocks if b.dimension], None, 0, found_laws)
+    linear = linear_rank(IndexClasses.of(classes.flow), parts, seed=seed, p=p)
+    return Groups(classes, colouring, p, seed, parts.groups, blocks, shared, linear), lower
+
+
+def _group_block(
+    classes: IndexClasses,
+    group: Group,
+    own: IndexClasses,
+    shape: tuple[tuple[Widths, ...], int],
+    whole: Subnetwork,
+    laws: Sequence[Residues],
+    shared: Sequence[str],
+    seed: int,
+    p: int,
+) -> tuple[GroupBlock, Residues] | None:
+    """The block of a group of one shape, and what it does to the shared arrays alone: rows in the coordinates
+    of these with the one colour of the shape.
+    """
+    colours, copies = shape
+    if not any(c != RIGID for axes in own.state.values() for c in axes):
+        return None
+    part = subnetwork(own, colours, (), seed=seed, p=p)
+    mine = marked(part.flow, group.own)
+    alone = len(colours) == 1 and bool((part.exact & ~mine).any())
+    columns = columns_of(part, mine, alone=alone)
+    size = int((part.exact & mine).sum())
+    if not len(columns):
+        return None
+    names = [n for n in part.flow.state if alone or n in group.own]
+    seen = marked(whole.flow, names)[whole.exact]
+    known = rank(np.concatenate(laws)[:, seen], p) if laws else 0
+    rng, elements = np.random.default_rng([seed, *np.ravel(colours)]), list[Residues]()
+
+    def samples(depth: int, count: int) -> Residues:
+        elements.append(guest_samples(group, part, depth, count, rng, p)[:, columns])
+        return elements[-1]
+
+    target, width = len(columns) - known, part.flow.dimension
+    ranks = ranks_by_depth(
+        samples, len(columns), p, limit=DEPTH, target=target, width=width, patience=PATIENCE
+    )
+    rows = np.zeros((0, marked(whole.flow, shared)[whole.exact].sum()), dtype=np.uint64)
+    if not alone:
+        return GroupBlock(colours, copies, size, ranks, ranks[-1]), rows
+    space = RowSpace.zero(len(columns), p).extend(np.concatenate(elements))
+    basis = np.zeros((space.rank, len(columns)), dtype=np.uint64)
+    basis[np.arange(space.rank), space.pivots] = 1
+    basis[:, space.free] = space.rest
+    last = int((part.exact & ~mine).sum())
+    rest = basis[space.pivots >= len(columns) - last][:, len(columns) - last :]
+    rows = np.zeros((len(rest), rows.shape[1]), dtype=np.uint64)
+    places = marked(whole.flow, [n for n in part.flow.state if n not in group.own])
+    rows[:, places[whole.exact][marked(whole.flow, shared)[whole.exact]]] = rest
+    return GroupBlock(colours, copies, size, ranks, int((space.pivots < size).sum())), rows
+
+
+def columns_of(part: Subnetwork, mine: npt.NDArray[np.bool_], *, alone: bool) -> npt.NDArray[np.intp]:
+    """The coordinates in which a block is looked at: its own ones; if ``alone`` then those without colour, and
+    the shared ones.
+    """
+    wanted = [part.exact & mine, part.number == 0, part.exact & ~mine]
+    return np.concatenate([np.flatnonzero(x) for x in wanted[: 3 if alone else 1]])
+
+
+def marked(flow: Flow, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which coordinates of a state are those of some arrays."""
+    return np.concatenate([np.full(prod(shape), name in names) for name, shape in flow.state.items()])
+
+
+def guest_samples(
+    group: Group, part: Subnetwork, depth: int, count: int, rng: np.random.Generator, p: int
+) -> Residues:
+    """As :func:`conslaw.laws.lie.trace_samples`; the guest takes part innermost in brackets, and nowhere
+    else.
+    """
+    fields = [RandomField(part.flow, count, rng, p) for _ in range(depth)]
+    for field in fields[: depth - 1 or 1]:
+        field.data[group.guest] = {0: np.zeros(count, dtype=np.uint64)}
+    return as_rows(part.flow, nested_bracket(fields, part.point, Jets(p), 1), count)
+
+
+def linear_rank(every: IndexClasses, parts: Grouping, *, seed: int, p: int) -> int:
+    """A lower bound of the rank of the gradients in the linear arrays, from a few indices of each class.
+
+    The span of these gradients is a representation of the permutations of each class: a multiple of the
+    trivial one, of the rank of sums over each class, and of the standard one, of the rank of differences.
+    """
+    if parts.linear_part is None or not every.decouples(parts.linear_part):
+        return 0
+    [small] = every.resized([parts.linear_part], {c: min(n, FEW_INDICES) for c, n in every.lengths.items()})
+    nodes = {x.attribute: x for x in topological_order([small]) if x.operation == "input"}
+    arrays = [nodes[n] for n in parts.linear]
+    count = sum(x.size for x in arrays) + 8
+    data: dict[str, Mapping[int, Residues]] = {
+        n: {0: drawn(f"conslaw linear {seed} {p} {n}", (count, *x.shape), p)} for n, x in nodes.items()
+    }
+    trivial, standard = list[Residues](), dict[int, list[Residues]]()
+    for node, slope in zip(arrays, evaluate(gradient(small, arrays), data, Jets(p)), strict=True):
+        rows = np.broadcast_to(slope.get(0, np.uint64(0)), (count, *node.shape))
+        axes = every.state[node.attribute]
+        axis = next((i for i, c in enumerate(axes, start=1) if c != RIGID), None)
+        trivial.append((rows if axis is None else rows.sum(axis=axis) % p).reshape(count, -1))
+        if axis is not None and node.shape[axis - 1] > 1:
+            difference = rows.take(0, axis=axis) + (p - rows.take(1, axis=axis))
+            standard.setdefault(axes[axis - 1], []).append((difference % p).reshape(count, -1))
+    ranks = [(every.lengths[c] - 1) * rank(np.concatenate(x, axis=1), p) for c, x in standard.items()]
+    return rank(np.concatenate(trivial, axis=1), p) + sum(ranks)
