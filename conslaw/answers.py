@@ -196,7 +196,11 @@ class Analysis(Count):
         True
         """
         laws, bound = self.polynomial_laws, self.bound
-        if self.analyzed is None or not isinstance(bound, LieRanks | Coloured) or isinstance(laws, RecordedLaws):
+        if (
+            self.analyzed is None
+            or not isinstance(bound, LieRanks | Coloured)
+            or isinstance(laws, RecordedLaws)
+        ):
             raise ConslawError("an answer that was read back has no certificate: analyze the flow again")
         return certificate(
             self.analyzed,

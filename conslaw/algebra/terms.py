@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.expressions import Constants, Expression, Indices, Shape
 
-Degree: TypeAlias = tuple[str, ...]  # the names of the arrays that a term is made of, sorted, with repetitions
+Degree: TypeAlias = tuple[
+    str, ...
+]  # the names of the arrays that a term is made of, sorted, with repetitions
 Terms: TypeAlias = Mapping[Degree, Expression]
 
 MOST_TERMS = 2_000  # of one node
@@ -50,9 +52,7 @@ class Multigrading:
                     continue
                 term = self._made(one, two)
                 known = result.get(degree)
-                result[degree] = (
-                    term if known is None else Expression("add", (known, term), None, term.shape)
-                )
+                result[degree] = term if known is None else Expression("add", (known, term), None, term.shape)
                 self._few(result)
         return result
 

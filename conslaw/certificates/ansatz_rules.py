@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -162,11 +163,12 @@ def gradients_in_subnetworks(
     network: Network, split: Mapping[str, Any], combinations: Sequence[Combination], stated: Sequence[int]
 ) -> Task:
     """*Gradients in subnetworks*: their matrix is block triangular by colours at the point, so the ranks of
-    its blocks add up.
+    its blocks add up; and that of sums of arrays in arrays of which no such family is made.
     """
     blocks, each = {tuple(map(tuple, b["colours"])): b for b in split["blocks"]}, list[tuple[int, Task]]()
     fitting = [network.classes.decouples(c.array(arrays_of(network.flow))) for c in combinations]
-    if any(laws and not fits for laws, fits in zip(stated, fitting, strict=True)):
+    sums = [_sum_of_arrays(c) for c in combinations]
+    if any(laws and not fits and not total for laws, fits, total in zip(stated, fitting, sums, strict=True)):
         raise Refuted("a family ties all neurons together")
     for colours, copies in network.shapes():
         if block := blocks.pop(colours, None):
@@ -179,10 +181,28 @@ def gradients_in_subnetworks(
         found = [0] * len(stated)
         for copies, task in each:
             found = [n + copies * more for n, more in zip(found, task.run(), strict=True)]
+        busy = {
+            f for n, c in zip(found, combinations, strict=True) if n for _, x in c.terms for f, _ in x.factors
+        }
+        free = sorted({name for total in sums for name in total} - busy)
+        rows = np.array([[total.get(name, 0) % network.prime for name in free] for total in sums])
+        ranks = [kernel.rank(rows[:k].astype(np.uint64), network.prime) for k in range(len(rows) + 1)]
+        found = [n + b - a for n, (a, b) in zip(found, pairwise(ranks), strict=True)]
         if found != list(stated):
             raise Refuted(f"the families add {found} laws, not {list(stated)}")
 
     return Task(sum(t.operations for _, t in each), max((t.bytes for _, t in each), default=0.0), check)
+
+
+def _sum_of_arrays(combination: Combination) -> dict[str, int]:
+    """The coefficient of each array, if a family is one number, a combination of the sums of arrays."""
+    result = dict[str, int]()
+    for coefficient, candidate in combination.terms:
+        if len(candidate.factors) != 1 or candidate.out or combination.power:
+            return {}
+        [(name, _)] = candidate.factors
+        result[name] = result.get(name, 0) + coefficient
+    return result
 
 
 def _gradients_of_block(

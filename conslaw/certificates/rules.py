@@ -47,7 +47,7 @@ def climb(ranks: Sequence[int], sample: Callable[[int, int], Array], p: int) -> 
     return rows
 
 
-def _ranks(given: Sequence[int], most: int) -> Sequence[int]:
+def rising(given: Sequence[int], most: int) -> Sequence[int]:
     """Ranks depth by depth, which rise to at most so much."""
     if len(given) > DEEPEST:
         raise NotChecked(f"brackets of {len(given)} fields")
@@ -61,7 +61,7 @@ def upper_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
     most n - rank laws.
     """
     upper, n, flow = whole["upper"], subject.dimension, subject.written
-    p, ranks = prime(upper["prime"]), _ranks(upper["ranks"], n)
+    p, ranks = prime(upper["prime"]), rising(upper["ranks"], n)
     if {name: len(values) for name, values in upper["point"].items()} != {
         name: prod(s) for name, s in subject.state.items()
     }:
@@ -246,7 +246,7 @@ def splitting(whole: Mapping[str, Any], subject: Subject) -> Task:
             raise Refuted(
                 f"there are {copies} subnetworks {colours} of {size} coordinates, not as the certificate says"
             )
-        ranks = _ranks(block["ranks"], size)
+        ranks = rising(block["ranks"], size)
         total, dimension = total + copies * ranks[-1], dimension + copies * size
         tasks.append(_block(network, colours, ranks, block["helped"]))
     if blocks:
@@ -320,7 +320,7 @@ def _beside(network: Network, beside: Mapping[str, Any]) -> Task:
         raise Refuted(f"there are no subnetworks {colours}")
     small, p = network.small([*colours, *network.others(colours)[:1]]), network.prime
     coloured = small.of_state(small.colours).any(axis=1)
-    ranks = _ranks(beside["ranks"], len(coloured))
+    ranks = rising(beside["ranks"], len(coloured))
 
     def check() -> None:
         rows = np.concatenate(

@@ -131,9 +131,7 @@ class Network:
             raise NotChecked(f"a subnetwork of {self.classes.dimension(lengths):,} coordinates")
         made = self.classes.smaller_flow(lengths)
         [potential] = self.classes.resized([self.model.potential], lengths)
-        parameters = (
-            {name: made.state[name] for name in self.subject.model.parameters} if self.subject.model else {}
-        )
+        parameters = {name: made.state[name] for name in self.model.parameters}
         flow = kernel_flow(potential, parameters, made.data, self.subject.section)
         of, seen, flips = self.of_each_index(colours), dict[str, Array](), dict[str, Array]()
         for name, axes in [*self.classes.state.items(), *self.classes.data.items()]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from conslaw import display
-from conslaw.certificates import ansatz_rules, array_files, neurovarieties, rules
+from conslaw.certificates import ansatz_rules, array_files, groups, neurovarieties, rules
 from conslaw.certificates.budget import BYTES, OPERATIONS, NotChecked, Task
 from conslaw.certificates.kernel import Refuted
 from conslaw.certificates.reading import problem, read
@@ -158,7 +158,7 @@ def conservation_laws(whole: Mapping[str, Any], budget: float) -> Iterator[Check
         yield (done := checked(what, read_part))
         if not done.ok:
             return
-    upper = rules.splitting if whole["upper"]["method"] == "subnetworks" else rules.upper_bound
+    upper = UPPER[whole["upper"]["method"]]
     lower = ansatz_rules.matrix_ansatz if whole["lower"]["method"] == "families" else rules.lower_bound
     plans: dict[str, Callable[[], Task | None]] = {
         "drift": subject.drift,
@@ -208,6 +208,7 @@ def dimension_of_a_neurovariety(whole: Mapping[str, Any], budget: float) -> Iter
     yield checked("conclusion", lambda: neurovarieties.conclusion(whole))
 
 
+UPPER = {"brackets": rules.upper_bound, "subnetworks": rules.splitting, "groups": groups.groups}
 KINDS: dict[str, tuple[str, Callable[[Mapping[str, Any], float], Iterator[Check]]]] = {
     "conservation laws": ("certificate.schema.json", conservation_laws),
     DIMENSION: ("neurovariety.schema.json", dimension_of_a_neurovariety),

@@ -83,13 +83,13 @@ class Groups(Coloured):
 
     Attributes
     ----------
-    groups : the arrays of each group
+    parts : the groups
     blocks : of each group, one for each shape of subnetworks
     shared : the rank of what the groups do to shared arrays alone
     linear : the rank of gradients in linear arrays
     """
 
-    groups: Sequence[Group]
+    parts: Grouping
     blocks: Sequence[Sequence[GroupBlock]]
     shared: int
     linear: int
@@ -101,16 +101,21 @@ class Groups(Coloured):
         return (own + self.shared + self.linear,)
 
     def __str__(self) -> str:
-        colours, many = sum(self.colouring.values()), len(self.groups)
+        colours, many = sum(self.colouring.values()), len(self.blocks)
         return f"{many} group{'s' * (many > 1)} of arrays in {colours} colours"
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary: the colours, and the blocks of each group."""
         groups = [
             {"arrays": list(group.own), "blocks": [block.to_json() for block in blocks]}
-            for group, blocks in zip(self.groups, self.blocks, strict=True)
+            for group, blocks in zip(self.parts.groups, self.blocks, strict=True)
         ]
-        return super().to_json() | {"groups": groups, "shared": self.shared, "linear": self.linear}
+        rest = {"shared": (self.parts.shared, self.shared), "linear": (self.parts.linear, self.linear)}
+        return {
+            **super().to_json(),
+            "groups": groups,
+            **{name: {"arrays": list(arrays), "rank": found} for name, (arrays, found) in rest.items()},
+        }
 
 
 def best_groups(
@@ -257,7 +262,7 @@ def group_ranks(
     found_laws = laws_in_blocks(laws, usable, law_blocks, p)
     lower = Split(classes, colouring, p, seed, [b for b in law_blocks if b.dimension], None, 0, found_laws)
     linear = linear_rank(IndexClasses.of(classes.flow), parts, seed=seed, p=p)
-    return Groups(classes, colouring, p, seed, parts.groups, blocks, shared, linear), lower
+    return Groups(classes, colouring, p, seed, parts, blocks, shared, linear), lower
 
 
 def _group_block(
