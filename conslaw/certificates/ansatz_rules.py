@@ -216,7 +216,8 @@ def _gradients_of_block(
     """What the entries of each family with all of some colours add to the rank of gradients in the
     coordinates with all of them.
     """
-    every, count, p = [*colours, *network.others(colours)[:1]], len(colours), network.prime
+    count, p = len(colours), network.prime  # that others decouple is known, and tried out beside one colour
+    every = [*colours, *(network.others(colours)[:1] if count == 1 else [])]
     small, of = network.small(every), network.of_each_index(every)
     seen = small.of_state(small.colours)
     exact, beyond = (seen == (np.arange(len(every)) < count)).all(axis=1), seen[:, count:].any(axis=1)
@@ -233,12 +234,16 @@ def _gradients_of_block(
                     np.eye(len(every), dtype=bool)[of[c]], [i for i in range(marks.ndim - 1) if i != axis]
                 )
         own, full = ~marks[..., count:].any(axis=-1), marks[..., :count].all(axis=-1)
-        slopes = slopes_along(
-            written, small.flow.state, small.point, np.eye(small.flow.dimension, dtype=np.uint64), p
-        )
-        if slopes[own.reshape(-1)][:, beyond].any():
+        used = {node.attribute for node in written if node.operation == "input"}
+        moving = {name: shape for name, shape in small.flow.state.items() if name in used}
+        here = np.concatenate([np.full(prod(s), name in used) for name, s in small.flow.state.items()])
+        unit = np.eye(sum(map(prod, moving.values())), dtype=np.uint64)
+        slopes = slopes_along(written, moving, small.point, unit, p)
+        if slopes[own.reshape(-1)][:, beyond[here]].any():
             raise Refuted("a family ties the neurons of a subnetwork to others")
-        return slopes[(own & full).reshape(-1)][:, exact]
+        result = np.zeros((int((own & full).sum()), small.flow.dimension), dtype=np.uint64)
+        result[:, here] = slopes[(own & full).reshape(-1)]
+        return result[:, exact]
 
     def check() -> list[int]:
         found, ranks = [np.zeros((0, int(exact.sum())), dtype=np.uint64)], [0]
