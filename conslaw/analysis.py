@@ -16,6 +16,7 @@ from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
 from conslaw.laws.candidates import Combination
 from conslaw.laws.exact_fields import expansion, has_logarithms, random_sample
+from conslaw.laws.group_ranks import best_groups
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import LieRanks, Point, lie_ranks, quick_ranks
 from conslaw.laws.matrix_ansatz import (
@@ -30,7 +31,6 @@ from conslaw.laws.matrix_ansatz import (
 )
 from conslaw.laws.matrix_notation import family
 from conslaw.laws.rational import RationalLaws, is_small, search_quotients
-from conslaw.laws.group_ranks import best_groups
 from conslaw.laws.splitting import Coloured, Split, best_split, splits
 from conslaw.laws.windows import flow_in_pieces, has_windows
 from conslaw.models.potential import Model, is_positive_integer
@@ -313,8 +313,9 @@ def _counted_gradients(
 ) -> tuple[MatrixLaws, tuple[Coloured, Split] | None, Split | None]:
     """The same for some combinations."""
     bounds: tuple[Coloured, Split] | None = best_groups(flow, combinations, seed=seed) if grouped else None
-    if bounds and bounds[0].laws_at_most == bounds[1].laws_found:
-        added, lower = bounds[1].laws, bounds[1]
+    lower: Split | None = bounds[1] if bounds else None
+    if bounds and lower and bounds[0].laws_at_most == lower.laws_found:
+        added = lower.laws
     else:
         cheap = size_directly(flow, combinations) <= CHEAP
         added = directly(flow, combinations, seed) if cheap else [0] * len(combinations)

@@ -1,4 +1,4 @@
-"""The rule of groups: components of the potential that keep to few arrays, each group on its own in colours."""
+"""The rule of groups: components of the potential that keep to few arrays, group by group in colours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from conslaw.laws.index_classes import IndexClasses
 from conslaw.models.potential import Model
 
 FEW = 3  # indices of each class where linear arrays are looked at
-SWITCH = "guest of a group"  # no array has this name, which is no identifier
+GUEST, LINEAR_GUEST = "guest of a group", "linear guest of a group"  # no arrays: no identifiers
 
 Rows = Mapping[str, Array]  # for each shared array
 
@@ -92,25 +92,28 @@ def groups(whole: Mapping[str, Any], subject: Subject) -> Task:
 def _network_of_group(
     network: Network, model: Model, parts: Components, own: frozenset[str], shared: set[str]
 ) -> Network:
-    """The network of the components that act on the arrays of a group and shared ones alone; of other
-    components with such terms, if the rest of each touches none of these arrays, times the switch.
+    """The network of the components that act on the arrays of a group and shared ones alone; and of such
+    terms of other components, if the rest of each touches none of these arrays, times a switch: another one
+    if that is linear in arrays on which nothing else depends.
     """
     near = {name for part in parts.values() for degree in part if own & {*degree} for name in degree}
-    arrays, local, guests = own | (near & shared), list[Expression](), list[Expression]()
+    nonlinear = {name for part in parts.values() for degree in part if len(degree) > 1 for name in degree}
+    arrays, terms = own | (near & shared), list[Expression]()
     for part in parts.values():
         inside = [degree for degree in part if {*degree} <= arrays]
         outside = [degree for degree in part if not {*degree} <= arrays]
+        rest = {name for degree in outside for name in degree}
         if not outside:
-            local += [part[degree] for degree in inside]
-        elif not any({*degree} & arrays for degree in outside):
-            guests += [part[degree] for degree in inside]
-    if not local:
-        raise Refuted(f"no component of the potential acts on {', '.join(sorted(own))} alone")
-    switch = input_array(SWITCH, ())
-    whole = reduce(add, local + [switch * term for term in guests])
+            terms += [part[degree] for degree in inside]
+        elif not rest & arrays:
+            switch = input_array(GUEST if rest & nonlinear else LINEAR_GUEST, ())
+            terms += [switch * part[degree] for degree in inside]
+    if not terms:
+        raise Refuted(f"no component of the potential acts on {', '.join(sorted(own))}")
+    whole = reduce(add, terms)
     used = {x.attribute for x in topological_order([whole]) if x.operation == "input"}
     parameters = {name: shape for name, shape in model.parameters.items() if name in used}
-    data = {name: shape for name, shape in model.data.items() if name in used} | {SWITCH: ()}
+    data = {name: shape for name, shape in model.data.items() if name in used} | {GUEST: (), LINEAR_GUEST: ()}
     result, classes = copy(network), network.classes
     result.model = Model("a group", parameters, data, whole)
     result.flow = _gradient_flow(result.model)
@@ -121,7 +124,8 @@ def _network_of_group(
         data={name: classes.data.get(name, ()) for name in data},
         zero=classes.zero & set(parameters),
     )
-    decoupling(result)
+    if network.colouring.total() > 1:
+        decoupling(result)
     return result
 
 
@@ -168,7 +172,9 @@ def _block(
 def _elements(small: Small, count: int, p: int, depth: int, samples: int) -> Array:
     """Elements of a group with data of the first colours alone, which must not move what has others."""
     allowed = small.off(count)
-    rows = kernel.elements(small.flow, small.point, depth, samples, p, only=allowed, innermost=SWITCH)
+    rows = kernel.elements(
+        small.flow, small.point, depth, samples, p, only=allowed, innermost=GUEST, nested=LINEAR_GUEST
+    )
     if rows[:, ~np.concatenate([allowed[n].reshape(-1) for n in small.flow.state])].any():
         raise Refuted("the subnetworks move other neurons")
     return rows
@@ -180,7 +186,7 @@ def _rank_of(rows: Sequence[Array], columns: slice, p: int) -> int:
 
 def _vanishing(rows: Array, count: int, p: int) -> Array:
     """A basis of the combinations of rows whose first entries vanish, without these entries."""
-    reduced, rank = flint.nmod_mat(*rows.shape, rows.reshape(-1).tolist(), p).rref()
+    reduced, rank = flint.nmod_mat(len(rows), rows.shape[1], rows.reshape(-1).tolist(), p).rref()
     table = np.array([int(x) for x in reduced.entries()], dtype=np.uint64).reshape(rows.shape)[:rank]
     return table[~table[:, :count].any(axis=1), count:]
 

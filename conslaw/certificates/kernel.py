@@ -305,10 +305,12 @@ def elements(
     only: Named | None = None,
     drift: bool = False,
     innermost: str | None = None,
+    nested: str | None = None,
 ) -> Array:
     """Values at a point of right-nested brackets of ``depth`` random elements of the span of the fields:
-    (count, n) residues mod p.  Of the data ``only`` those where it says so are not zero, and ``innermost`` in
-    the innermost field of a bracket alone.  Single fields are controls, unless with ``drift``.
+    (count, n) residues mod p.  Of the data ``only`` those where it says so are not zero, ``innermost`` in the
+    innermost field of a bracket alone, and ``nested`` in brackets alone.  Single fields are controls, unless
+    with ``drift``.
     """
     numbers, rng = Residues(p), np.random.default_rng(depth)
     batch = max(1, BATCH // (8 * 3 ** (depth - 1) * sum(prod(node.shape) for node in flow.code)))
@@ -318,8 +320,9 @@ def elements(
             return rng.integers(0, p, (1, some, *shape), dtype=np.uint64)
 
         data = {n: drawn(s) * np.uint64(1 if only is None else only[n]) for n, s in flow.data.items()}
-        if outer and innermost is not None:
-            data[innermost] = data[innermost] * np.uint64(0)
+        for name, absent in ((innermost, outer), (nested, depth == 1)):
+            if name is not None and absent:
+                data[name] = data[name] * np.uint64(0)
         scales = [drawn(()) for _ in flow.given or (0, 0)]
 
         def field(state: Named) -> dict[str, Array]:

@@ -55,8 +55,8 @@ class GroupBlock:
     colours : the widths of each of its colours
     copies : how many subnetworks of this shape there are
     dimension : number of the group's own coordinates with all its colours in their indices
-    ranks : of its elements in these coordinates, depth by depth; of a single colour also in the shared ones and
-        in those without colour
+    ranks : of its elements in these coordinates, depth by depth; of a single colour also in the shared ones
+        and in those without colour
     rank : of the same elements in its own coordinates
     """
 
@@ -157,11 +157,13 @@ def best_groups(
 
 def _tasks(flow: Flow, parts: Grouping) -> Iterator[tuple[IndexClasses, Counter[Widths]]]:
     """Ways to give indices colours: equal shares of every class that has as many indices, as few arrays zero
-    as can be.
+    as can be; and one colour for all.
     """
     every, known = IndexClasses.of(flow), dict[frozenset[int], IndexClasses | None]()
     moved = {c for axes in every.state.values() for c in axes} - {RIGID}
     numbers = {every.lengths[c] // k for c in moved for k in (1, 2, 4)} - {0, 1}
+    if moved:
+        yield every, Counter([tuple(every.lengths.values())])
     for number in sorted(numbers, reverse=True):
         some = frozenset(c for c in moved if every.lengths[c] >= number)
         if some not in known:
@@ -236,7 +238,7 @@ def group_ranks(
     seed: int,
     p: int,
 ) -> tuple[Groups, Split] | None:
-    """The blocks of a colouring, and the ranks of the gradients of some laws; None if a block is too large."""
+    """The blocks of a colouring, and ranks of the gradients of some laws; None if a block is too large."""
     state = arrays_of(classes.flow)
     usable = [c for c in laws if classes.decouples(c.array(state))]
     blocks, common, law_blocks = [list[GroupBlock]() for _ in parts.groups], list[tuple[int, Residues]](), []
@@ -318,8 +320,8 @@ def _group_block(
 
 
 def columns_of(part: Subnetwork, mine: npt.NDArray[np.bool_], *, alone: bool) -> npt.NDArray[np.intp]:
-    """The coordinates in which a block is looked at: its own ones; if ``alone`` then those without colour, and
-    the shared ones.
+    """The coordinates in which a block is looked at: its own ones; if ``alone``, those without colour and the
+    shared ones, too.
     """
     wanted = [part.exact & mine, part.number == 0, part.exact & ~mine]
     return np.concatenate([np.flatnonzero(x) for x in wanted[: 3 if alone else 1]])
@@ -333,12 +335,15 @@ def marked(flow: Flow, names: Sequence[str]) -> npt.NDArray[np.bool_]:
 def guest_samples(
     group: Group, part: Subnetwork, depth: int, count: int, rng: np.random.Generator, p: int
 ) -> Residues:
-    """As :func:`conslaw.laws.lie.trace_samples`; the guest takes part innermost in brackets, and nowhere
-    else.
+    """As :func:`conslaw.laws.lie.trace_samples`; linear guests take part in brackets only, and guests only
+    innermost.
     """
     fields = [RandomField(part.flow, count, rng, p) for _ in range(depth)]
+    absent = {0: np.zeros(count, dtype=np.uint64)}
     for field in fields[: depth - 1 or 1]:
-        field.data[group.guest] = {0: np.zeros(count, dtype=np.uint64)}
+        field.data |= {group.guest: absent}
+    if depth == 1:
+        fields[0].data |= {group.linear_guest: absent}
     return as_rows(part.flow, nested_bracket(fields, part.point, Jets(p), 1), count)
 
 

@@ -3,7 +3,8 @@
 The span W of the gradients of f contains, for each degree in the data arrays, that component of f at any
 data.  Components that act on the arrays of one *group* and on what it shares with others, and brackets of
 them, stay there; so does a bracket with one *guest*, a component of which the rest does not touch these
-arrays.  Found from the array code; statement and proof: docs/what_is_proved.md.
+arrays, and with any number of *linear guests*, of which the rest is linear in other arrays.  Found from the
+array code; statement and proof: docs/what_is_proved.md.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ class Group:
     Attributes
     ----------
     own : its arrays
-    guest : the name of a number among the data
-    flow : of these components, and of guests times ``guest``, on its own and the shared arrays
+    guest, linear_guest : the names of two numbers among the data
+    flow : of these components, guests times ``guest`` and linear guests times ``linear_guest``, on its own
+        and the shared arrays
     """
 
     own: tuple[str, ...]
     guest: str
+    linear_guest: str
     flow: Flow
 
 
@@ -110,7 +113,9 @@ def grouping(flow: Flow) -> Grouping:
     of |= {name: min(around) for name, around in near.items() if len(around) == 1}
     shared = [name for name in flow.model.parameters if len(near.get(name, ())) > 1]
     groups = [
-        _group(flow, parts, {n for n in of if of[n] == first}, {n for n in shared if first in near[n]})
+        _group(
+            flow, parts, {n for n in of if of[n] == first}, {n for n in shared if first in near[n]}, linear
+        )
         for first in dict.fromkeys(of[name] for name in flow.model.parameters if name in of)
     ]
     terms = [term for part in parts.values() for degree, term in part.items() if linear >= {*degree}]
@@ -138,26 +143,35 @@ def _group(
     parts: Components,
     own: set[str],
     shared: set[str],
+    linear: set[str],
 ) -> Group | None:
     """The group of some arrays; None if no component acts on them alone."""
     assert flow.model is not None
-    arrays, local, guests = own | shared, list[Expression](), list[Expression]()
+    arrays, local, guests, linear_guests = (
+        own | shared,
+        list[Expression](),
+        list[Expression](),
+        list[Expression](),
+    )
     for part in parts.values():
         inside = [term for degree, term in part.items() if arrays >= {*degree}]
-        apart = all(arrays >= {*degree} or not arrays & {*degree} for degree in part)
-        if inside and len(inside) == len(part):
+        outside = [{*degree} for degree in part if not arrays >= {*degree}]
+        if not outside:
             local += inside
-        elif inside and apart:
+        elif linear >= set().union(*outside):
+            linear_guests += inside
+        elif not arrays & set().union(*outside):
             guests += inside
     if not local:
         return None
     guest = "guest"
-    while guest in flow.data or guest in flow.state:
+    while any(name.endswith(guest) for name in (*flow.data, *flow.state)):
         guest += "_"
-    switch = input_array(guest, ())
-    whole = reduce(add, local + [switch * term for term in guests])
+    switch, linear_switch = input_array(guest, ()), input_array(f"linear_{guest}", ())
+    terms = [*local, *(switch * x for x in guests), *(linear_switch * x for x in linear_guests)]
+    whole = reduce(add, terms)
     used = {x.attribute for x in topological_order([whole]) if x.operation == "input"}
     parameters = {n: s for n, s in flow.model.parameters.items() if n in used}
-    data = {n: s for n, s in flow.data.items() if n in used} | {guest: ()}
+    data = {n: s for n, s in flow.data.items() if n in used} | {guest: (), linear_switch.attribute: ()}
     made = flow_like(flow, Model("a group", parameters, data, whole), {n: n for n in parameters})
-    return Group(tuple(n for n in parameters if n in own), guest, made)
+    return Group(tuple(n for n in parameters if n in own), guest, linear_switch.attribute, made)

@@ -329,7 +329,9 @@ class RandomField:
 
     def __init__(self, flow: Flow, count: int, rng: np.random.Generator, p: int) -> None:
         self.flow, self.jets = flow, Jets(p)
-        self.data: State = {name: {0: _random((count, *shape), rng, p)} for name, shape in flow.data.items()}
+        self.data: dict[str, Jet] = {
+            name: {0: _random((count, *shape), rng, p)} for name, shape in flow.data.items()
+        }
         self.mixture: list[Jet] = (
             [{0: _random((count,), rng, p)} for _ in flow.fields] if len(flow.fields) > 1 else []
         )

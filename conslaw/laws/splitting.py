@@ -361,8 +361,8 @@ def split_ranks(
 def laws_in_blocks(
     combinations: Sequence[Combination], usable: Sequence[Combination], blocks: Sequence[Block], p: int
 ) -> list[int]:
-    """What each combination adds to the rank of gradients: those that are usable in the blocks; sums of arrays
-    in the arrays that no such law depends on, where their gradients do not change.
+    """What each combination adds to the rank of gradients: those that are usable in the blocks; sums of
+    arrays in arrays that no such law depends on, where their gradients do not change.
     """
     counted = [sum(b.copies * b.laws[i] for b in blocks) for i in range(len(usable))]
     of = dict(zip(usable, counted, strict=True))
@@ -380,7 +380,7 @@ def laws_in_blocks(
 
 
 def _summed(combination: Combination) -> dict[str, int]:
-    """The arrays whose sums of entries a combination is made of, with their coefficients; none if it is not."""
+    """The coefficient of each array, if a combination is one of sums of arrays; else none."""
     terms = [(k, c.factors[0][0]) for k, c in combination.terms if len(c.factors) == 1 and not c.out]
     if combination.power or len(terms) < len(combination.terms):
         return {}
