@@ -132,7 +132,7 @@ def best_groups(
     if not constant_metric(flow):
         return None
     parts, p, spent = grouping(flow), random_prime(np.random.default_rng(seed)), 0.0
-    if not parts.groups or (len(parts.groups) < 2 and not parts.linear):
+    if len(parts.groups) < 2:
         return None
     upper, lower = None, None
     tasks = [

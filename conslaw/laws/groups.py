@@ -94,22 +94,23 @@ def components(flow: Flow) -> Components:
 def grouping(flow: Flow) -> Grouping:
     """The groups of a gradient flow of a model.
 
-    Matrices of one term, and what only they are multiplied with, belong together; an array with one class of
-    indices that stands beside several groups is shared.
+    Matrices of one term, and what only they are multiplied with, belong together, unless they are in groups
+    already by terms of lower degree in the data (two blocks of a residual network); an array with one class
+    of indices that stands beside several groups is shared.
     """
     assert flow.model is not None
     every, parts = IndexClasses.of(flow), components(flow)
     matrices = {n for n, axes in every.state.items() if sum(c != RIGID for c in axes) > 1}
-    degrees = [{*degree} for part in parts.values() for degree in part if len(degree) > 1]
-    others = {name for part in parts.values() for degree in part for name in degree} - set().union(*degrees)
-    linear = others - matrices
-    degrees += [{name} for name in others & matrices]
-    cores = [degree & matrices or degree for degree in degrees]
+    degrees = [(len(data), {*own}) for data, part in parts.items() for own in part]
+    nonlinear = {name for part in parts.values() for own in part if len(own) > 1 for name in own}
+    linear = set().union(*(own for _, own in degrees)) - nonlinear - matrices
+    cores = [(level, own & matrices or own) for level, own in degrees if not own & linear]
     of = _connected(cores)
     near = dict[str, set[str]]()  # the groups beside which an array of no group is found
-    for core, degree in zip(cores, degrees, strict=True):
-        for name in degree - of.keys():
-            near.setdefault(name, set()).add(of[min(core)])
+    for (_, core), own in zip(cores, (own for _, own in degrees if not own & linear), strict=True):
+        around = {of[name] for name in core}
+        for name in own - of.keys() if len(around) == 1 else ():
+            near.setdefault(name, set()).update(around)
     of |= {name: min(around) for name, around in near.items() if len(around) == 1}
     shared = [name for name in flow.model.parameters if len(near.get(name, ())) > 1]
     groups = [
@@ -127,14 +128,19 @@ def grouping(flow: Flow) -> Grouping:
     )
 
 
-def _connected(sets: Sequence[set[str]]) -> dict[str, str]:
-    """For each name the first one of those that it is connected with."""
-    of = {name: name for some in sets for name in some}
-    for some in sets:
-        joined = {of[name] for name in some}
-        if len(joined) > 1:
-            first = min(joined)
-            of = {name: first if start in joined else start for name, start in of.items()}
+def _connected(sets: Sequence[tuple[int, set[str]]]) -> dict[str, str]:
+    """For each name the first one of those that it is connected with, by sets of lower levels first; a set
+    of known names that would connect several of what lower levels have connected does not count.
+    """
+    of = dict[str, str]()
+    for level in sorted({level for level, _ in sets}):
+        before = {**of}
+        for some in (some for number, some in sets if number == level):
+            if some <= before.keys() and len({before[name] for name in some}) > 1:
+                continue
+            of = {name: name for name in some} | of
+            joined = {of[name] for name in some}
+            of = {name: min(joined) if first in joined else first for name, first in of.items()}
     return of
 
 
