@@ -308,6 +308,8 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("depth: relu 64, 100 layers", "", analyzed, ("relu", [64] * 101), 0),
     ("8 heads of size 8, width 64", "", analyzed_code, ("heads", 8, 8, 64), 0),
     ("12 heads of size 64, width 768", "", analyzed_code, ("heads", 12, 64, 768), 0),
+    ("transformer block 64", "", analyzed_code, ("transformer_block", 64, 4, 256), 0),
+    ("transformer block 768", "", analyzed_code, ("transformer_block", 768, 12, 3072), 0),
     ("diagonal network, width 1000", "", analyzed_code, ("diagonal", 1000), 0),
     ("DenseNet 4 + 6 x 4", "", analyzed_code, ("densenet", 4, 6, 4, 4), 0),
     ("DenseNet 16 + 6 x 12", "", analyzed_code, ("densenet", 16, 6, 12, 10), 0),

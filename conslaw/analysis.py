@@ -104,7 +104,7 @@ def count(
     wanted = prime is None and point is None and (flow.dimension >= SPLIT_FROM if split is None else split)
     choices = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else []
     bounds: tuple[Coloured, Split] | None = best_groups(flow, seed=seed) if wanted else None
-    bounds = bounds or best_split(choices, seed=seed, workers=workers)
+    bounds = _better(bounds, best_split(choices, seed=seed, workers=workers))
     if split and not bounds:
         raise ConslawError(
             f"split={split!r}: this network does not fall apart into small subnetworks; leave split out"

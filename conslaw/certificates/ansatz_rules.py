@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -167,8 +166,8 @@ def gradients_in_subnetworks(
     """
     blocks, each = {tuple(map(tuple, b["colours"])): b for b in split["blocks"]}, list[tuple[int, Task]]()
     fitting = [network.classes.decouples(c.array(arrays_of(network.flow))) for c in combinations]
-    sums = [_sum_of_arrays(c) for c in combinations]
-    if any(laws and not fits and not total for laws, fits, total in zip(stated, fitting, sums, strict=True)):
+    linear = [_linear_in_arrays(c) for c in combinations]
+    if any(laws and not fits and not row for laws, fits, row in zip(stated, fitting, linear, strict=True)):
         raise Refuted("a family ties all neurons together")
     for colours, copies in network.shapes():
         if block := blocks.pop(colours, None):
@@ -181,26 +180,43 @@ def gradients_in_subnetworks(
         found = [0] * len(stated)
         for copies, task in each:
             found = [n + copies * more for n, more in zip(found, task.run(), strict=True)]
-        busy = {
-            f for n, c in zip(found, combinations, strict=True) if n for _, x in c.terms for f, _ in x.factors
-        }
-        free = sorted({name for total in sums for name in total} - busy)
-        rows = np.array([[total.get(name, 0) % network.prime for name in free] for total in sums])
-        ranks = [kernel.rank(rows[:k].astype(np.uint64), network.prime) for k in range(len(rows) + 1)]
-        found = [n + b - a for n, (a, b) in zip(found, pairwise(ranks), strict=True)]
+        sums = sums_of_arrays(found, combinations, network.prime)
+        found = [n + more for n, more in zip(found, sums, strict=True)]
         if found != list(stated):
             raise Refuted(f"the families add {found} laws, not {list(stated)}")
 
     return Task(sum(t.operations for _, t in each), max((t.bytes for _, t in each), default=0.0), check)
 
 
-def _sum_of_arrays(combination: Combination) -> dict[str, int]:
-    """The coefficient of each array, if a family is one number, a combination of the sums of arrays."""
+def sums_of_arrays(found: Sequence[int], combinations: Sequence[Combination], p: int) -> list[int]:
+    """What families that are one number, a combination of sums of arrays, add to the rank, beyond families of
+    combinations of whole arrays, in the arrays that no other family with laws is made of.
+    """
+    rows = [_linear_in_arrays(c) for c in combinations]
+    whole = [row for n, c, row in zip(found, combinations, rows, strict=True) if n and row and c.like.out]
+    others = [c for n, c, row in zip(found, combinations, rows, strict=True) if n and not row]
+    busy = {name for c in others for _, candidate in c.terms for name, _ in candidate.factors}
+    free = sorted({name for row in rows for name in row} - busy)
+
+    def rank_of(some: Sequence[Mapping[str, int]]) -> int:
+        table = [[row.get(name, 0) % p for name in free] for row in some]
+        return kernel.rank(np.array(table, dtype=np.uint64).reshape(len(table), len(free)), p)
+
+    result, known, before = list[int](), whole, rank_of(whole)
+    for c, row in zip(combinations, rows, strict=True):
+        known = [*known, row] if row and not c.like.out else known
+        result.append(rank_of(known) - before)
+        before += result[-1]
+    return result
+
+
+def _linear_in_arrays(combination: Combination) -> dict[str, int]:
+    """The coefficient of each array, if a family is a combination of whole arrays, or of sums of arrays."""
     result = dict[str, int]()
     for coefficient, candidate in combination.terms:
-        if len(candidate.factors) != 1 or candidate.out or combination.power:
+        (name, letters), *more = candidate.factors
+        if more or candidate.out not in ("", letters) or combination.power:
             return {}
-        [(name, _)] = candidate.factors
         result[name] = result.get(name, 0) + coefficient
     return result
 
@@ -237,11 +253,12 @@ def _gradients_of_block(
         used = {node.attribute for node in written if node.operation == "input"}
         moving = {name: shape for name, shape in small.flow.state.items() if name in used}
         here = np.concatenate([np.full(prod(s), name in used) for name, s in small.flow.state.items()])
-        unit = np.eye(sum(map(prod, moving.values())), dtype=np.uint64)
-        slopes = slopes_along(written, moving, small.point, unit, p)
+        result = np.zeros((int((own & full).sum()), small.flow.dimension), dtype=np.uint64)
+        if not here.any():
+            return result[:, exact]
+        slopes = slopes_along(written, moving, small.point, np.eye(here.sum(), dtype=np.uint64), p)
         if slopes[own.reshape(-1)][:, beyond[here]].any():
             raise Refuted("a family ties the neurons of a subnetwork to others")
-        result = np.zeros((int((own & full).sum()), small.flow.dimension), dtype=np.uint64)
         result[:, here] = slopes[(own & full).reshape(-1)]
         return result[:, exact]
 

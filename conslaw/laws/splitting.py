@@ -361,27 +361,32 @@ def split_ranks(
 def laws_in_blocks(
     combinations: Sequence[Combination], usable: Sequence[Combination], blocks: Sequence[Block], p: int
 ) -> list[int]:
-    """What each combination adds to the rank of gradients: those that are usable in the blocks; sums of
-    arrays in arrays that no such law depends on, where their gradients do not change.
+    """What each combination adds to the rank of gradients: those that are usable in the blocks; then sums
+    of arrays, whose gradients do not change, in arrays on which no other law depends but linear ones.
     """
     counted = [sum(b.copies * b.laws[i] for b in blocks) for i in range(len(usable))]
     of = dict(zip(usable, counted, strict=True))
-    busy = {name for c in usable if of[c] for _, one in c.terms for name, _ in one.factors}
-    arrays = {name: i for i, name in enumerate(dict.fromkeys(n for c in combinations for n in _summed(c)))}
-    space, result = RowSpace.zero(len(arrays), p), list[int]()
-    for c in combinations:
-        row = np.zeros((1, len(arrays)), dtype=np.uint64)
-        for name, coefficient in _summed(c).items():
-            row[0, arrays[name]] = coefficient % p if name not in busy else 0
-        larger = space.extend(row)
-        result.append(of.get(c, 0) + larger.rank - space.rank)
-        space = larger
+    linear = {c: row for c in combinations if (row := _linear(c)) and (of.get(c) or not c.like.out)}
+    busy = {
+        name for c in usable if of[c] and c not in linear for _, one in c.terms for name, _ in one.factors
+    }
+    arrays = sorted({name for row in linear.values() for name in row} - busy)
+    space, result = RowSpace.zero(len(arrays), p), [of.get(c, 0) for c in combinations]
+    for i, c in sorted(enumerate(combinations), key=lambda pair: not pair[1].like.out):
+        if c in linear:
+            coefficients = [[linear[c].get(name, 0) % p for name in arrays]]
+            larger = space.extend(np.array(coefficients, dtype=np.uint64))
+            result[i] += 0 if c.like.out else larger.rank - space.rank
+            space = larger
     return result
 
 
-def _summed(combination: Combination) -> dict[str, int]:
-    """The coefficient of each array, if a combination is one of sums of arrays; else none."""
-    terms = [(k, c.factors[0][0]) for k, c in combination.terms if len(c.factors) == 1 and not c.out]
-    if combination.power or len(terms) < len(combination.terms):
-        return {}
-    return {name: sum(k for k, other in terms if other == name) for _, name in terms}
+def _linear(combination: Combination) -> dict[str, int]:
+    """The coefficient of each array, if a combination is one of whole arrays or of their sums; else none."""
+    result = dict[str, int]()
+    for coefficient, one in combination.terms:
+        (name, letters), *more = one.factors
+        if more or one.out not in ("", letters) or combination.power:
+            return {}
+        result[name] = result.get(name, 0) + coefficient
+    return result

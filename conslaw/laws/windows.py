@@ -37,8 +37,8 @@ def has_windows(flow: Flow) -> bool:
 def arrays_of_windows(classes: IndexClasses) -> list[tuple[str, ...]]:
     """The sets of parameter arrays that are looked at together: those that share an index class.
 
-    On a class of very many arrays, each alone and with the next in the code; the arrays without a class, if
-    they are few.
+    On a class of very many arrays, each alone, with the next in the code, and all vectors (biases and
+    gains); the arrays without a class, if they are few.
     """
     assert classes.flow.model is not None
     order = topological_order([classes.flow.model.potential])
@@ -48,7 +48,9 @@ def arrays_of_windows(classes: IndexClasses) -> list[tuple[str, ...]]:
         own = tuple(name for name in parameters if c in classes.state[name])
         if len(own) > MOST_ARRAYS:
             along = [name for name in used if name in own]
-            found.update(dict.fromkeys([*((n,) for n in along), *pairwise(along)]))
+            vectors = tuple(name for name in own if len(classes.state[name]) == 1)
+            sets = [*((n,) for n in along), *pairwise(along), *([vectors] if len(vectors) > 2 else [])]
+            found.update(dict.fromkeys(sets))
         else:
             found[own] = None
     rigid = tuple(n for n in parameters if RIGID in classes.state[n] or not classes.state[n])
