@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Integral, Rational
 
 import numpy as np
 
+from conslaw.algebra.not_polynomial import SUPPORTED
 from conslaw.errors import ConslawError
 
-SUPPORTED = (
-    "+ - * / (by a number) ** (by an integer >= 0) @ .T [...] .sum() .reshape(), numpy.einsum, "
-    ".concatenate, .stack"
-)
+# whose array code is running: that of a "potential", of a "metric"
+READING: ContextVar[str] = ContextVar("READING", default="")
 
 
 def exact_rational(value: object) -> int | Fraction:

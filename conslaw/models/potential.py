@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from keyword import iskeyword
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+import conslaw
 from conslaw.algebra.evaluation import topological_order
-from conslaw.algebra.exact_numbers import SUPPORTED
+from conslaw.algebra.exact_numbers import READING
 from conslaw.algebra.expressions import Expression, Shape, as_expression, input_array, size
+from conslaw.algebra.not_polynomial import SUPPORTED, way_round
 from conslaw.errors import ConslawError, UnsupportedError
 
 MOST_AXES = 8
@@ -48,14 +55,45 @@ def run_array_code(what: str, code: Callable[..., object], *arguments: Arrays) -
         raise ConslawError(
             f"{what}={code!r}: give a function of {len(arguments)} argument{'s' * (len(arguments) > 1)}"
         )
+    before = READING.set(what)
     try:
         return code(*arguments)
-    except ConslawError:
-        raise
+    except ConslawError as error:
+        raise ConslawError(f"{error}{line_of(error)}") from error
     except Exception as error:
         raise ConslawError(
-            f"the {what} raised {type(error).__name__}: {error}. Supported: {SUPPORTED}"
+            f"the {what} raised {type(error).__name__}: {error}{_fix(error)}{line_of(error)}. Supported: "
+            f"{SUPPORTED}"
         ) from error
+    finally:
+        READING.reset(before)
+
+
+def _fix(error: Exception) -> str:
+    """What to write instead where NumPy had the last word."""
+    if "setting an array element with a sequence" in str(error):
+        return " To fill an array by index, make it with np.zeros(shape, dtype=object), or use np.stack"
+    called = re.search("no callable ([a-z0-9]+) method", str(error))
+    return way_round(called[1]) if called else ""
+
+
+def line_of(error: BaseException) -> str:
+    """Where in the user's code an error was raised: the innermost line outside of this package and NumPy."""
+    own = (
+        str(Path(conslaw.__file__).parent),
+        str(Path(np.__file__).parent),
+        "<frozen ",
+        "<__array_function__",
+    )
+    lines = [x for x in traceback.extract_tb(error.__traceback__) if not x.filename.startswith(own)]
+    if not lines:
+        return ""
+    last = lines[-1]
+    return (
+        f" (line {last.lineno} of {Path(last.filename).name}: {last.line})"
+        if last.line
+        else (f" (line {last.lineno} of {last.filename})")
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,20 +197,20 @@ def model(
     result = run_array_code(
         "potential", potential, Arrays("parameter", arrays["parameter"]), Arrays("data", arrays["data"])
     )
+    code = getattr(potential, "__code__", None)
+    where = f" (line {code.co_firstlineno} of {Path(code.co_filename).name})" if code else ""
     if result is None:
-        raise ConslawError("the potential returned None: it must return the scalar")
+        raise ConslawError(f"the potential{where} returned None: it must return the scalar")
     value = as_expression(result)
     if value.shape != ():
         raise ConslawError(
-            f"the potential has shape {value.shape}; it must be a scalar: multiply by a free data vector, "
-            f"such as c.v @ (...)"
+            f"the potential{where} has shape {value.shape}; it must be a scalar: multiply by a free data "
+            f"vector, such as c.v @ (...)"
         )
     nodes, own = topological_order([value]), {id(x) for named in arrays.values() for x in named.values()}
     for node in nodes:
-        if node.operation == "reciprocal":
-            raise ConslawError(
-                f"division by {node.args[0]!r}: a potential is polynomial, it can be divided by numbers only"
-            )
+        if 0 in node.shape:
+            raise ConslawError(f"the potential{where} makes an array of shape {node.shape}: leave it out")
         if node.operation == "input" and id(node) not in own:
             raise ConslawError(
                 f"the potential uses {node!r} of another model: use the arrays that it is given"
