@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 from decimal import Decimal
 from fractions import Fraction
@@ -12,8 +13,15 @@ import numpy as np
 from conslaw.algebra.not_polynomial import SUPPORTED
 from conslaw.errors import ConslawError
 
+RATIONAL = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?(/[0-9]+)?\s*")
 # whose array code is running: that of a "potential", of a "metric"
 READING: ContextVar[str] = ContextVar("READING", default="")
+
+
+def hyper_parameter(value: object) -> int | Fraction:
+    """An exact number; a float is the shortest decimal that stands for it: 0.1 is 1/10."""
+    decimal = isinstance(value, float | np.floating) and np.isfinite(value)
+    return exact_rational(Decimal(str(value)) if decimal else value)
 
 
 def exact_rational(value: object) -> int | Fraction:
@@ -23,7 +31,7 @@ def exact_rational(value: object) -> int | Fraction:
     if isinstance(value, str):
         try:
             short = len(value) <= 200 and abs(int(value.lower().partition("e")[2] or 0)) <= 200
-            return Fraction(value if short else "long")
+            return Fraction(value if short and RATIONAL.fullmatch(value) else "long")
         except (ValueError, ZeroDivisionError):
             raise ConslawError(
                 f"{value[:60]!r} is not a rational number, such as 1/2 (of up to 200 digits)"
@@ -35,6 +43,8 @@ def exact_rational(value: object) -> int | Fraction:
     if isinstance(value, Decimal) and value.is_finite():
         return Fraction(value)
     if isinstance(value, float | np.floating) and np.isfinite(value):
+        if READING.get() == "metric":
+            return hyper_parameter(value)
         exact = Fraction(float(value))
         if exact.denominator <= 2**20:  # 0.5 means 1/2; 0.1 is not what it seems
             return int(exact) if exact.denominator == 1 else exact

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from conslaw.algebra.exact_numbers import READING, exact_rational
 from conslaw.algebra.not_polynomial import SMOOTH, SUPPORTED, way_round
-from conslaw.errors import ConslawError, UnsupportedError
+from conslaw.errors import ConslawError, UnsupportedError, check_memory
 
 Shape = tuple[int, ...]
 Indices = npt.NDArray[np.intp]
@@ -214,7 +214,7 @@ class Expression:
         return self.transpose()
 
     def __getitem__(self, key: Any) -> Expression:
-        positions = np.arange(1, self.size + 1).reshape(self.shape)
+        positions = numbers(self.shape, 1)
         found: Expression = _called(lambda: moved(self, np.asarray(positions[key])), f"[{key}] of {self!r}")
         return found
 
@@ -315,7 +315,14 @@ def _constant(values: Constants) -> Expression:
 ONE = _constant(np.array(1, dtype=object))
 
 
+def numbers(shape: Shape, start: int) -> Indices:
+    """The entries of an array of this shape, numbered."""
+    check_memory(16.0 * prod(shape), f"an array of shape {shape}")
+    return np.arange(start, start + prod(shape)).reshape(shape)
+
+
 def _ones(shape: Shape) -> Expression:
+    check_memory(16.0 * prod(shape), f"an array of shape {shape}")
     return _constant(np.ones(shape, dtype=np.int64).astype(object))
 
 

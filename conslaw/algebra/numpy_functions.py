@@ -27,6 +27,7 @@ from conslaw.algebra.expressions import (
     contract,
     matmul,
     moved,
+    numbers,
     stacked,
     summed,
     taken,
@@ -50,7 +51,7 @@ def arrangement(function: Callable[..., Any], arrays: Sequence[int] = (0,)) -> C
                 return [numbered(y) for y in x]
             entries, start = as_expression(x), 1 + sum(part.size for part in parts)
             parts.append(entries)
-            return np.arange(start, start + entries.size).reshape(entries.shape)
+            return numbers(entries.shape, start)
 
         given = [numbered(x) if i in arrays else _known(x) for i, x in enumerate(arguments)]
         for name, value in options.items():

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import re
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from keyword import iskeyword
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import conslaw
-from conslaw.algebra.evaluation import topological_order
+from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.exact_numbers import READING
 from conslaw.algebra.expressions import Expression, Shape, as_expression, input_array, size
 from conslaw.algebra.not_polynomial import SUPPORTED, way_round
+from conslaw.algebra.values import Graphs, digest, frozen
 from conslaw.errors import ConslawError, UnsupportedError
 
 MOST_AXES = 8
+
+
+NOT_THE_USERS = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    str(Path(__file__).parents[1]),
+    "<frozen ",
+    "<__array_function__",
+)
 
 
 class Arrays:
@@ -47,6 +55,47 @@ class Arrays:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
+
+
+def name_of(code: Callable[..., object], default: str) -> str:
+    """What the user called some array code."""
+    return str(getattr(code, "__name__", default)).replace("<lambda>", default)
+
+
+@dataclass(frozen=True)
+class MetricCode:
+    """A metric that was given as array code: what it made of the arrays z, to be made again of others."""
+
+    name: str
+    blocks: Mapping[str, Expression]
+
+    @staticmethod
+    def of(code: Callable[[Any], Any], parameters: Mapping[str, Shape]) -> MetricCode:
+        """Run array code once."""
+        z = {name: input_array(name, shape) for name, shape in parameters.items()}
+        made = run_array_code("metric", code, Arrays("metric array", z))
+        blocks = made if isinstance(made, Mapping) else {"": made}
+        return MetricCode(
+            name_of(code, "custom"), frozen({n: constant_of_a_metric(x) for n, x in blocks.items()})
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """What two metrics have in common iff they are equal."""
+        return digest(self.blocks)
+
+    def __call__(self, z: Arrays) -> dict[str, Expression]:
+        arrays = {name: z[name] for name in z}
+        return dict(zip(self.blocks, evaluate(list(self.blocks.values()), arrays, Graphs()), strict=True))
+
+
+def constant_of_a_metric(value: object) -> Expression:
+    """An entry, a diagonal or a matrix of a metric: floats in it are hyper-parameters."""
+    before = READING.set("metric")
+    try:
+        return as_expression(value)
+    finally:
+        READING.reset(before)
 
 
 def run_array_code(what: str, code: Callable[..., object], *arguments: Arrays) -> Any:
@@ -78,14 +127,10 @@ def _fix(error: Exception) -> str:
 
 
 def line_of(error: BaseException) -> str:
-    """Where in the user's code an error was raised: the innermost line outside of this package and NumPy."""
-    own = (
-        str(Path(conslaw.__file__).parent),
-        str(Path(np.__file__).parent),
-        "<frozen ",
-        "<__array_function__",
-    )
-    lines = [x for x in traceback.extract_tb(error.__traceback__) if not x.filename.startswith(own)]
+    """Where in the user's code an error was raised: the innermost line outside of libraries."""
+    if " (line " in str(error):  # it says so already
+        return ""
+    lines = [x for x in traceback.extract_tb(error.__traceback__) if not x.filename.startswith(NOT_THE_USERS)]
     if not lines:
         return ""
     last = lines[-1]
@@ -101,7 +146,8 @@ class Model:
     """A parametrised family of functions, given by its potential f(parameters; data).
 
     The gradients of f with respect to the parameters, over all values of the data, span W_phi of [MGP23]: the
-    phi_i are the coefficients of f as a polynomial in the data.
+    phi_i are the coefficients of f as a polynomial in the data.  A model cannot be changed; two are equal,
+    and have the same hash in every process, if name, arrays, graph of the potential and metric are.
 
     Attributes
     ----------
@@ -118,6 +164,21 @@ class Model:
     potential: Expression = field(repr=False)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     metric: Any = "euclidean"
+
+    def __post_init__(self) -> None:
+        for name in ("parameters", "data", "arguments", "metric"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    @cached_property
+    def digest(self) -> str:
+        """What two models have in common iff they are equal."""
+        return digest((self.name, self.parameters, self.data, self.potential, self.metric))
+
+    def __eq__(self, other: object) -> bool:
+        return self.digest == other.digest if isinstance(other, Model) else NotImplemented
+
+    def __hash__(self) -> int:
+        return int(self.digest[:15], 16)
 
     @property
     def size(self) -> int:
@@ -217,9 +278,9 @@ def model(
             )
     if not any(node.operation == "input" and node.attribute in shapes["parameter"] for node in nodes):
         raise ConslawError("the potential uses none of the parameters: " + ", ".join(shapes["parameter"]))
-    called = (
-        name if name is not None else getattr(potential, "__name__", "model").replace("<lambda>", "model")
-    )
+    called = name if name is not None else name_of(potential, "model")
+    if callable(metric):
+        metric = MetricCode.of(metric, shapes["parameter"])
     return Model(called, shapes["parameter"], shapes["data"], value, dict(arguments or {}), metric)
 
 
