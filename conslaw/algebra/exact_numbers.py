@@ -7,8 +7,10 @@ from contextvars import ContextVar
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Integral, Rational
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from conslaw.algebra.not_polynomial import SUPPORTED
 from conslaw.errors import ConslawError
@@ -59,3 +61,26 @@ def exact_rational(value: object) -> int | Fraction:
         f"{value!r} ({type(value).__name__}) in a potential: use the arrays given, integers and fractions. "
         f"Supported: {SUPPORTED}"
     )
+
+
+def exact_array(values: object, shape: tuple[int, ...], what: str) -> npt.NDArray[Any]:
+    """Weights, data or a point as exact numbers: a float in them is its exact binary value."""
+    try:
+        given = np.array(values, dtype=object)
+    except ValueError:
+        raise ConslawError(f"{what}={values!r} is ragged; the state has shape {shape}") from None
+    if given.shape != shape:
+        raise ConslawError(f"{what} has shape {given.shape}; the state has {shape}")
+    exact = np.empty(shape, dtype=object)
+    flat: list[Any] = given.reshape(-1).tolist()
+    try:
+        pairs = [
+            v.as_integer_ratio() if hasattr(v, "as_integer_ratio") else (v.numerator, v.denominator)
+            for v in flat
+        ]
+        exact.reshape(-1)[:] = [Fraction(int(a), int(b)) for a, b in pairs]
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise ConslawError(
+            f"{what}={values!r} is not exact: give integers, fractions.Fraction values or floats"
+        ) from None
+    return exact

@@ -19,7 +19,7 @@ from conslaw.algebra.values import as_nodes, digest, from_nodes, frozen
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import Coordinate, entries
 from conslaw.flows.metrics import Metric, MetricSpecification
-from conslaw.models.potential import Model
+from conslaw.models.potential import Model, is_shape
 
 VectorField = Mapping[str, Expression]
 
@@ -88,6 +88,34 @@ class Flow:
         *moves, entries = [{name: next(made) for name in named} for named in state["fields"]]
         for name, value in {**state, "fields": tuple(moves), "metric_entries": entries}.items():
             object.__setattr__(self, name, frozen(value))
+
+    def check(self) -> None:
+        """Refuse a flow made by hand that is none."""
+        if self.checked:
+            raise ConslawError(
+                f"the flow {str(self.name)[:60]!r} {self.checked}; make flows with gradient_flow"
+            )
+
+    @cached_property
+    def checked(self) -> str:
+        """What is wrong with it, if anything."""
+        if not isinstance(self.model, Model | None):
+            return f"has model={self.model!r}"
+        for what, arrays in (("state", self.state), ("data", self.data)):
+            if not isinstance(arrays, Mapping) or not all(map(is_shape, arrays.values())):
+                return f"has {what}={arrays!r}, no mapping from names to shapes"
+        moves = self.fields if isinstance(self.fields, tuple) else ()
+        components = [pair for x in moves if isinstance(x, Mapping) for pair in x.items()]
+        if not self.state or not components or not all(isinstance(x, Mapping) for x in moves):
+            return "has no state or no fields"
+        for name, x in components:
+            if not isinstance(x, Expression) or x.shape != self.state.get(name):
+                return f"has a component {x!r} of {name!r}, where {self.state.get(name)} is the shape"
+        known = {**self.state, **self.data}
+        for x in topological_order([x for _, x in components]):
+            if x.operation == "input" and known.get(x.attribute) != x.shape:
+                return f"uses {x!r}, which is in neither state nor data"
+        return ""
 
     @property
     def dimension(self) -> int:
@@ -257,6 +285,7 @@ def check_flow(subject: Flow | Model) -> Flow:
         return gradient_flow(subject)
     if not isinstance(subject, Flow):
         raise ConslawError(f"{subject!r} is no flow and no model; make one with conslaw.gradient_flow(model)")
+    subject.check()
     return subject
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, check_flags
 from conslaw.models.potential import Model, is_positive_integer, model
 
 
@@ -218,6 +218,7 @@ def icnn(n1: int, n2: int, n3: int, *, bias: bool = False) -> Model:
     [MGP24] arXiv 2405.12888, Section 4 (ICNN).
     """
     n1, n2, n3 = _sizes("icnn", (n1, n2, n3))
+    check_flags(bias=bool(bias) if isinstance(bias, np.bool_) else bias)
     parameters = {"U": (n1, n2), "V": (n2, n3)} | ({"b": (n2,)} if bias else {})
     data = {"x": (n3,), "v": (n1,), "g": (n2,)} | ({"gamma": (n2,)} if bias else {})
 
@@ -306,8 +307,7 @@ def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...
         raise ConslawError(
             f"widths {widths!r}: give positive integers from the input to the output, such as [3, 2, 4]"
         )
-    if not isinstance(bias, bool | np.bool_):
-        raise ConslawError(f"bias={bias!r}: give True or False")
+    check_flags(bias=bool(bias) if isinstance(bias, np.bool_) else bias)
     sizes = [int(n) for n in widths]
     if len(sizes) < 2:
         raise ConslawError(

@@ -295,17 +295,19 @@ def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
             raise ConslawError(
                 f"{kind}: {name!r} is not a usable array name; use an identifier, such as 'W1'"
             )
-        if (
-            not isinstance(shape, tuple | list)
-            or not all(is_positive_integer(n) for n in shape)
-            or len(shape) > MOST_AXES
-        ):
+        if not is_shape(shape):
             raise ConslawError(
                 f"{kind}: {name}={shape!r} is not a shape; use a tuple of positive integers, such as (3, "
                 f"2), or () for a scalar"
             )
         result[name] = tuple(int(n) for n in shape)
     return result
+
+
+def is_shape(shape: object) -> bool:
+    """Whether this is a tuple (or a list) of positive integers."""
+    fits = isinstance(shape, tuple | list) and len(shape) <= MOST_AXES
+    return fits and all(is_positive_integer(n) for n in shape)  # type: ignore[attr-defined]
 
 
 def is_positive_integer(n: object) -> bool:
