@@ -15,6 +15,7 @@ import numpy.typing as npt
 from conslaw.algebra.not_polynomial import SUPPORTED
 from conslaw.errors import ConslawError
 
+FLOAT = (float, np.floating)
 RATIONAL = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?(/[0-9]+)?\s*")
 # whose array code is running: that of a "potential", of a "metric"
 READING: ContextVar[str] = ContextVar("READING", default="")
@@ -22,7 +23,7 @@ READING: ContextVar[str] = ContextVar("READING", default="")
 
 def hyper_parameter(value: object) -> int | Fraction:
     """An exact number; a float is the shortest decimal that stands for it: 0.1 is 1/10."""
-    decimal = isinstance(value, float | np.floating) and np.isfinite(value)
+    decimal = isinstance(value, FLOAT) and np.isfinite(value)
     return exact_rational(Decimal(str(value)) if decimal else value)
 
 
@@ -44,7 +45,7 @@ def exact_rational(value: object) -> int | Fraction:
         return Fraction(int(value.numerator), int(value.denominator))
     if isinstance(value, Decimal) and value.is_finite():
         return Fraction(value)
-    if isinstance(value, float | np.floating) and np.isfinite(value):
+    if isinstance(value, FLOAT) and np.isfinite(value):
         if READING.get() == "metric":
             return hyper_parameter(value)
         exact = Fraction(float(value))
@@ -74,10 +75,7 @@ def exact_array(values: object, shape: tuple[int, ...], what: str) -> npt.NDArra
     exact = np.empty(shape, dtype=object)
     flat: list[Any] = given.reshape(-1).tolist()
     try:
-        pairs = [
-            v.as_integer_ratio() if hasattr(v, "as_integer_ratio") else (v.numerator, v.denominator)
-            for v in flat
-        ]
+        pairs = [v.as_integer_ratio() if isinstance(v, FLOAT) else (v.numerator, v.denominator) for v in flat]
         exact.reshape(-1)[:] = [Fraction(int(a), int(b)) for a, b in pairs]
     except (AttributeError, TypeError, ValueError, OverflowError):
         raise ConslawError(

@@ -59,7 +59,7 @@ class Metric:
         blocks = dict.fromkeys(model.parameters, given) if word else given
         if not isinstance(blocks, Mapping):
             raise ConslawError(
-                f"metric={given!r}: give a mapping from parameter arrays, array code z -> mapping, or "
+                f"metric={str(given)[:200]!r}: give a mapping from parameter arrays, array code z -> mapping, or "
                 f"{EXAMPLES}"
             )
         unknown = [name for name in blocks if name not in model.parameters]
@@ -69,6 +69,13 @@ class Metric:
                 f"{', '.join(model.parameters)}"
             )
         functions = {n: f for n, b in blocks.items() if (f := _block(f"metric={given!r}", b)) is not None}
+        for name, shape in model.parameters.items():
+            if is_array(block := blocks.get(name)):
+                given_entries, k = np.array(block, dtype=object), prod(shape)
+                if given_entries.shape != (k, k) and not all(x > 0 for x in given_entries.flat):
+                    raise ConslawError(
+                        f"metric of {name}: the entries of a diagonal must be positive; a matrix has shape {(k, k)}"
+                    )
         words = {n: "array" if is_array(b) else _word(b) for n, b in blocks.items()}
         named = ", ".join(f"{n}: {'array' if is_array(b) else b}" for n, b in blocks.items())
         return Metric(

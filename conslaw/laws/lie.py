@@ -183,14 +183,16 @@ def random_start(
     for _ in range(3):
         p = int(prime) if prime is not None else random_prime(rng)
         if divided := [d for d in denominators if d % p == 0]:
-            where = f"the denominator {divided[0]} is divisible by the prime {p}; give another prime"
+            where = f"a denominator, {divided[0]}, is divisible by {p}"
+            if prime is not None:
+                raise ConslawError(f"prime={prime!r}: {where}; give another prime, or leave it out")
             continue
         state = random_point(flow, rng, p)
         where = singular(flow, state, p)
         if not where:
             return p, state, rng
     raise ConslawError(
-        f"the {flow.name} flow (metric {flow.metric}) cannot be followed at the points tried: {where}"
+        f"the {flow.name} flow (metric {flow.metric}) is singular at every point tried: {where}"
     )
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import sympy
 
 
-MOST_TERMS = 10**5  # of one polynomial
-LARGEST_DEGREE = 1000
+MOST_ENTRIES = 10**6  # terms of one polynomial, times degree
+LONGEST = 10**6  # bits of a coefficient
 
 Terms = Mapping[tuple[int, ...], Fraction]  # a polynomial: from exponents to coefficients
 
@@ -157,7 +157,10 @@ class _Reader:
         if x.is_Pow and x.exp.is_Integer and x.exp >= 0:
             base, terms, degree = self.polynomial(x.base)
             n = int(x.exp)
-            size = self.counted(x, comb(min(terms, MOST_TERMS) + min(n, MOST_TERMS) - 1, n), degree * n)
+            bits = max((max(int(c.p).bit_length(), int(c.q).bit_length()) for c in base.coeffs()), default=0)
+            if bits > 1 and bits * n > LONGEST:
+                raise TooLargeError(f"{str(x)[:60]}: its coefficients are too long")
+            size = self.counted(x, comb(terms + min(n, 10**4) - 1, min(n, 10**4)), degree * n)
             return base**n, size, degree * n
         if not (x.is_Add or x.is_Mul):
             raise _NoPolynomial(x)
@@ -171,13 +174,13 @@ class _Reader:
 
     def counted(self, x: Any, terms: int, degree: int) -> int:
         """The number of terms, at most; refused if that is too many."""
-        if degree > LARGEST_DEGREE:
-            raise TooLargeError(f"{str(x)[:60]}: has degree {degree}, more than {LARGEST_DEGREE}")
-        terms = min(terms, comb(len(self.place) + degree, degree))
-        if terms > MOST_TERMS:
+        if terms > 1:
+            n = min(degree, 10**4)
+            terms = min(terms, comb(len(self.place) + n, n))
+        if terms * min(terms, max(degree, 1)) > MOST_ENTRIES:
             raise TooLargeError(
-                f"{str(x)[:60]}: has about {terms:.1g} terms, more than {MOST_TERMS:,}; write it as array "
-                f"code, which is not expanded (conslaw.model)"
+                f"{str(x)[:60]}: its {min(terms, 10**18):,} terms of degree {degree} are too many; write it "
+                f"as array code, which is not expanded (conslaw.model)"
             )
         return terms
 
