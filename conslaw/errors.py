@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from functools import cache
 from numbers import Integral
@@ -10,7 +11,10 @@ from pathlib import Path
 
 
 class ConslawError(ValueError):
-    """Bad input: the message repeats what was given and says how to mend it."""
+    """Bad input: the message, of one line, repeats what was given and says how to mend it."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(re.sub(r"\s*\n\s*", " ", str(message)))
 
 
 class UnsupportedError(ConslawError, AttributeError, TypeError):
@@ -37,6 +41,9 @@ class TooLargeError(ConslawError):
     """What is asked for needs more memory than there is, or more work than is ever worth beginning."""
 
 
+CONTROL_GROUPS = (Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))  # which one this is, and where they are
+
+
 @cache
 def _of_the_system() -> int:
     """Bytes of memory of this machine, or of the control group that this process is in."""
@@ -45,19 +52,16 @@ def _of_the_system() -> int:
     except (AttributeError, ValueError, OSError):  # not a POSIX system
         found = [16 * 2**30]
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
-            number, controllers, group = line.split(":", 2)
-            if number == "0":
-                root, file = Path("/sys/fs/cgroup"), "memory.max"
-            elif "memory" in controllers.split(","):
-                root, file = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
-            else:
-                continue
-            own = root / group.lstrip("/")
-            for folder in (own, *own.parents):
-                if folder.is_relative_to(root):
-                    with suppress(OSError, ValueError):  # "max" is no number: no limit
-                        found.append(int((folder / file).read_text(encoding="ascii")))
+        own, mounted = CONTROL_GROUPS
+        for line in own.read_text(encoding="utf-8").splitlines():
+            _, controllers, group = line.split(":", 2)
+            second = not controllers  # of version 2, else of version 1
+            root = mounted if second else mounted / "memory"
+            folder = root / group.lstrip("/")
+            for one in (folder, *folder.parents) if second or "memory" in controllers.split(",") else ():
+                with suppress(OSError, ValueError):  # "max" is no number: no limit
+                    file = one / ("memory.max" if second else "memory.limit_in_bytes")
+                    found.append(int(file.read_text(encoding="ascii")))
     return min(found)
 
 

@@ -59,7 +59,7 @@ class Metric:
         blocks = dict.fromkeys(model.parameters, given) if word else given
         if not isinstance(blocks, Mapping):
             raise ConslawError(
-                f"metric={str(given)[:200]!r}: give a mapping from parameter arrays, array code z -> mapping, or "
+                f"metric={given!r}: give a mapping from parameter arrays, array code z -> mapping, or "
                 f"{EXAMPLES}"
             )
         unknown = [name for name in blocks if name not in model.parameters]
@@ -72,9 +72,9 @@ class Metric:
         for name, shape in model.parameters.items():
             if is_array(block := blocks.get(name)):
                 given_entries, k = np.array(block, dtype=object), prod(shape)
-                if given_entries.shape != (k, k) and not all(x > 0 for x in given_entries.flat):
+                if given_entries.shape != (k, k) and not all(map(_is_positive, given_entries.flat)):
                     raise ConslawError(
-                        f"metric of {name}: the entries of a diagonal must be positive; a matrix has shape {(k, k)}"
+                        f"metric of {name}: a diagonal must be positive; a matrix has the shape {(k, k)}"
                     )
         words = {n: "array" if is_array(b) else _word(b) for n, b in blocks.items()}
         named = ", ".join(f"{n}: {'array' if is_array(b) else b}" for n, b in blocks.items())
@@ -140,6 +140,13 @@ class Metric:
 def is_array(value: object) -> bool:
     """Whether a metric, or a block of one, is given by its entries."""
     return isinstance(value, list | tuple | np.ndarray) and np.ndim(np.array(value, dtype=object)) > 0
+
+
+def _is_positive(value: object) -> bool:
+    try:
+        return hyper_parameter(value) > 0
+    except ConslawError:
+        return False
 
 
 def _broadcasts(shape: Shape, to: Shape) -> bool:

@@ -44,6 +44,7 @@ def flow_from_fields(fields: Iterable[Any], variables: Sequence[sympy.Symbol], *
     (x**2 + y**2 + z**2,)
     """
     names = names_of(variables)
+    variables = as_list(variables)
     free = free_name(names)
     rows = fields.tolist() if hasattr(fields, "tolist") else fields  # of a matrix, each row is a field
     if not isinstance(rows, Iterable):

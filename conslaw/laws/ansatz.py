@@ -278,7 +278,8 @@ def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[t
         groups.append((names, int(d)))
     if not groups:
         raise ConslawError(f"degree={degree!r}: name at least one array; they are {', '.join(flow.state)}")
-    if time_degree is not None and time_degree != 0 and not is_positive_integer(time_degree):
+    none = isinstance(time_degree, int) and time_degree == 0
+    if time_degree is not None and not none and not is_positive_integer(time_degree):
         raise ConslawError(f"time_degree={time_degree!r}: give an integer >= 0")
     if time_degree is not None and (flow.time is None or TIME in seen):
         raise ConslawError(

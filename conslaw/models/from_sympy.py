@@ -61,7 +61,7 @@ def from_sympy(
     (x**2 - y**2 + z**2,)
     """
     names = names_of(parameters)
-    polynomials = polynomials_of("phi", as_list(phi), parameters)
+    polynomials = polynomials_of("phi", as_list(phi), as_list(parameters))
     if not polynomials:
         raise ConslawError("phi is empty: give at least one polynomial")
 
@@ -100,7 +100,7 @@ def names_of(symbols: Sequence[Any]) -> list[str]:
     """The names of distinct symbols."""
     import sympy
 
-    given = list(symbols) if isinstance(symbols, Iterable) else [symbols]
+    given = as_list(symbols)
     wrong = [
         s for s in given if not isinstance(s, sympy.Symbol) or not s.name.isidentifier() or iskeyword(s.name)
     ]

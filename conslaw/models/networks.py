@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from operator import mul
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -148,7 +148,7 @@ def polynomial(widths: Sequence[int], power: int | Sequence[int] = 2, *, bias: b
 
 def _powers(power: int | Sequence[int], hidden: int) -> list[int]:
     """The power of each hidden layer."""
-    powers: list[Any] = list(power) if isinstance(power, Sequence | np.ndarray) else [power] * hidden
+    powers: list[Any] = list(power) if _is_list(power) else [power] * hidden
     given: list[Any] = powers if _is_list(power) else [power]
     if not all(is_positive_integer(n) and n > 1 for n in given):
         raise ConslawError(f"power={power!r}: give an integer of at least 2, or one for each hidden layer")
@@ -284,8 +284,10 @@ def monomial(exponents: Sequence[int]) -> Model:
     return model(potential, parameters={"x": (len(sizes),)}, name="monomial", arguments={"widths": sizes})
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _sizes(family: str, sizes: Sequence[int]) -> list[int]:

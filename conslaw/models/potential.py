@@ -242,7 +242,10 @@ def model(
     [MGP23] Marcotte, Gribonval, Peyré, *Abide by the Law and Follow the Flow*, NeurIPS 2023, arXiv
     2307.00144, Section 2.
     """
-    shapes = {"parameter": _shapes("parameters", parameters), "data": _shapes("data", data or {})}
+    shapes = {
+        "parameter": _shapes("parameters", parameters),
+        "data": _shapes("data", {} if data is None else data),
+    }
     both = sorted(set(shapes["parameter"]) & set(shapes["data"]))
     if both:
         raise ConslawError(
@@ -250,7 +253,7 @@ def model(
         )
     if not shapes["parameter"]:
         raise ConslawError("parameters={}: a model needs at least one parameter array")
-    if not isinstance(arguments or {}, Mapping) or not isinstance(name or "", str):
+    if not isinstance(arguments, Mapping | None) or not isinstance(name, str | None):
         raise ConslawError(f"name={name!r}, arguments={arguments!r}: give a string and a mapping")
     arrays = {
         kind: {n: input_array(n, shape) for n, shape in named.items()} for kind, named in shapes.items()
