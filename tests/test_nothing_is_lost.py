@@ -258,7 +258,7 @@ def test_the_limit_of_a_control_group_counts(tmp_path, monkeypatch):
 
 def test_what_is_too_large_is_refused_in_a_process_with_little_memory():
     """No traceback, no MemoryError: the estimate comes first."""
-    questions = ["count relu 200-200-200 --no-split", "analyze pca 90-90", "analyze nmf 900-900-3"]
+    questions = ["count relu 200-200-200 --no-split", "analyze pca 90-90", "analyze pca 9-9"]
 
     def limited():
         resource.setrlimit(resource.RLIMIT_AS, (2 * 10**9, 2 * 10**9))
