@@ -23,7 +23,9 @@ import numpy.typing as npt
 
 from conslaw.algebra.exact_numbers import READING, exact_rational
 from conslaw.algebra.not_polynomial import SMOOTH, SUPPORTED, way_round
-from conslaw.errors import ConslawError, UnsupportedError, check_memory
+from conslaw.errors import ConslawError, TooLargeError, UnsupportedError, check_memory
+
+LARGEST = 4 * 10**7  # entries of an array that are numbered
 
 Shape = tuple[int, ...]
 Indices = npt.NDArray[np.intp]
@@ -83,7 +85,7 @@ class Expression:
     def __float__(self) -> float:
         raise UnsupportedError(
             f"a float of {self!r}: its value is not known. To fill an array by index, make it with "
-            f"np.zeros(shape, dtype=object), or use np.stack"
+            f"np.zeros(shape, dtype=object), or use np.stack; for math.exp and the like {SMOOTH}"
         )
 
     def __setitem__(self, key: object, value: object) -> None:
@@ -275,7 +277,7 @@ def _called(function: Callable[..., Any], what: str, *arguments: Any, **options:
         raise ConslawError(f"{what}: {error}") from None
     except (IndexError, ValueError, TypeError, AttributeError, DeprecationWarning) as error:
         given = ", ".join([*map(str, arguments[1:]), *(f"{k}={v}" for k, v in options.items())])[:100]
-        raise ConslawError(f"{what}({given}): {error}") from None
+        raise ConslawError(f"{what}{f'({given})' if given else ''}: {error}") from None
 
 
 # building expressions
@@ -297,6 +299,8 @@ def as_expression(value: object) -> Expression:
         return value
     if isinstance(value, str):
         raise ConslawError(f"{value[:60]!r} stands where a number must stand: use fractions.Fraction")
+    if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+        raise ConslawError(f"{type(value).__name__} has a meaning of its own: use numpy.asarray")
     array = value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
     if array.dtype.kind in "iu":
         return _constant(array.astype(object))
@@ -318,6 +322,8 @@ ONE = _constant(np.array(1, dtype=object))
 def numbers(shape: Shape, start: int) -> Indices:
     """The entries of an array of this shape, numbered."""
     check_memory(16.0 * prod(shape), f"an array of shape {shape}")
+    if prod(shape) > LARGEST:
+        raise TooLargeError(f"an array of shape {shape} has more than {LARGEST:,} entries")
     return np.arange(start, start + prod(shape)).reshape(shape)
 
 

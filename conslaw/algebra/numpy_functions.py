@@ -18,6 +18,7 @@ import numpy as np
 
 from conslaw.algebra.expressions import (
     FUNCTIONS,
+    LARGEST,
     LETTERS,
     METHODS,
     UFUNCS,
@@ -69,6 +70,8 @@ def arrangement(function: Callable[..., Any], arrays: Sequence[int] = (0,)) -> C
 
 def _known(value: Any) -> Any:
     """An argument that is no array of the model."""
+    for entry in value if isinstance(value, list | tuple) else ():
+        _known(entry)
     if isinstance(value, Expression):
         raise ConslawError(
             f"{value!r} stands where a constant must stand; select by a gate, free data: c.g * z"
@@ -85,20 +88,37 @@ def pad(x: Any, pad_width: Any, mode: str = "constant") -> Any:
     return arrangement(np.pad)(x, pad_width, mode)
 
 
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    """``numpy.repeat``."""
+    _refuse_large(as_expression(x).size * max(map(int, np.ravel(repeats)), default=0))
+    return arrangement(np.repeat)(x, repeats, axis)
+
+
+def tile(x: Any, reps: Any) -> Any:
+    """``numpy.tile``."""
+    _refuse_large(as_expression(x).size * prod(map(int, np.ravel(reps))))
+    return arrangement(np.tile)(x, reps)
+
+
+def _refuse_large(entries: int) -> None:
+    if entries > LARGEST:
+        raise ConslawError(f"an array of {entries:,} entries: more than {LARGEST:,}")
+
+
 ARRANGEMENTS: Mapping[str, Sequence[int]] = {
     **dict.fromkeys(("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack", "block"), (0,)),
     **dict.fromkeys(("transpose", "swapaxes", "moveaxis", "rollaxis", "roll", "flip", "fliplr"), (0,)),
     **dict.fromkeys(("flipud", "rot90", "permute_dims", "matrix_transpose"), (0,)),
     **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "atleast_1d", "atleast_2d"), (0,)),
     **dict.fromkeys(("atleast_3d", "copy", "unstack"), (0,)),
-    **dict.fromkeys(("repeat", "tile", "take", "delete", "split", "array_split", "hsplit", "vsplit"), (0,)),
+    **dict.fromkeys(("take", "delete", "split", "array_split", "hsplit", "vsplit"), (0,)),
     **dict.fromkeys(("diag", "diagonal", "diagflat", "tril", "triu"), (0,)),
     "append": (0, 1),
     "insert": (0, 2),
     "where": (1, 2),
 }
 MOVING_METHODS = (
-    *("transpose", "reshape", "ravel", "flatten", "swapaxes", "squeeze", "repeat", "take", "diagonal"),
+    *("transpose", "reshape", "ravel", "flatten", "swapaxes", "squeeze", "take", "diagonal"),
     *("copy", "__copy__"),
 )
 
@@ -145,7 +165,11 @@ def product(x: object, axis: Axis = None, *, keepdims: bool = False) -> Expressi
     axes = axes_of(x, axis)
     others = [i for i in range(x.ndim) if i not in axes]
     rows = x.transpose([*axes, *others]).reshape([-1, *(x.shape[i] for i in others)])
-    return _kept(x, reduce(mul, rows, as_expression(1)), axes, keepdims)
+    while len(rows) > 1:  # by halves
+        k = len(rows) // 2
+        halves = rows[:k] * rows[k : 2 * k]
+        rows = arrangement(np.concatenate)([halves, rows[2 * k :]]) if len(rows) % 2 else halves
+    return _kept(x, rows[0] if len(rows) else as_expression(1), axes, keepdims)
 
 
 def cumsum(x: object, axis: int | None = None) -> Expression:
@@ -298,6 +322,14 @@ def _diagonal(x: Expression, letters: str) -> tuple[Expression, str]:
 FUNCTIONS |= {
     **{getattr(np, n): arrangement(getattr(np, n), a) for n, a in ARRANGEMENTS.items() if hasattr(np, n)},
     np.pad: pad,
+    np.repeat: repeat,
+    np.tile: tile,
+    np.shape: lambda x: x.shape,
+    np.ndim: lambda x: x.ndim,
+    np.size: lambda x: x.size,
+    np.zeros_like: lambda x: np.zeros(x.shape, dtype=object),
+    np.ones_like: lambda x: np.ones(x.shape, dtype=object),
+    np.full_like: lambda x, value: np.full(x.shape, value, dtype=object),
     np.broadcast_to: broadcast_to,
     np.einsum: lambda *operands, optimize=True: einsum(*operands),
     np.sum: total,
@@ -318,6 +350,7 @@ FUNCTIONS |= {
 }
 METHODS |= {
     **{name: arrangement(getattr(np.ndarray, name)) for name in MOVING_METHODS},
+    "repeat": repeat,
     "sum": total,
     "mean": mean,
     "var": var,

@@ -221,6 +221,8 @@ CASES = {
     "matrix_power": powered,
     "multi_dot": matrices,
     "flatten": simple(one, letter),
+    **dict.fromkeys(("shape", "ndim", "size", "zeros_like", "ones_like"), simple(one)),
+    "full_like": simple(one, integer),
     "__copy__": simple(one),
 }
 UFUNC_CASES = {
@@ -340,6 +342,9 @@ REFUSALS = {
     "or its shape": lambda p: operator.imul(p.a * 1, p.U).sum(),
     "cannot be changed in place": lambda p: operator.setitem(p.a * 1, 0, 0),
     "makes an array of shape (0, 3)": lambda p: p.U[:0].sum() + p.a.sum(),
+    "numpy.asarray": lambda p: (np.matrix([[1, 2, 3]]) * p.U.T).sum(),
+    "more than 40,000,000": lambda p: np.repeat(p.a, 10**12).sum(),
+    "stands where a constant must": lambda p: np.concatenate([p.a], [p.a]).sum(),
     "numpy.linalg.trace": lambda p: np.linalg.trace(p.U),
     "depends on how arrays lie in memory": lambda p: p.U.T.ravel("K").sum(),
     "stands where a number must stand": lambda p: p.a.sum() * "1/2",
