@@ -62,18 +62,22 @@ def frozen(value: Any) -> Any:
 
 def digest(value: object) -> str:
     """A digest of a value made of expressions, arrays, mappings, sequences, numbers and text."""
-    return blake2b(repr(_written(value)).encode(), digest_size=20).hexdigest()
+    found = list[Expression]()
+    content = repr(_written(value, found)) + repr(digests(found))  # of all at once: they share most
+    return blake2b(content.encode(), digest_size=20).hexdigest()
 
 
-def _written(value: object) -> Any:
+def _written(value: object, found: list[Expression]) -> Any:
+    """The value in plain terms; expressions by number."""
     if isinstance(value, Expression):
-        return ("expression", digests([value])[0])
+        found.append(value)
+        return ("expression", len(found))
     if isinstance(value, Mapping):
-        return [(_written(name), _written(x)) for name, x in value.items()]
+        return [(_written(name, found), _written(x, found)) for name, x in value.items()]
     if isinstance(value, np.ndarray):
-        return (value.shape, [_written(x) for x in value.reshape(-1).tolist()])
+        return (value.shape, [_written(x, found) for x in value.reshape(-1).tolist()])
     if isinstance(value, list | tuple):
-        return [_written(x) for x in value]
+        return [_written(x, found) for x in value]
     return (type(value).__name__, value.digest) if hasattr(value, "digest") else (str(value),)
 
 
