@@ -67,6 +67,7 @@ def exact_rational(value: object) -> int | Fraction:
 def exact_array(values: object, shape: tuple[int, ...], what: str) -> npt.NDArray[Any]:
     """Weights, data or a point as exact numbers: a float in them is its exact binary value."""
     try:
+        np.asarray(values)  # complains of what is ragged
         given = np.array(values, dtype=object)
     except ValueError:
         raise ConslawError(f"{what}={values!r} is ragged; the state has shape {shape}") from None
