@@ -74,6 +74,13 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> float:
+    """A positive number in plain digits."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?(e-?[0-9]{1,2})?", text):
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is not a positive number, such as 2.5")
+    return float(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     question = "What does training this network conserve?  Exact, proved conservation laws of gradient flows."
     parser = _Parser(prog="conslaw", description=question)
@@ -159,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument(
         "--budget",
-        type=float,
+        type=_number,
         default=1.0,
         metavar="X",
         help="work that it may take, in 10⁹ multiplications and GB (default 1)",
