@@ -19,6 +19,7 @@ from conslaw.errors import ConslawError, memory_limit
 from conslaw.regions.networks_read import Array, Network, independent_rows
 
 TIE, PARALLEL = 1e-13, 1e-11  # relative to the size of the terms
+MEMORY = memory_limit()  # bytes
 
 
 class Doubtful(Exception):  # noqa: N818
@@ -125,10 +126,10 @@ def _affordable(network: Network, size: int, seen: int, most: int) -> None:
             f"network {network.name}: about {guess:.1g} vertices from layer 1 alone, judged by {seen} of its "
             f"{first} neurons: too many; raise most_cells, or give within="
         )
-    if 8 * first * guess > memory_limit():
+    if 8 * first * guess > MEMORY:
         raise ConslawError(
             f"network {network.name}: about {8 * first * guess / 2**30:.1g} GiB for the values of layer 1, "
-            f"judged by {seen} of its {first} neurons: more than the {memory_limit() / 2**30:.1f} GiB "
+            f"judged by {seen} of its {first} neurons: more than the {MEMORY / 2**30:.1f} GiB "
             f"that there are; give within="
         )
 
