@@ -11,7 +11,7 @@ from typing import Any
 from conslaw.algebra.finite_field import LIFTING_PRIME, RowSpace
 from conslaw.algebra.threads import check_workers, mapped, one_blas_thread
 from conslaw.answers import Analysis, Count
-from conslaw.errors import ConslawError, check_seed
+from conslaw.errors import ConslawError, TooLargeError, check_memory, check_seed
 from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
 from conslaw.laws.candidates import Combination
@@ -100,6 +100,7 @@ def count(
     [MGP23] arXiv 2307.00144, Theorem 3.3.
     """
     flow, seed, workers = check_flow(flow), check_seed(seed), check_workers(workers)
+    _check_split(split)
     start = time.perf_counter()
     wanted = prime is None and point is None and (flow.dimension >= SPLIT_FROM if split is None else split)
     choices = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else []
@@ -115,6 +116,8 @@ def count(
     ):  # too large: the bound of the subnetworks stands
         if not bounds or (split is None and bounds[0].ranks[-1] <= _feasible(flow, QUICK)):
             most = _feasible(flow, QUICK if bounds else HARDEST)
+            if not bounds and point is None:
+                _check_plain(flow, seed)
             if prime is None and point is None:
                 runs = _two_runs(flow, seed, most, workers)
             else:
@@ -124,6 +127,16 @@ def count(
     return Count(**counted, seconds={"lie": spent, "ansatz": 0.0, "total": spent})
 
 
+def _check_plain(flow: Flow, seed: int) -> None:
+    """Refuse a plain rank that subnetworks show to be out of reach, before it is begun."""
+    shown = best_split(splits(flow), seed=seed) if flow.dimension >= SPLIT_FROM else None
+    least = shown[0].ranks[-1] if shown else 0
+    what = f"a Lie rank of at least {least:,} in {flow.dimension:,} coordinates"
+    check_memory(24.0 * least * flow.dimension, what)
+    if least > _feasible(flow, HARDEST):
+        raise TooLargeError(f"{what} is too large for the plain route: leave split out")
+
+
 def _two_runs(flow: Flow, seed: int, most: int | None, workers: int) -> list[LieRanks | Coloured]:
     """Lie ranks with two primes and points."""
     return mapped(lambda s: lie_ranks(flow, seed=s, most=most), (seed, seed + SECOND_RUN), workers)
@@ -131,10 +144,14 @@ def _two_runs(flow: Flow, seed: int, most: int | None, workers: int) -> list[Lie
 
 def _classes_to_split(flow: Flow, split: bool | None, smallest: int) -> list[IndexClasses]:
     """The sets of classes along which to split a flow: if that is wanted, or by default if it is large."""
-    if split is not None and not isinstance(split, bool):
-        raise ConslawError(f"split={split!r}: give True, False or None")
+    _check_split(split)
     wanted = flow.dimension >= smallest if split is None else split
     return splits(flow) if wanted else []
+
+
+def _check_split(split: object) -> None:
+    if not isinstance(split, bool | None):
+        raise ConslawError(f"split={split!r}: give True, False or None")
 
 
 def _feasible(flow: Flow, work: float) -> int:
@@ -214,7 +231,7 @@ def analyze(
     flow, seed, workers = check_flow(flow), check_seed(seed), check_workers(workers)
     degree = degree if isinstance(degree, Mapping) or not is_positive_integer(degree) else int(degree)
     start = time.perf_counter()
-    if ansatz not in (None, "monomials", "matrix"):
+    if not isinstance(ansatz, str | None) or ansatz not in (None, "monomials", "matrix"):
         raise ConslawError(f"ansatz={ansatz!r}: give 'monomials' or 'matrix', or leave it out")
     options: dict[str, Any] = {
         "degree": degree,
@@ -250,6 +267,8 @@ def analyze(
         with (
             suppress(ConslawError) if bounds or found else nullcontext()
         ):  # too large: the bound of the subnetworks stands, or none but the dimension
+            if not bounds:
+                _check_plain(flow, seed)
             quick = quick_ranks(flow, seed=seed, most=largest, laws=found)
             # a small prime proves as much, but says less of how probable it is that there are no more laws
             runs += [quick] if found == quick.laws_at_most else _two_runs(flow, seed, largest, workers)

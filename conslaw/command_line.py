@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from conslaw.errors import ConslawError
 from conslaw.version import __version__
 
 if TYPE_CHECKING:
-    from conslaw.answers import Count
+    from conslaw.answers import Analysis, Count
     from conslaw.flows.flow import Flow
     from conslaw.models.potential import Model
     from conslaw.varieties.dimensions import Dimension
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser().parse_args(_no_negative(sys.argv[1:] if arguments is None else arguments))
         _show_progress(options)
         return options.run(options) or 0
     except ConslawError as error:
@@ -58,6 +59,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
 
 
+def _no_negative(arguments: Sequence[str]) -> Sequence[str]:
+    """The arguments, none of which looks like an option but is meant as sizes or as a fraction."""
+    for given in arguments:
+        if re.match(r"-[0-9]", given) and not re.fullmatch(r"-[0-9]+(\.[0-9]*)?", given):
+            raise ConslawError(f"{given!r}: give positive numbers; sizes are joined by '-', such as 3-2-4")
+    return arguments
+
+
+def _integer(text: str) -> int:
+    """An integer in plain digits."""
+    if not re.fullmatch(r"-?[0-9]{1,4000}", text):
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is not an integer, such as 3")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    """A positive number in plain digits."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?(e-?[0-9]{1,2})?", text):
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is not a positive number, such as 2.5")
+    return float(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     question = "What does training this network conserve?  Exact, proved conservation laws of gradient flows."
     parser = _Parser(prog="conslaw", description=question)
@@ -75,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     network.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
     network.add_argument("--power", metavar="R", help="of polynomial: 2, or 2,3 (one a hidden layer)")
-    network.add_argument("--seed", type=int, default=0, help="draws primes, points and samples (default 0)")
+    network.add_argument(
+        "--seed", type=_integer, default=0, help="draws primes, points and samples (default 0)"
+    )
     network.add_argument("--json", action="store_true", help="print one JSON object")
     common = _Parser(add_help=False, parents=[network])
     common.add_argument(
@@ -98,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         help="split the network into subnetworks (default: if it is large)",
     )
     common.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="threads for what is independent (default 1)"
+        "--workers", type=_integer, default=1, metavar="N", help="threads for what is independent (default 1)"
     )
 
     analyze = commands.add_parser(
@@ -107,11 +132,11 @@ def _parser() -> argparse.ArgumentParser:
         help="count the laws, find the polynomial ones, say whether the list is complete",
     )
     analyze.add_argument(
-        "--degree", type=int, default=2, help="largest degree of the laws looked for (default 2)"
+        "--degree", type=_integer, default=2, help="largest degree of the laws looked for (default 2)"
     )
     analyze.add_argument(
         "--time-degree",
-        type=int,
+        type=_integer,
         metavar="N",
         help="largest degree in time (default: what the known laws need)",
     )
@@ -141,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument(
         "--budget",
-        type=float,
+        type=_number,
         default=1.0,
         metavar="X",
         help="work that it may take, in 10⁹ multiplications and GB (default 1)",
@@ -170,7 +195,22 @@ def _print(result: Count | Dimension, options: argparse.Namespace) -> None:
 
     if sys.stderr.isatty() and not options.json:
         print("\033[K", end="", file=sys.stderr, flush=True)
-    print(json.dumps(result.to_json()) if options.json else result)
+    print(json.dumps(result.to_json()) if options.json else result, flush=True)
+
+
+def _answer(
+    options: argparse.Namespace, question: Callable[..., Analysis | Dimension], *asked: Any, **chosen: Any
+) -> None:
+    """Ask, print the answer, then write its certificate: whether that can be written is known before."""
+    from conslaw.certificates import files
+
+    place = None if options.certificate is None else files.check_place(options.certificate)
+    result = question(*asked, **chosen)
+    try:
+        _print(result, options)
+    finally:
+        if place:
+            files.write(result.certificate(), place)
 
 
 def _analyze(options: argparse.Namespace) -> None:
@@ -180,10 +220,7 @@ def _analyze(options: argparse.Namespace) -> None:
         name: getattr(options, name)
         for name in ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz", "workers")
     }
-    analysis = analyze(_flow(options), **chosen)
-    if options.certificate:
-        _write(options.certificate, analysis.certificate())
-    _print(analysis, options)
+    _answer(options, analyze, _flow(options), **chosen)
 
 
 def _count(options: argparse.Namespace) -> None:
@@ -196,17 +233,7 @@ def _count(options: argparse.Namespace) -> None:
 def _dimension(options: argparse.Namespace) -> None:
     from conslaw.varieties import dimension
 
-    found = dimension(_model(options), seed=options.seed)
-    if options.certificate:
-        _write(options.certificate, found.certificate())
-    _print(found, options)
-
-
-def _write(file: str, certificate: dict[str, Any]) -> None:
-    import json
-    from pathlib import Path
-
-    Path(file).write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")
+    _answer(options, dimension, _model(options), seed=options.seed)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -296,12 +323,11 @@ def _from_family(options: argparse.Namespace) -> Model:
         raise ConslawError(
             f"model {options.model!r} needs sizes {family.sizes}, such as: {options.model} {family.example}"
         )
-    try:
-        sizes = [int(n) for n in options.sizes.split("-")]
-    except ValueError:
+    if not re.fullmatch(r"[0-9]{1,18}(-[0-9]{1,18})*", options.sizes):
         raise ConslawError(
-            f"sizes {options.sizes!r}: give positive integers joined by '-', such as {family.example}"
-        ) from None
+            f"sizes {options.sizes[:60]!r}: give positive integers joined by '-', such as {family.example}"
+        )
+    sizes = [int(n) for n in options.sizes.split("-")]
     return family(sizes, options.bias, _power(options.power))
 
 
@@ -309,10 +335,9 @@ def _power(text: str | None) -> int | list[int] | None:
     """One integer, or a list with commas."""
     if text is None:
         return None
-    try:
-        powers = [int(n) for n in text.split(",")]
-    except ValueError:
-        raise ConslawError(f"--power {text!r}: give an integer of at least 2, or several as 2,3") from None
+    if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", text):
+        raise ConslawError(f"--power {text[:60]!r}: give an integer of at least 2, or several as 2,3")
+    powers = [int(n) for n in text.split(",")]
     return powers if "," in text else powers[0]
 
 
@@ -321,7 +346,7 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
     from pathlib import Path
 
     from conslaw.flows.flow import Flow
-    from conslaw.models.potential import Model
+    from conslaw.models.potential import Model, line_of
 
     file, _, name = options.model.rpartition(":")
     if not file or not name:
@@ -350,12 +375,10 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
         made = getattr(module, name, None)
         if callable(made):
             made = made()
-    except ConslawError:
-        raise
     except (Exception, SystemExit) as error:
-        raise ConslawError(
-            f"model {options.model!r}: {file} raised {type(error).__name__}: {error}"
-        ) from error
+        own = isinstance(error, ConslawError)
+        raised = error if own else f"{file} raised {type(error).__name__}: {error}"
+        raise ConslawError(f"model {options.model!r}: {raised}{line_of(error)}") from error
     if not isinstance(made, Model | Flow):
         others = [n for n, value in vars(module).items() if isinstance(value, Model | Flow)]
         raise ConslawError(

@@ -18,12 +18,12 @@ from conslaw.algebra.expressions import (
     Indices,
     Shape,
     T,
-    _contract,
     _ones,
     _put,
     _reshape,
-    _take,
     as_expression,
+    contract,
+    taken,
 )
 
 
@@ -111,18 +111,18 @@ def _pull_back(node: Expression, position: int, adjoint: Expression) -> Expressi
     if node.operation == "take":
         return _put(adjoint, node.attribute, argument.shape)
     if node.operation == "put":
-        return _take(adjoint, node.attribute)
+        return taken(adjoint, node.attribute)
     if node.operation == "sum":
         letters = LETTERS[: argument.ndim]
         summed = "".join(letters[i] for i in node.attribute)
         kept = "".join(c for c in letters if c not in summed)
-        return _contract(
+        return contract(
             adjoint, _ones(tuple(argument.shape[i] for i in node.attribute)), kept, summed, letters
         )
     assert node.operation == "product"
     a, b, out = node.attribute
     own, other = (a, b) if position == 0 else (b, a)
-    return _contract(adjoint, node.args[1 - position], out, other, own)
+    return contract(adjoint, node.args[1 - position], out, other, own)
 
 
 def evaluate(outputs: Sequence[Expression], inputs: Mapping[str, T], numbers: NumberSystem[T]) -> list[T]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import reduce
+from functools import partial, reduce
 from math import prod
 from numbers import Integral
 from typing import Any, TypeVar
@@ -21,8 +21,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.algebra.exact_numbers import SUPPORTED, exact_rational
-from conslaw.errors import ConslawError, UnsupportedError
+from conslaw.algebra.exact_numbers import READING, exact_rational
+from conslaw.algebra.not_polynomial import SMOOTH, SUPPORTED, way_round
+from conslaw.errors import ConslawError, TooLargeError, UnsupportedError, check_memory
+
+LARGEST = 4 * 10**7  # entries of an array that are numbered
 
 Shape = tuple[int, ...]
 Indices = npt.NDArray[np.intp]
@@ -35,11 +38,14 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"  # Z is kept for
 class Expression:
     """An array-valued polynomial expression in named input arrays (a node of the graph; immutable).
 
-    Operators: ``+ - * / ** @ .T [...] .sum() .reshape()`` with NumPy's meaning and broadcasting, and
-    ``numpy.einsum``.
+    Operators ``+ - * / ** @ .T [...]``, and the methods and functions of NumPy that stand in the tables of
+    :mod:`conslaw.algebra.numpy_functions`, with NumPy's meaning and broadcasting.
     """
 
     __slots__ = ("args", "attribute", "operation", "shape")
+    reshape: Callable[..., Expression]
+    transpose: Callable[..., Expression]
+    sum: Callable[..., Expression]
 
     def __init__(self, operation: str, args: tuple[Expression, ...], attribute: Any, shape: Shape) -> None:
         self.operation, self.args, self.attribute, self.shape = operation, args, attribute, shape
@@ -72,13 +78,23 @@ class Expression:
 
     def _unsupported(self, *_: object) -> Any:
         raise UnsupportedError(
-            f"a float, a comparison, abs, //, % or the like of {self!r} is not polynomial. Supported: "
-            f"{SUPPORTED}"
+            f"the value of {self!r} is not known: no comparison, abs, //, % is polynomial (for a ReLU, a "
+            f"maximum or a mask multiply by a gate, free data: c.g * z). Supported: {SUPPORTED}"
         )
 
-    __float__ = __int__ = __abs__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __rpow__ = (
-        _unsupported
-    )
+    def __float__(self) -> float:
+        raise UnsupportedError(
+            f"a float of {self!r}: its value is not known. To fill an array by index, make it with "
+            f"np.zeros(shape, dtype=object), or use np.stack; for math.exp and the like {SMOOTH}"
+        )
+
+    def __setitem__(self, key: object, value: object) -> None:
+        raise UnsupportedError(
+            f"{self!r} cannot be changed in place: use np.where with a constant mask, or np.concatenate"
+        )
+
+    __int__ = __complex__ = __float__
+    __abs__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __rpow__ = _unsupported
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _unsupported
     __hash__ = object.__hash__
 
@@ -88,9 +104,13 @@ class Expression:
         raise SympifyError(self)
 
     def __getattr__(self, name: str) -> Any:
+        if name in METHODS:
+            return partial(_called, METHODS[name], f".{name}", self)
         if name.startswith("_"):
             raise AttributeError(name)
-        raise UnsupportedError(f".{name} of {self!r} is not supported. Supported: {SUPPORTED}")
+        raise UnsupportedError(
+            f".{name} of {self!r} is not supported{way_round(name)}. Supported: {SUPPORTED}"
+        )
 
     # arithmetic
 
@@ -131,13 +151,18 @@ class Expression:
             for a, z in zip(own, (self, y), strict=True)
         )
         a, b = ("".join(c) for c in own)
-        return _contract(x, y, a, b, letters)
+        return contract(x, y, a, b, letters)
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: object) -> Expression:
         y = as_expression(other)
         if y.operation != "constant":
+            if READING.get() == "potential":
+                raise ConslawError(
+                    f"division by {y!r}: a potential is polynomial, it can be divided by numbers only; "
+                    f"{SMOOTH}"
+                )
             return self * Expression("reciprocal", (y,), None, y.shape)
         if any(v == 0 for v in y.attribute.ravel()):
             raise ConslawError(f"division by zero: {other!r}")
@@ -160,10 +185,28 @@ class Expression:
         return half * half * self if power % 2 else half * half
 
     def __matmul__(self, other: object) -> Expression:
-        return _matmul(self, as_expression(other))
+        return matmul(self, other)
 
     def __rmatmul__(self, other: object) -> Expression:
-        return _matmul(as_expression(other), self)
+        return matmul(other, self)
+
+    def __iadd__(self, other: object) -> Expression:
+        return _in_place(self, self + other)
+
+    def __isub__(self, other: object) -> Expression:
+        return _in_place(self, self - other)
+
+    def __imul__(self, other: object) -> Expression:
+        return _in_place(self, self * other)
+
+    def __itruediv__(self, other: object) -> Expression:
+        return _in_place(self, self / other)
+
+    def __ipow__(self, other: object) -> Expression:
+        return _in_place(self, self**other)
+
+    def __imatmul__(self, other: object) -> Expression:
+        return _in_place(self, self @ other)
 
     # rearrangement
 
@@ -172,82 +215,69 @@ class Expression:
         """The transpose (axes reversed)."""
         return self.transpose()
 
-    def transpose(self, *axes: int) -> Expression:
-        """The axes in another order (reversed by default)."""
-        positions = np.arange(self.size).reshape(self.shape)
-        order = axes[0] if len(axes) == 1 and isinstance(axes[0], Sequence) else axes or None
-        return _take(self, _numpy(lambda: positions.transpose(order), f"transpose{axes} of {self!r}"))
-
     def __getitem__(self, key: Any) -> Expression:
-        positions = np.arange(self.size).reshape(self.shape)
-        return _take(self, np.asarray(_numpy(lambda: positions[key], f"[{key}] of {self!r}")))
+        positions = numbers(self.shape, 1)
+        found: Expression = _called(lambda: moved(self, np.asarray(positions[key])), f"[{key}] of {self!r}")
+        return found
 
     def __iter__(self) -> Iterator[Expression]:
         return (self[i] for i in range(len(self)))
 
-    def reshape(self, *shape: Any) -> Expression:
-        """The same entries, in C order, in another shape (one -1 allowed)."""
-        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
-        positions = np.arange(self.size)
-        return _reshape(self, _numpy(lambda: positions.reshape(wanted), f"reshape{shape} of {self!r}").shape)
-
-    def sum(self, axis: int | Shape | None = None) -> Expression:
-        """The sum over one axis, several, or all."""
-        if axis is None:
-            axis = tuple(range(self.ndim))
-        axes = (int(axis),) if isinstance(axis, Integral) else tuple(axis)  # type: ignore[arg-type]
-        if any(not -self.ndim <= i < self.ndim for i in axes):
-            raise ConslawError(f"sum over axis {axis} of {self!r}: no such axis")
-        return _sum(self, tuple(sorted({i % self.ndim for i in axes})))
-
     # NumPy functions called on an expression
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: object, **kwargs: object) -> Expression:
-        operation = _UFUNCS.get(ufunc.__name__)
-        if operation is None or method != "__call__" or kwargs:
-            name = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: object, **options: object) -> Any:
+        name = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        if options.get("out") is not None:
             raise ConslawError(
-                f"the potential calls {name}, which is not supported (not a polynomial operation). "
-                f"Supported: {SUPPORTED}"
+                f"{name} into an array of NumPy: write a = a + b, not a += b (a[i] = a[i] + b)"
             )
-        return operation(as_expression(inputs[0]), *inputs[1:])
+        if (ufunc, method) not in UFUNCS:
+            raise _not_supported(name)
+        return _called(UFUNCS[ufunc, method], name, as_expression(inputs[0]), *inputs[1:], **options)
 
     def __array_function__(
         self, function: Any, types: object, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Expression:
-        name = function.__name__
-        if name == "einsum" and set(kwargs) <= {"optimize"}:
-            return einsum(*args)
-        if name in ("concatenate", "stack") and set(kwargs) <= {"axis"}:
-            return _joined(
-                [as_expression(x) for x in args[0]],
-                args[1] if len(args) > 1 else kwargs.get("axis", 0),
-                name == "stack",
-            )
-        if name in ("sum", "transpose", "reshape"):
-            method: Callable[..., Expression] = getattr(as_expression(args[0]), name)
-            return method(*args[1:], **kwargs)
-        if name == "dot" and not kwargs:
-            return as_expression(args[0]) @ as_expression(args[1])
+    ) -> Any:
+        name = f"{function.__module__}.{function.__name__}"
+        if function not in FUNCTIONS:
+            raise _not_supported(name)
+        return _called(FUNCTIONS[function], name, *args, **kwargs)
+
+
+def _in_place(before: Expression, after: Expression) -> Expression:
+    """What ``h += b`` gives, where it means the same as ``h = h + b``."""
+    if after.shape != before.shape or before.operation in ("input", "take", "reshape"):
         raise ConslawError(
-            f"the potential calls {function.__module__}.{name}, which is not supported. Supported: "
-            f"{SUPPORTED}"
+            f"an operation such as += on {before!r} would change other arrays, or its shape, in NumPy: write "
+            f"h = h + b, not h += b"
         )
+    return after
 
 
-_UFUNCS: dict[str, Callable[..., Expression]] = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "divide": operator.truediv,
-    "reciprocal": lambda x: 1 / x,
-    "negative": operator.neg,
-    "positive": operator.pos,
-    "matmul": operator.matmul,
-    "power": operator.pow,
-    "float_power": operator.pow,
-    "square": lambda x: x * x,
-}
+# what NumPy's functions and methods are here; :mod:`conslaw.algebra.numpy_functions` fills these in
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+METHODS: dict[str, Callable[..., Any]] = {}
+UFUNCS: dict[tuple[Any, str], Callable[..., Any]] = {}
+
+
+def _not_supported(name: str) -> ConslawError:
+    instead = way_round(name.split(".")[-1]) or way_round(name.split(".")[1])
+    return ConslawError(
+        f"the array code calls {name}, which is not supported{instead}. Supported: {SUPPORTED}"
+    )
+
+
+def _called(function: Callable[..., Any], what: str, *arguments: Any, **options: Any) -> Any:
+    """NumPy decides what indices, shapes and axes mean; its complaint is passed on with the user's words
+    before it.
+    """
+    try:
+        return function(*arguments, **options)
+    except ConslawError as error:
+        raise ConslawError(f"{what}: {error}") from None
+    except (IndexError, ValueError, TypeError, AttributeError, DeprecationWarning) as error:
+        given = ", ".join([*map(str, arguments[1:]), *(f"{k}={v}" for k, v in options.items())])[:100]
+        raise ConslawError(f"{what}{f'({given})' if given else ''}: {error}") from None
 
 
 # building expressions
@@ -267,6 +297,10 @@ def as_expression(value: object) -> Expression:
     """An expression, or the constant that a number or array of exact numbers stands for."""
     if isinstance(value, Expression):
         return value
+    if isinstance(value, str):
+        raise ConslawError(f"{value[:60]!r} stands where a number must stand: use fractions.Fraction")
+    if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+        raise ConslawError(f"{type(value).__name__} has a meaning of its own: use numpy.asarray")
     array = value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
     if array.dtype.kind in "iu":
         return _constant(array.astype(object))
@@ -285,18 +319,17 @@ def _constant(values: Constants) -> Expression:
 ONE = _constant(np.array(1, dtype=object))
 
 
+def numbers(shape: Shape, start: int) -> Indices:
+    """The entries of an array of this shape, numbered."""
+    check_memory(16.0 * prod(shape), f"an array of shape {shape}")
+    if prod(shape) > LARGEST:
+        raise TooLargeError(f"an array of shape {shape} has more than {LARGEST:,} entries")
+    return np.arange(start, start + prod(shape)).reshape(shape)
+
+
 def _ones(shape: Shape) -> Expression:
+    check_memory(16.0 * prod(shape), f"an array of shape {shape}")
     return _constant(np.ones(shape, dtype=np.int64).astype(object))
-
-
-def _numpy(call: Callable[[], npt.NDArray[np.intp]], what: str) -> npt.NDArray[np.intp]:
-    """NumPy decides what an index or a shape means; its complaint is passed on with the user's words before
-    it.
-    """
-    try:
-        return call()
-    except (IndexError, ValueError, TypeError) as error:
-        raise ConslawError(f"{what}: {error}") from None
 
 
 def _broadcast_shape(x: Shape, y: Shape, sign: str) -> Shape:
@@ -304,6 +337,14 @@ def _broadcast_shape(x: Shape, y: Shape, sign: str) -> Shape:
         return np.broadcast_shapes(x, y)
     except ValueError:
         raise ConslawError(f"shapes {x} and {y} do not match in {sign}") from None
+
+
+def broadcast_to(x: object, shape: Any) -> Expression:
+    """``numpy.broadcast_to``."""
+    x, shape = as_expression(x), np.empty(shape, dtype=[]).shape
+    if _broadcast_shape(x.shape, shape, "broadcast_to") != shape:
+        raise ConslawError(f"broadcast_to: {x!r} does not become {shape}")
+    return x if x.shape == shape else _ones(shape) * x
 
 
 def _broadcast(x: Expression, y: Expression, sign: str) -> tuple[Expression, Expression]:
@@ -316,7 +357,8 @@ def _reshape(x: Expression, shape: Shape) -> Expression:
     return x if shape == x.shape else Expression("reshape", (x,), None, shape)
 
 
-def _take(x: Expression, indices: Indices) -> Expression:
+def taken(x: Expression, indices: Indices) -> Expression:
+    """The entries of ``x`` at these flat positions."""
     if indices.size == x.size and (indices.ravel() == np.arange(x.size)).all():
         return _reshape(x, indices.shape)
     return Expression("take", (x,), indices, indices.shape)
@@ -326,7 +368,8 @@ def _put(x: Expression, indices: Indices, shape: Shape) -> Expression:
     return Expression("put", (x,), indices, shape)
 
 
-def _sum(x: Expression, axes: tuple[int, ...]) -> Expression:
+def summed(x: Expression, axes: tuple[int, ...]) -> Expression:
+    """The sum over some axes."""
     if not axes:
         return x
     return Expression("sum", (x,), axes, tuple(n for i, n in enumerate(x.shape) if i not in axes))
@@ -334,22 +377,21 @@ def _sum(x: Expression, axes: tuple[int, ...]) -> Expression:
 
 def stacked(parts: Sequence[Expression]) -> Expression:
     """The entries of several arrays, one after the other, in one vector."""
-    total, start, pieces = sum(x.size for x in parts), 0, []
-    for x in parts:
+    total, start, pieces = sum(x.size for x in parts), 0, list[Expression]()
+    for x in (x for x in parts if x.size):
         pieces.append(_put(x.reshape(-1), np.arange(start, start + x.size), (total,)))
         start += x.size
-    return reduce(operator.add, pieces)
+    return reduce(operator.add, pieces or [_ones((0,))])
 
 
-def _joined(parts: Sequence[Expression], axis: int, new_axis: bool) -> Expression:
-    """``numpy.concatenate``, or ``numpy.stack`` if each part gets an axis of its own."""
-    starts = np.cumsum([0, *(x.size for x in parts)])
-    positions = [np.arange(x.size).reshape(x.shape) + s for x, s in zip(parts, starts, strict=False)]
-    join = np.stack if new_axis else np.concatenate
-    return _take(
-        stacked(parts),
-        _numpy(lambda: join(positions, axis=axis), f"joining shapes {[x.shape for x in parts]}"),
-    )
+def moved(x: Expression, positions: Indices) -> Expression:
+    """The entries of ``x`` at these positions, which count from 1; 0 stands for zero."""
+    if positions.all():
+        return taken(x, positions - 1)
+    filled = np.flatnonzero(positions)
+    if not filled.size:
+        return _ones(positions.shape) * 0
+    return _put(taken(x, positions.reshape(-1)[filled] - 1), filled, positions.shape)
 
 
 def scattered(x: Expression, positions: Indices, shape: Shape) -> Expression:
@@ -357,20 +399,22 @@ def scattered(x: Expression, positions: Indices, shape: Shape) -> Expression:
     return _put(x, positions, shape)
 
 
-def _contract(x: Expression, y: Expression, a: str, b: str, out: str) -> Expression:
+def contract(x: Expression, y: Expression, a: str, b: str, out: str) -> Expression:
     """``einsum(a, b -> out)`` for operands without repeated letters; sums over a letter of one operand alone
     are done first.
     """
     if x is ONE and b == out:  # where reverse mode starts
         return y
-    x = _sum(x, tuple(i for i, letter in enumerate(a) if letter not in b + out))
-    y = _sum(y, tuple(i for i, letter in enumerate(b) if letter not in a + out))
+    x = summed(x, tuple(i for i, letter in enumerate(a) if letter not in b + out))
+    y = summed(y, tuple(i for i, letter in enumerate(b) if letter not in a + out))
     a, b = ("".join(letter for letter in one if letter in other + out) for one, other in ((a, b), (b, a)))
     sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
     return Expression("product", (x, y), (a, b, out), tuple(sizes[letter] for letter in out))
 
 
-def _matmul(x: Expression, y: Expression) -> Expression:
+def matmul(x: Any, y: Any) -> Expression:
+    """``numpy.matmul``."""
+    x, y = as_expression(x), as_expression(y)
     if not x.shape or not y.shape or x.shape[-1] != y.shape[max(y.ndim - 2, 0)]:
         raise ConslawError(f"shapes {x.shape} and {y.shape} do not match in @")
     batch = _broadcast_shape(x.shape[:-2], y.shape[:-2], "@")
@@ -378,58 +422,8 @@ def _matmul(x: Expression, y: Expression) -> Expression:
     x, y = (_reshape_batch(z, batch) for z in (x, y))
     a = (letters + i if x.ndim > 1 else "") + k
     b = (letters if y.ndim > 1 else "") + k + (j if y.ndim > 1 else "")
-    return _contract(x, y, a, b, "".join(c for c in letters + i + j if c in a or c in b))
+    return contract(x, y, a, b, "".join(c for c in letters + i + j if c in a or c in b))
 
 
 def _reshape_batch(x: Expression, batch: Shape) -> Expression:
     return x if x.ndim < 2 or x.shape[:-2] == batch else x * _ones((*batch, 1, 1))
-
-
-def einsum(subscripts: object, *operands: object) -> Expression:
-    """``numpy.einsum`` with a subscript string (no ellipsis)."""
-    arrays = [as_expression(x) for x in operands]
-    if not isinstance(subscripts, str) or "." in subscripts:
-        raise ConslawError(
-            f"einsum({subscripts!r}, ...): give the subscripts as a string without an ellipsis, such as "
-            f"'ij,jk->ik'"
-        )
-    left, arrow, out = subscripts.replace(" ", "").partition("->")
-    names = left.split(",")
-    sizes: dict[str, int] = {}
-    fits = len(names) == len(arrays) and (left + "a").replace(",", "").isalpha()
-    fits = fits and all(len(a) == x.ndim for a, x in zip(names, arrays, strict=True))
-    if fits:
-        pairs = [(c, n) for a, x in zip(names, arrays, strict=True) for c, n in zip(a, x.shape, strict=True)]
-        sizes = dict(pairs)
-        fits = all(sizes[c] == n for c, n in pairs) and set(out) <= set(sizes) and len(set(out)) == len(out)
-    if not fits or set(sizes) - set(LETTERS):
-        raise ConslawError(
-            f"einsum({subscripts!r}): does not match operands of shapes {[x.shape for x in arrays]}"
-        )
-    if not arrow:
-        out = "".join(sorted(c for c in sizes if left.count(c) == 1))
-    terms = [_diagonal(x, a) for x, a in zip(arrays, names, strict=True)]
-    x, a = terms[0]
-    for number, (y, b) in enumerate(terms[1:], start=1):
-        later = out + "".join(c for _, c in terms[number + 1 :])
-        kept = "".join(c for c in dict.fromkeys(a + b) if c in later) if number + 1 < len(terms) else out
-        x, a = _contract(x, y, a, b, kept), kept
-    if len(terms) == 1:
-        x = _sum(x, tuple(i for i, c in enumerate(a) if c not in out))
-        a = "".join(c for c in a if c in out)
-        x = x.transpose(*[a.index(c) for c in out]) if out else x
-    return x
-
-
-def _diagonal(x: Expression, letters: str) -> tuple[Expression, str]:
-    """Replace repeated letters of an operand (``ii``) by the diagonal."""
-    kept = "".join(dict.fromkeys(letters))
-    if kept == letters:
-        return x, letters
-    sizes = [x.shape[letters.index(c)] for c in kept]
-    grid = np.indices(sizes)
-    position = np.ravel_multi_index([grid[kept.index(c)] for c in letters], x.shape)
-    return _take(x, np.asarray(position)), kept
-
-
-# walking the graph

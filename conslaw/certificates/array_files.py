@@ -23,11 +23,16 @@ def read(source: Any) -> Mapping[str, Any] | None:
     if isinstance(source, Mapping):
         return source if any(isinstance(value, np.ndarray) for value in source.values()) else None
     path = Path(source) if isinstance(source, str | Path) and str(source) != "-" else None
-    if path is None or not path.is_file():
+    if path is None:
         return None
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
+    try:
+        if not path.is_file():
             return None
+        with path.open("rb") as file:
+            if file.read(4) != b"PK\x03\x04":
+                return None
+    except (OSError, ValueError) as error:  # a name that no file can have, a file that may not be read
+        raise ConslawError(f"{str(source)[:100]!r}: {getattr(error, 'strerror', error)}") from None
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(item.file_size for item in archive.infolist())

@@ -20,7 +20,7 @@ from conslaw.certificates.kernel import Refuted
 from conslaw.certificates.reading import problem, read
 from conslaw.certificates.subject import Subject
 from conslaw.certificates.written import DIMENSION, FORMAT, VERSION, claim, digests
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, TooLargeError
 
 LARGEST_BUDGET = 10_000.0  # what anybody may want to allow
 Verdict = Literal["ok", "FAIL", "not checked"]
@@ -221,7 +221,7 @@ def checked(what: str, run: Callable[[], str]) -> Check:
         return Check(what, "ok", run())
     except Refuted as error:
         return Check(what, "FAIL", str(error))
-    except NotChecked as error:
+    except (NotChecked, TooLargeError) as error:
         return Check(what, "not checked", str(error))
     except (
         Exception

@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from conslaw.algebra.evaluation import gradient, topological_order
-from conslaw.algebra.exact_numbers import exact_rational
+from conslaw.algebra.exact_numbers import hyper_parameter
 from conslaw.algebra.expressions import ONE, Expression, Shape, as_expression, input_array, size
+from conslaw.algebra.values import as_nodes, digest, from_nodes, frozen
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import Coordinate, entries
 from conslaw.flows.metrics import Metric, MetricSpecification
-from conslaw.models.potential import Model
+from conslaw.models.potential import Model, is_shape
 
 VectorField = Mapping[str, Expression]
 
@@ -23,6 +29,8 @@ TIME = "time"  # the state array that holds time, or the function of it that mak
 @dataclass(frozen=True, eq=False)
 class Flow:
     """The vector fields whose common first integrals are the conservation laws.
+
+    A flow cannot be changed; two are equal, and have the same hash in every process, if all of this is.
 
     Attributes
     ----------
@@ -52,6 +60,62 @@ class Flow:
     metric: str = "euclidean"
     metric_entries: Mapping[str, Expression] = field(default_factory=dict, repr=False)
     metric_words: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("state", "data", "fields", "metric_entries", "metric_words"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    @cached_property
+    def digest(self) -> str:
+        """What two flows have in common iff they are equal."""
+        return digest([getattr(self, x.name) for x in dataclass_fields(self)])
+
+    def __eq__(self, other: object) -> bool:
+        return self.digest == other.digest if isinstance(other, Flow) else NotImplemented
+
+    def __hash__(self) -> int:
+        return int(self.digest[:15], 16)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickles and copies: the graphs of all fields as one, for they share most of it."""
+        arrays = [*self.fields, self.metric_entries]
+        graph = as_nodes(x for named in arrays for x in named.values())
+        own = {x.name: getattr(self, x.name) for x in dataclass_fields(self)}
+        return {**own, "fields": [list(named) for named in arrays], "metric_entries": graph}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        made = iter(from_nodes(*state["metric_entries"]))
+        *moves, entries = [{name: next(made) for name in named} for named in state["fields"]]
+        for name, value in {**state, "fields": tuple(moves), "metric_entries": entries}.items():
+            object.__setattr__(self, name, frozen(value))
+
+    def check(self) -> None:
+        """Refuse a flow made by hand that is none."""
+        if self.checked:
+            raise ConslawError(
+                f"the flow {str(self.name)[:60]!r} {self.checked}; make flows with gradient_flow"
+            )
+
+    @cached_property
+    def checked(self) -> str:
+        """What is wrong with it, if anything."""
+        if not isinstance(self.model, Model | None):
+            return f"has model={self.model!r}"
+        for what, arrays in (("state", self.state), ("data", self.data)):
+            if not isinstance(arrays, Mapping) or not all(map(is_shape, arrays.values())):
+                return f"has {what}={arrays!r}, no mapping from names to shapes"
+        moves = self.fields if isinstance(self.fields, tuple) else ()
+        components = [pair for x in moves if isinstance(x, Mapping) for pair in x.items()]
+        if not self.state or not components or not all(isinstance(x, Mapping) for x in moves):
+            return "has no state or no fields"
+        for name, x in components:
+            if not isinstance(x, Expression) or x.shape != self.state.get(name):
+                return f"has a component {x!r} of {name!r}, where {self.state.get(name)} is the shape"
+        known = {**self.state, **self.data}
+        for x in topological_order([x for _, x in components]):
+            if x.operation == "input" and known.get(x.attribute) != x.shape:
+                return f"uses {x!r}, which is in neither state nor data"
+        return ""
 
     @property
     def dimension(self) -> int:
@@ -221,6 +285,7 @@ def check_flow(subject: Flow | Model) -> Flow:
         return gradient_flow(subject)
     if not isinstance(subject, Flow):
         raise ConslawError(f"{subject!r} is no flow and no model; make one with conslaw.gradient_flow(model)")
+    subject.check()
     return subject
 
 
@@ -267,7 +332,7 @@ def _new_arrays(model: Model, added: Mapping[str, Shape]) -> dict[str, Shape]:
 
 def _rational(what: str, value: object) -> Fraction:
     try:
-        number = Fraction(exact_rational(value))
+        number = Fraction(hyper_parameter("no" if isinstance(value, bool | np.bool_) else value))
     except ConslawError as error:
         raise ConslawError(f"{what}={value!r}: {error}") from None
     if number < 0:
@@ -283,11 +348,11 @@ def _damping(value: object) -> tuple[Fraction, bool]:
     over_t, number = over is not None, over[1] if over else value
     try:
         tau = _rational("damping", number)
-        if max(tau.numerator, tau.denominator) > 1000:
-            raise ConslawError("numerator and denominator of a damping go up to 1000")
     except ConslawError:
         raise ConslawError(
             f"damping={value!r}: give a rational number >= 0 such as 1/2, 'nesterov' (3/t), or 'c/t' such "
             f"as '5/t'"
         ) from None
+    if max(tau.numerator, tau.denominator) > 1000:
+        raise ConslawError(f"damping={value!r}: its numerator and denominator may be up to 1000")
     return tau, over_t and tau > 0

@@ -10,23 +10,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from math import prod
+from numbers import Number
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
-from conslaw.algebra.exact_numbers import exact_rational
+from conslaw.algebra.exact_numbers import hyper_parameter
 from conslaw.algebra.expressions import Expression, Shape, as_expression, stacked
 from conslaw.errors import ConslawError
-from conslaw.models.potential import Arrays, Model, run_array_code
+from conslaw.models.potential import Arrays, MetricCode, Model, constant_of_a_metric, name_of, run_array_code
 
-MetricSpecification: TypeAlias = str | Mapping[str, Any] | Callable[[Any], Any] | None
+MetricSpecification: TypeAlias = Any  # text, a number, an array, a mapping to these, array code, or None
 Named: TypeAlias = Mapping[str, Expression]
 
 WHOLE = ""  # stands for all parameters together where a matrix acts on all of them
-EXAMPLES = "'euclidean', 'mirror', 'z**2', or a positive rational number such as Fraction(1, 10)"
+EXAMPLES = "'euclidean', 'mirror', 'z**2', a positive rational number such as 1/10, or an array"
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,12 @@ class Metric:
         """A metric from what the user says; None is the model's customary one."""
         given = model.metric if specification is None else specification
         if callable(given):
-            return Metric(getattr(given, "__name__", "custom").replace("<lambda>", "custom"), model, given)
-        blocks = dict.fromkeys(model.parameters, given) if isinstance(given, str) else given
+            called = given.name if isinstance(given, MetricCode) else name_of(given, "custom")
+            return Metric(called, model, given)
+        if is_array(given):  # one matrix for all parameters
+            return Metric("matrix", model, lambda _: np.array(given))
+        word = isinstance(given, str | Number | Decimal)
+        blocks = dict.fromkeys(model.parameters, given) if word else given
         if not isinstance(blocks, Mapping):
             raise ConslawError(
                 f"metric={given!r}: give a mapping from parameter arrays, array code z -> mapping, or "
@@ -63,12 +69,20 @@ class Metric:
                 f"{', '.join(model.parameters)}"
             )
         functions = {n: f for n, b in blocks.items() if (f := _block(f"metric={given!r}", b)) is not None}
-        name = given if isinstance(given, str) else ", ".join(f"{n}: {b}" for n, b in blocks.items())
+        for name, shape in model.parameters.items():
+            if is_array(block := blocks.get(name)):
+                given_entries, k = np.array(block, dtype=object), prod(shape)
+                if given_entries.shape != (k, k) and not all(map(_is_positive, given_entries.flat)):
+                    raise ConslawError(
+                        f"metric of {name}: a diagonal must be positive; a matrix has the shape {(k, k)}"
+                    )
+        words = {n: "array" if is_array(b) else _word(b) for n, b in blocks.items()}
+        named = ", ".join(f"{n}: {'array' if is_array(b) else b}" for n, b in blocks.items())
         return Metric(
-            name,
+            given if isinstance(given, str) else named,
             model,
             lambda z: {n: f(z[n]) for n, f in functions.items()},
-            {n: _word(b) for n, b in blocks.items()},
+            None if "array" in words.values() else words,
         )
 
     def entries(self, z: Named) -> Named:
@@ -88,7 +102,7 @@ class Metric:
                 raise ConslawError(
                     f"metric: no parameter {name!r}; the parameters are {', '.join(self.model.parameters)}"
                 )
-            block, k = as_expression(block), prod(shape)
+            block, k = constant_of_a_metric(block), prod(shape)
             stranger = [
                 n for n in topological_order([block]) if n.operation == "input" and n.attribute not in inputs
             ]
@@ -123,6 +137,18 @@ class Metric:
         return {name: _times(blocks[name], x) if name in blocks else x for name, x in gradient.items()}
 
 
+def is_array(value: object) -> bool:
+    """Whether a metric, or a block of one, is given by its entries."""
+    return isinstance(value, list | tuple | np.ndarray) and np.ndim(np.array(value, dtype=object)) > 0
+
+
+def _is_positive(value: object) -> bool:
+    try:
+        return hyper_parameter(value) > 0
+    except ConslawError:
+        return False
+
+
 def _broadcasts(shape: Shape, to: Shape) -> bool:
     try:
         return np.broadcast_shapes(shape, to) == to
@@ -141,7 +167,7 @@ def _word(block: object) -> str:
     text = block.replace(" ", "") if isinstance(block, str) else ""
     if text == "euclidean" or text.startswith("z"):
         return "z**1" if text == "z" else text
-    return "z**1" if text == "mirror" else str(Fraction(exact_rational(block)))
+    return "z**1" if text == "mirror" else str(Fraction(hyper_parameter(block)))
 
 
 def _block(given: str, block: object) -> Callable[[Expression], object] | None:
@@ -149,7 +175,9 @@ def _block(given: str, block: object) -> Callable[[Expression], object] | None:
     power = (
         re.fullmatch(r"z(?:\*\*(-?[0-9]+))?", block.replace(" ", "")[:99]) if isinstance(block, str) else None
     )
-    if block == "euclidean":
+    if is_array(block):
+        return lambda _: np.array(block)
+    if isinstance(block, str) and block == "euclidean":
         return None
     if block == "mirror" or power:
         exponent = int(power[1] or 1) if power else 1
@@ -157,7 +185,7 @@ def _block(given: str, block: object) -> Callable[[Expression], object] | None:
             raise ConslawError(f"{given}: exponents of a metric go up to 100")
         return lambda z: z**exponent
     try:
-        scale = Fraction(exact_rational("no" if isinstance(block, bool) else block))
+        scale = Fraction(hyper_parameter("no" if isinstance(block, bool) else block))
     except ConslawError:
         raise ConslawError(f"{given}: {block!r} is not a metric; give {EXAMPLES}") from None
     if scale <= 0:

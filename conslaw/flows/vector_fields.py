@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from conslaw.algebra.expressions import Expression, Shape, input_array
 from conslaw.errors import ConslawError
 from conslaw.flows.flow import Flow
-from conslaw.models.from_sympy import as_list, free_name, names_of, polynomials_of, values_of
+from conslaw.models.from_sympy import Terms, as_list, free_name, names_of, polynomials_of, values_of
 
 if TYPE_CHECKING:
     import sympy
@@ -44,6 +44,7 @@ def flow_from_fields(fields: Iterable[Any], variables: Sequence[sympy.Symbol], *
     (x**2 + y**2 + z**2,)
     """
     names = names_of(variables)
+    variables = as_list(variables)
     free = free_name(names)
     rows = fields.tolist() if hasattr(fields, "tolist") else fields  # of a matrix, each row is a field
     if not isinstance(rows, Iterable):
@@ -71,7 +72,7 @@ def _field(
     return {name: vector[j] for j, name in enumerate(columns)}
 
 
-def _components(what: str, field: list[Any], variables: Sequence[Any]) -> list[Any]:
+def _components(what: str, field: list[Any], variables: Sequence[Any]) -> list[Terms]:
     if len(field) != len(variables):
         raise ConslawError(
             f"{what} has {len(field)} components for {len(variables)} variables: give one for each"

@@ -38,7 +38,7 @@ from conslaw.algebra.sparse_kernel import (
     Vector,
     sparser,
 )
-from conslaw.errors import ConslawError, check_memory, check_seed
+from conslaw.errors import ConslawError, TooLargeError, check_flags, check_memory, check_seed
 from conslaw.flows.coordinates import Coordinate, to_sympy, write
 from conslaw.flows.flow import TIME, Flow, check_flow
 from conslaw.laws.ansatz_equations import ansatz_kernel
@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 Degree: TypeAlias = int | Mapping[str | tuple[str, ...], int]
 
 logger = logging.getLogger(__name__)
+
+LARGEST_DEGREE = 60  # of a law
 
 
 @dataclass(frozen=True)
@@ -157,15 +159,8 @@ def polynomial_laws(
     """
     flow = check_flow(flow)
     seed = check_seed(seed)
-    if (
-        not isinstance(homogeneous, bool)
-        or not isinstance(logs, bool)
-        or not is_positive_integer(max_unknowns)
-    ):
-        raise ConslawError(
-            f"homogeneous={homogeneous!r}, logs={logs!r}, max_unknowns={max_unknowns!r}: give two booleans "
-            f"and an integer"
-        )
+    if not is_positive_integer(max_unknowns):
+        raise ConslawError(f"max_unknowns={max_unknowns!r}: give a positive integer")
     named, unknowns = (
         _groups(flow, degree, time_degree),
         ansatz_size(flow, degree, time_degree, homogeneous, logs=logs),
@@ -176,6 +171,8 @@ def polynomial_laws(
             f"degree={degree!r}: the ansatz has {many} unknowns, more than max_unknowns={max_unknowns:,}; "
             f"lower the degree or give degrees per group of arrays"
         )
+    if max(d for names, d in named if names != (TIME,)) > LARGEST_DEGREE:
+        raise TooLargeError(f"degree={degree!r}: laws are looked for up to degree {LARGEST_DEGREE}")
     check_memory(
         100.0 * unknowns * sum(d for _, d in named), f"degree={degree!r}: an ansatz of {unknowns:,} unknowns"
     )
@@ -212,6 +209,7 @@ def ansatz_size(
     flow: Flow, degree: Degree, time_degree: int | None, homogeneous: bool, *, logs: bool = False
 ) -> int:
     """The number of monomials in the ansatz."""
+    check_flags(homogeneous=homogeneous, logs=logs)
     named = _groups(check_flow(flow), degree, time_degree)
     sizes = [(sum(prod(flow.state[name]) for name in names), d) for names, d in named]
     return prod(comb(size * (1 + logs) + d - homogeneous, d) for size, d in sizes) - (not homogeneous)
@@ -280,7 +278,8 @@ def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[t
         groups.append((names, int(d)))
     if not groups:
         raise ConslawError(f"degree={degree!r}: name at least one array; they are {', '.join(flow.state)}")
-    if time_degree is not None and time_degree != 0 and not is_positive_integer(time_degree):
+    none = isinstance(time_degree, int) and time_degree == 0
+    if time_degree is not None and not none and not is_positive_integer(time_degree):
         raise ConslawError(f"time_degree={time_degree!r}: give an integer >= 0")
     if time_degree is not None and (flow.time is None or TIME in seen):
         raise ConslawError(

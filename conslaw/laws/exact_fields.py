@@ -22,9 +22,11 @@ from conslaw.algebra.polynomials import (
     keys,
     number,
 )
-from conslaw.errors import ConslawError, check_memory
+from conslaw.errors import ConslawError, TooLargeError, check_memory
 from conslaw.flows.coordinates import Coordinate
 from conslaw.flows.flow import TIME, Flow
+
+LARGEST_DEGREE = 10_000
 
 
 def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArray], list[Coordinate | None]]:
@@ -35,7 +37,9 @@ def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArra
     numbered state first, then data.  With ``logs`` a component x'/x of log(x) follows for each state entry x;
     where that is no polynomial, it is 0 and its coordinate None.
     """
-    n = flow.dimension
+    n, degree = flow.dimension, max(x.degree for x in bounds(flow))
+    if degree > LARGEST_DEGREE:
+        raise TooLargeError(f"fields of degree {degree:,}: they are written out up to {LARGEST_DEGREE:,}")
     first_data = 1 + n * (1 + logs)
     inputs = {**number(flow.state), **number(flow.data, first_data)}
     first = dict(
@@ -66,12 +70,15 @@ def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArra
     return fields, coordinates
 
 
+def bounds(flow: Flow) -> list[Bounds]:
+    """Degrees and heights of the components of the fields of a flow."""
+    arrays = {name: Bounds(shape, 1, 0.0) for name, shape in {**flow.state, **flow.data}.items()}
+    return evaluate([value for one in flow.fields for value in one.values()], arrays, BoundsNumbers())
+
+
 def expansion(flow: Flow) -> float:
     """A bound for the number of terms of the fields of a flow, if they are written out."""
-    arrays = {name: Bounds(shape, 1, 0.0) for name, shape in {**flow.state, **flow.data}.items()}
-    values = [value for one in flow.fields for value in one.values()]
-    found = evaluate(values, arrays, BoundsNumbers())
-    return float(sum(prod(x.shape) * 2.0 ** min(x.height, 200.0) for x in found))
+    return float(sum(prod(x.shape) * 2.0 ** min(x.height, 200.0) for x in bounds(flow)))
 
 
 def has_logarithms(flow: Flow) -> bool:

@@ -12,15 +12,17 @@ was there to be found.  The three ways to miss it are bounded in :func:`error_pr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb, log2
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from conslaw.algebra.bounds import Bounds, BoundsNumbers
 from conslaw.algebra.evaluation import evaluate
+from conslaw.algebra.exact_numbers import exact_array
 from conslaw.algebra.expressions import LETTERS, Shape
 from conslaw.algebra.finite_field import (
     PRIMES_DRAWN_FROM,
@@ -134,7 +136,9 @@ def lie_ranks(
     if prime is not None:
         check_prime(prime)
     check_memory(800.0 * n, f"the Lie rank in {n:,} coordinates")
-    p, state, rng = random_start(flow, seed, prime)
+    exact = {} if point is None else exact_point(flow, point)
+    below = {v.denominator for values in exact.values() for v in values.ravel()}
+    p, state, rng = random_start(flow, seed, prime, below)
 
     def ranks_at(state: State, **options: Any) -> tuple[int, ...]:
         def samples(depth: int, count: int) -> Residues:
@@ -147,7 +151,7 @@ def lie_ranks(
         closed = ranks[-1] == n - laws or len(ranks) < DEPTH or ranks[-1] == ranks[-2]
         error = error_probability(flow, ranks, p) if prime is None and closed else None
         return LieRanks(ranks, n, p, seed, True, error)
-    given = point_mod(flow, point, p)
+    given: State = {name: {0: from_integers(values, p)[None]} for name, values in exact.items()}
     where = singular(flow, given, p)
     if where:
         raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
@@ -169,11 +173,20 @@ def quick_ranks(flow: Flow, *, seed: int, most: int | None = None, laws: int = 0
     return lie_ranks(flow, seed=seed, most=most, laws=laws)
 
 
-def random_start(flow: Flow, seed: int, prime: int | None) -> tuple[int, State, np.random.Generator]:
-    """The prime and the point of a run, drawn from its seed, and the generator that draws samples."""
+def random_start(
+    flow: Flow, seed: int, prime: int | None, denominators: Iterable[int] = ()
+) -> tuple[int, State, np.random.Generator]:
+    """The prime, which divides none of the denominators, and the point of a run, drawn from its seed, and the
+    generator that draws samples.
+    """
     rng = np.random.default_rng(seed)
     for _ in range(3):
         p = int(prime) if prime is not None else random_prime(rng)
+        if divided := [d for d in denominators if d % p == 0]:
+            where = f"a denominator, {divided[0]}, is divisible by {p}"
+            if prime is not None:
+                raise ConslawError(f"prime={prime!r}: {where}; give another prime, or leave it out")
+            continue
         state = random_point(flow, rng, p)
         where = singular(flow, state, p)
         if not where:
@@ -206,33 +219,18 @@ def random_point(flow: Flow, rng: np.random.Generator, p: int, count: int = 1) -
     return {name: {0: _random((count, *shape), rng, p)} for name, shape in flow.state.items()}
 
 
-def point_mod(flow: Flow, point: Point, p: int) -> State:
-    """A rational point of the user's, mod p."""
+def exact_point(flow: Flow, point: Point) -> dict[str, npt.NDArray[Any]]:
+    """A point of the user's, of exact numbers."""
     if not isinstance(point, Mapping) or set(point) != set(flow.state):
-        given = sorted(point) if isinstance(point, Mapping) else repr(point)
+        given = sorted(map(str, point)) if isinstance(point, Mapping) else repr(point)
         raise ConslawError(
             f"point has arrays {given}; the state has {sorted(flow.state)}: give each of them a value"
         )
-    result: dict[str, Jet] = {}
-    for name, shape in flow.state.items():
-        try:
-            values = np.asarray(point[name])
-        except ValueError:
-            raise ConslawError(
-                f"point: {name}={point[name]!r} is ragged; the state has shape {shape}"
-            ) from None
-        values = values if values.dtype.kind in "iu" else np.asarray(point[name], dtype=object)
-        if values.shape != shape:
-            raise ConslawError(f"point: {name} has shape {values.shape}; the state has {shape}")
-        if values.dtype == object and not all(hasattr(v, "numerator") for v in values.ravel()):
-            raise ConslawError(
-                f"point: {name}={point[name]!r} is not exact: give integers or fractions.Fraction values"
-            )
-        result[name] = {0: from_integers(values, p)[None]}
+    exact = {name: exact_array(point[name], shape, f"point: {name}") for name, shape in flow.state.items()}
     reduced = flow.time is not None and (flow.time.kind == "exp" or (flow.damping or "").endswith("/t"))
-    if reduced and not point[TIME] > 0:
+    if reduced and not exact[TIME] > 0:
         raise ConslawError(f"point: time={point[TIME]!r} stands for {flow.time.text(1)}, which is positive")  # type: ignore[union-attr]
-    return result
+    return exact
 
 
 def _random(shape: Shape, rng: np.random.Generator, p: int) -> Residues:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conslaw.algebra.evaluation import evaluate, gradient, topological_order
-from conslaw.algebra.expressions import LETTERS, einsum, input_array
+from conslaw.algebra.expressions import LETTERS, input_array
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import RowSpace
+from conslaw.algebra.numpy_functions import einsum
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, number, terms
 from conslaw.algebra.uniform_axes import Axes
 from conslaw.errors import ConslawError

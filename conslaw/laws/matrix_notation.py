@@ -123,7 +123,8 @@ class FoundFamily(LawFamily):
         state = arrays_of(self.flow)
         shape = self.combination.array(state).shape
         if len(index) != len(shape) or not all(
-            isinstance(i, int | np.integer) and 0 <= i < n for i, n in zip(index, shape, strict=True)
+            isinstance(i, int | np.integer) and not isinstance(i, bool) and 0 <= i < n
+            for i, n in zip(index, shape, strict=True)
         ):
             raise ConslawError(f"law{index!r} of {self.text}: give {len(shape)} indices within {shape}")
         entry = reduce(

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import combinations, combinations_with_replacement, islice
+from itertools import combinations, combinations_with_replacement, islice, pairwise
 from math import comb, prod
 from typing import Any
 
@@ -288,12 +288,17 @@ def colourings(classes: IndexClasses) -> list[Counter[Widths]]:
     if _single(classes):  # one colour of some neurons, then single ones
         first = [tuple(min(k, n) for n in lengths) for k in (1, 4, 8)]
         left = [[n - k for n, k in zip(lengths, own, strict=True)] for own in first]
-        return [
-            Counter([own]) + Counter(tuple(int(a < n) for n in rest) for a in range(max(rest)))
-            for own, rest in zip(first, left, strict=True)
-        ]
+        return [Counter([own]) + _dealt(rest, max(rest)) for own, rest in zip(first, left, strict=True)]
     numbers = sorted({*lengths, *(-(-most // k) for k in range(1, 9))}, reverse=True)
-    return [Counter(tuple(n // m + (a < n % m) for n in lengths) for a in range(m)) for m in numbers]
+    return [_dealt(lengths, m) for m in numbers]
+
+
+def _dealt(lengths: Sequence[int], m: int) -> Counter[Widths]:
+    """So many neurons of each class, dealt out evenly to m colours."""
+    if not m:
+        return Counter()
+    ends = sorted({0, m, *(n % m for n in lengths)})
+    return Counter({tuple(n // m + (a < n % m) for n in lengths): b - a for a, b in pairwise(ends)})
 
 
 def shapes(classes: IndexClasses, colouring: Counter[Widths]) -> Iterator[tuple[tuple[Widths, ...], int]]:

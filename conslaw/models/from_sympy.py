@@ -6,17 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
 from keyword import iskeyword
-from operator import mul
+from math import comb, prod
+from operator import add, mul
 from typing import TYPE_CHECKING, Any
 
+import flint
 import numpy as np
 
 from conslaw.algebra.expressions import Expression, as_expression, scattered, stacked
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, TooLargeError
 from conslaw.models.potential import Model, model
 
 if TYPE_CHECKING:
     import sympy
+
+
+MOST_ENTRIES = 10**6  # terms of one polynomial, times degree
+LONGEST = 10**6  # bits of a coefficient
+
+Terms = Mapping[tuple[int, ...], Fraction]  # a polynomial: from exponents to coefficients
 
 
 def from_sympy(
@@ -53,7 +61,7 @@ def from_sympy(
     (x**2 - y**2 + z**2,)
     """
     names = names_of(parameters)
-    polynomials = polynomials_of("phi", as_list(phi), parameters)
+    polynomials = polynomials_of("phi", as_list(phi), as_list(parameters))
     if not polynomials:
         raise ConslawError("phi is empty: give at least one polynomial")
 
@@ -92,7 +100,7 @@ def names_of(symbols: Sequence[Any]) -> list[str]:
     """The names of distinct symbols."""
     import sympy
 
-    given = list(symbols) if isinstance(symbols, Iterable) else [symbols]
+    given = as_list(symbols)
     wrong = [
         s for s in given if not isinstance(s, sympy.Symbol) or not s.name.isidentifier() or iskeyword(s.name)
     ]
@@ -103,56 +111,96 @@ def names_of(symbols: Sequence[Any]) -> list[str]:
     return names
 
 
-def polynomials_of(what: str, entries: list[Any], variables: Sequence[Any]) -> list[Any]:
-    """The entries as ``sympy.Poly`` with rational coefficients."""
+def polynomials_of(what: str, entries: list[Any], variables: Sequence[Any]) -> list[Terms]:
+    """The entries as polynomials with rational coefficients."""
     import sympy
 
     result = []
     for i, entry in enumerate(entries):
         try:
-            expression = sympy.sympify(entry)
+            expression = sympy.sympify(entry, strict=True)
             if isinstance(expression, sympy.Poly):
-                expression = (
-                    expression.as_expr()
-                    if expression.domain.is_Numerical and not expression.domain.is_FiniteField
-                    else None
-                )
+                numerical = expression.domain.is_Numerical and not expression.domain.is_FiniteField
+                expression = expression.as_expr() if numerical else None
             if not isinstance(expression, sympy.Expr) or isinstance(expression, sympy.MatrixExpr):
                 raise sympy.SympifyError(entry)
         except (sympy.SympifyError, TypeError, AttributeError):
             raise ConslawError(f"{what}, entry {i}: {entry!r} is not a scalar SymPy expression") from None
+        reader = _Reader(list(variables))
         try:
-            polynomial = sympy.Poly(expression, *variables)
-            culprit = next((c for c in polynomial.coeffs() if not c.is_Rational), None)
-        except sympy.PolynomialError:
-            culprit = _culprit(expression, set(variables))
-        if culprit is not None:
+            result.append(terms_of(reader.polynomial(expression)[0]))
+        except (_NoPolynomial, RecursionError) as error:
             raise ConslawError(
-                f"{what}, entry {i}: {entry} is not a polynomial in {list(variables)} over Q, because of "
-                f"{culprit}"
-            )
-        result.append(polynomial)
+                f"{what}, entry {i}: {str(entry)[:200]} is not a polynomial in {list(variables)} over Q, "
+                f"because of {str(error)[:200]}"
+            ) from None
     return result
 
 
-def _culprit(expression: Any, variables: set[Any]) -> Any:
-    """The smallest sub-expression that is no polynomial."""
-    for argument in expression.args:
-        if not argument.is_polynomial(*variables):
-            return _culprit(argument, variables)
-    return expression
+class _NoPolynomial(Exception):  # noqa: N818
+    """The text is the sub-expression."""
 
 
-def values_of(polynomials: list[Any], columns: list[Expression]) -> Expression:
+class _Reader:
+    """From SymPy expressions to FLINT polynomials: nothing is expanded whose terms are not counted before."""
+
+    def __init__(self, variables: list[Any]) -> None:
+        self.place = {v: i for i, v in enumerate(variables)}
+        self.ring = flint.fmpq_mpoly_ctx.get([f"x{i}" for i in range(len(variables))], "degrevlex")
+
+    def polynomial(self, x: Any) -> tuple[Any, int, int]:
+        """The polynomial, and bounds for its number of terms and its degree."""
+        if x in self.place:
+            return self.ring.gens()[self.place[x]], 1, 1
+        if x.is_Rational:
+            return self.ring.constant(flint.fmpq(int(x.p), int(x.q))), 1, 0
+        if x.is_Pow and x.exp.is_Integer and x.exp >= 0:
+            base, terms, degree = self.polynomial(x.base)
+            n = int(x.exp)
+            bits = max((max(int(c.p).bit_length(), int(c.q).bit_length()) for c in base.coeffs()), default=0)
+            if bits > 1 and bits * n > LONGEST:
+                raise TooLargeError(f"{str(x)[:60]}: its coefficients are too long")
+            size = self.counted(x, comb(terms + min(n, 10**4) - 1, min(n, 10**4)), degree * n)
+            return base**n, size, degree * n
+        if not (x.is_Add or x.is_Mul):
+            raise _NoPolynomial(x)
+        parts = [self.polynomial(y) for y in x.args]
+        if x.is_Add:
+            terms, degree = sum(n for _, n, _ in parts), max(d for *_, d in parts)
+        else:
+            terms, degree = prod(n for _, n, _ in parts), sum(d for *_, d in parts)
+        size = self.counted(x, terms, degree)
+        return reduce(add if x.is_Add else mul, [y for y, *_ in parts]), size, degree
+
+    def counted(self, x: Any, terms: int, degree: int) -> int:
+        """The number of terms, at most; refused if that is too many."""
+        if terms > 1:
+            n = min(degree, 10**4)
+            terms = min(terms, comb(len(self.place) + n, n))
+        if terms * min(terms, max(degree, 1)) > MOST_ENTRIES:
+            raise TooLargeError(
+                f"{str(x)[:60]}: its {min(terms, 10**18):,} terms of degree {degree} are too many; write it "
+                f"as array code, which is not expanded (conslaw.model)"
+            )
+        return terms
+
+
+def terms_of(polynomial: Any) -> Terms:
+    """Exponents and coefficients."""
+    return {
+        tuple(map(int, powers)): Fraction(int(c.p), int(c.q)) for powers, c in polynomial.to_dict().items()
+    }
+
+
+def values_of(polynomials: list[Terms], columns: list[Expression]) -> Expression:
     """The vector of these polynomials at the point whose coordinates are the columns."""
     n, owner, coefficients = len(columns), list[int](), list[Fraction]()
     rows: list[list[tuple[int, int]]] = []
     for i, polynomial in enumerate(polynomials):
-        for powers, c in polynomial.terms():
-            if c:
-                owner.append(i)
-                rows.append([(v, e) for v, e in enumerate(powers) if e])
-                coefficients.append(Fraction(int(c.p), int(c.q)))
+        for powers, c in polynomial.items():
+            owner.append(i)
+            rows.append([(v, e) for v, e in enumerate(powers) if e])
+            coefficients.append(c)
     if not rows:
         return as_expression(np.zeros(len(polynomials), dtype=np.int64))
     width, exponents = max(map(len, rows)), sorted({e for row in rows for _, e in row} | {1})

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from operator import mul
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, check_flags
 from conslaw.models.potential import Model, is_positive_integer, model
 
 
@@ -148,7 +148,7 @@ def polynomial(widths: Sequence[int], power: int | Sequence[int] = 2, *, bias: b
 
 def _powers(power: int | Sequence[int], hidden: int) -> list[int]:
     """The power of each hidden layer."""
-    powers: list[Any] = list(power) if isinstance(power, Sequence | np.ndarray) else [power] * hidden
+    powers: list[Any] = list(power) if _is_list(power) else [power] * hidden
     given: list[Any] = powers if _is_list(power) else [power]
     if not all(is_positive_integer(n) and n > 1 for n in given):
         raise ConslawError(f"power={power!r}: give an integer of at least 2, or one for each hidden layer")
@@ -218,6 +218,7 @@ def icnn(n1: int, n2: int, n3: int, *, bias: bool = False) -> Model:
     [MGP24] arXiv 2405.12888, Section 4 (ICNN).
     """
     n1, n2, n3 = _sizes("icnn", (n1, n2, n3))
+    check_flags(bias=bool(bias) if isinstance(bias, np.bool_) else bias)
     parameters = {"U": (n1, n2), "V": (n2, n3)} | ({"b": (n2,)} if bias else {})
     data = {"x": (n3,), "v": (n1,), "g": (n2,)} | ({"gamma": (n2,)} if bias else {})
 
@@ -283,8 +284,10 @@ def monomial(exponents: Sequence[int]) -> Model:
     return model(potential, parameters={"x": (len(sizes),)}, name="monomial", arguments={"widths": sizes})
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _sizes(family: str, sizes: Sequence[int]) -> list[int]:
@@ -306,8 +309,7 @@ def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...
         raise ConslawError(
             f"widths {widths!r}: give positive integers from the input to the output, such as [3, 2, 4]"
         )
-    if not isinstance(bias, bool | np.bool_):
-        raise ConslawError(f"bias={bias!r}: give True or False")
+    check_flags(bias=bool(bias) if isinstance(bias, np.bool_) else bias)
     sizes = [int(n) for n in widths]
     if len(sizes) < 2:
         raise ConslawError(

@@ -26,9 +26,9 @@ from conslaw.algebra.expressions import (
     Indices,
     Shape,
     as_expression,
-    einsum,
     input_array,
 )
+from conslaw.algebra.numpy_functions import einsum
 from conslaw.algebra.uniform_axes import reshape_links
 from conslaw.models.potential import Model
 

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import re
+import sysconfig
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from keyword import iskeyword
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
-from conslaw.algebra.evaluation import topological_order
-from conslaw.algebra.exact_numbers import SUPPORTED
+from conslaw.algebra.evaluation import evaluate, topological_order
+from conslaw.algebra.exact_numbers import READING
 from conslaw.algebra.expressions import Expression, Shape, as_expression, input_array, size
+from conslaw.algebra.not_polynomial import SUPPORTED, way_round
+from conslaw.algebra.values import Graphs, digest, frozen
 from conslaw.errors import ConslawError, UnsupportedError
 
 MOST_AXES = 8
+
+
+NOT_THE_USERS = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    str(Path(__file__).parents[1]),
+    "<frozen ",
+    "<__array_function__",
+)
 
 
 class Arrays:
@@ -42,20 +57,88 @@ class Arrays:
         return iter(self._arrays)
 
 
+def name_of(code: Callable[..., object], default: str) -> str:
+    """What the user called some array code."""
+    return str(getattr(code, "__name__", default)).replace("<lambda>", default)
+
+
+@dataclass(frozen=True)
+class MetricCode:
+    """A metric that was given as array code: what it made of the arrays z, to be made again of others."""
+
+    name: str
+    blocks: Mapping[str, Expression]
+
+    @staticmethod
+    def of(code: Callable[[Any], Any], parameters: Mapping[str, Shape]) -> MetricCode:
+        """Run array code once."""
+        z = {name: input_array(name, shape) for name, shape in parameters.items()}
+        made = run_array_code("metric", code, Arrays("metric array", z))
+        blocks = made if isinstance(made, Mapping) else {"": made}
+        return MetricCode(
+            name_of(code, "custom"), frozen({n: constant_of_a_metric(x) for n, x in blocks.items()})
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """What two metrics have in common iff they are equal."""
+        return digest(self.blocks)
+
+    def __call__(self, z: Arrays) -> dict[str, Expression]:
+        arrays = {name: z[name] for name in z}
+        return dict(zip(self.blocks, evaluate(list(self.blocks.values()), arrays, Graphs()), strict=True))
+
+
+def constant_of_a_metric(value: object) -> Expression:
+    """An entry, a diagonal or a matrix of a metric: floats in it are hyper-parameters."""
+    before = READING.set("metric")
+    try:
+        return as_expression(value)
+    finally:
+        READING.reset(before)
+
+
 def run_array_code(what: str, code: Callable[..., object], *arguments: Arrays) -> Any:
     """Call the user's array code; whatever it raises becomes one error that says so."""
     if not callable(code):
         raise ConslawError(
             f"{what}={code!r}: give a function of {len(arguments)} argument{'s' * (len(arguments) > 1)}"
         )
+    before = READING.set(what)
     try:
         return code(*arguments)
-    except ConslawError:
-        raise
+    except ConslawError as error:
+        raise ConslawError(f"{error}{line_of(error)}") from error
     except Exception as error:
         raise ConslawError(
-            f"the {what} raised {type(error).__name__}: {error}. Supported: {SUPPORTED}"
+            f"the {what} raised {type(error).__name__}: {error}{_fix(error)}{line_of(error)}. Supported: "
+            f"{SUPPORTED}"
         ) from error
+    finally:
+        READING.reset(before)
+
+
+def _fix(error: Exception) -> str:
+    """What to write instead where NumPy had the last word."""
+    if "setting an array element with a sequence" in str(error):
+        return " To fill an array by index, make it with np.zeros(shape, dtype=object), or use np.stack"
+    called = re.search("no callable ([a-z0-9]+) method", str(error))
+    return way_round(called[1]) if called else ""
+
+
+def line_of(error: BaseException) -> str:
+    """Where in the user's code an error was raised: the innermost line outside of libraries."""
+    if " (line " in str(error):  # it says so already
+        return ""
+    lines = [x for x in traceback.extract_tb(error.__traceback__) if not x.filename.startswith(NOT_THE_USERS)]
+    if not lines:
+        return ""
+    last = lines[-1]
+    return (
+        f" (line {last.lineno} of {Path(last.filename).name}: {last.line})"
+        if last.line
+        else (f" (line {last.lineno} of {last.filename})")
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +146,8 @@ class Model:
     """A parametrised family of functions, given by its potential f(parameters; data).
 
     The gradients of f with respect to the parameters, over all values of the data, span W_phi of [MGP23]: the
-    phi_i are the coefficients of f as a polynomial in the data.
+    phi_i are the coefficients of f as a polynomial in the data.  A model cannot be changed; two are equal,
+    and have the same hash in every process, if name, arrays, graph of the potential and metric are.
 
     Attributes
     ----------
@@ -80,6 +164,21 @@ class Model:
     potential: Expression = field(repr=False)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     metric: Any = "euclidean"
+
+    def __post_init__(self) -> None:
+        for name in ("parameters", "data", "arguments", "metric"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    @cached_property
+    def digest(self) -> str:
+        """What two models have in common iff they are equal."""
+        return digest((self.name, self.parameters, self.data, self.potential, self.metric))
+
+    def __eq__(self, other: object) -> bool:
+        return self.digest == other.digest if isinstance(other, Model) else NotImplemented
+
+    def __hash__(self) -> int:
+        return int(self.digest[:15], 16)
 
     @property
     def size(self) -> int:
@@ -143,7 +242,10 @@ def model(
     [MGP23] Marcotte, Gribonval, Peyré, *Abide by the Law and Follow the Flow*, NeurIPS 2023, arXiv
     2307.00144, Section 2.
     """
-    shapes = {"parameter": _shapes("parameters", parameters), "data": _shapes("data", data or {})}
+    shapes = {
+        "parameter": _shapes("parameters", parameters),
+        "data": _shapes("data", {} if data is None else data),
+    }
     both = sorted(set(shapes["parameter"]) & set(shapes["data"]))
     if both:
         raise ConslawError(
@@ -151,7 +253,7 @@ def model(
         )
     if not shapes["parameter"]:
         raise ConslawError("parameters={}: a model needs at least one parameter array")
-    if not isinstance(arguments or {}, Mapping) or not isinstance(name or "", str):
+    if not isinstance(arguments, Mapping | None) or not isinstance(name, str | None):
         raise ConslawError(f"name={name!r}, arguments={arguments!r}: give a string and a mapping")
     arrays = {
         kind: {n: input_array(n, shape) for n, shape in named.items()} for kind, named in shapes.items()
@@ -159,29 +261,29 @@ def model(
     result = run_array_code(
         "potential", potential, Arrays("parameter", arrays["parameter"]), Arrays("data", arrays["data"])
     )
+    code = getattr(potential, "__code__", None)
+    where = f" (line {code.co_firstlineno} of {Path(code.co_filename).name})" if code else ""
     if result is None:
-        raise ConslawError("the potential returned None: it must return the scalar")
+        raise ConslawError(f"the potential{where} returned None: it must return the scalar")
     value = as_expression(result)
     if value.shape != ():
         raise ConslawError(
-            f"the potential has shape {value.shape}; it must be a scalar: multiply by a free data vector, "
-            f"such as c.v @ (...)"
+            f"the potential{where} has shape {value.shape}; it must be a scalar: multiply by a free data "
+            f"vector, such as c.v @ (...)"
         )
     nodes, own = topological_order([value]), {id(x) for named in arrays.values() for x in named.values()}
     for node in nodes:
-        if node.operation == "reciprocal":
-            raise ConslawError(
-                f"division by {node.args[0]!r}: a potential is polynomial, it can be divided by numbers only"
-            )
+        if 0 in node.shape:
+            raise ConslawError(f"the potential{where} makes an array of shape {node.shape}: leave it out")
         if node.operation == "input" and id(node) not in own:
             raise ConslawError(
                 f"the potential uses {node!r} of another model: use the arrays that it is given"
             )
     if not any(node.operation == "input" and node.attribute in shapes["parameter"] for node in nodes):
         raise ConslawError("the potential uses none of the parameters: " + ", ".join(shapes["parameter"]))
-    called = (
-        name if name is not None else getattr(potential, "__name__", "model").replace("<lambda>", "model")
-    )
+    called = name if name is not None else name_of(potential, "model")
+    if callable(metric):
+        metric = MetricCode.of(metric, shapes["parameter"])
     return Model(called, shapes["parameter"], shapes["data"], value, dict(arguments or {}), metric)
 
 
@@ -196,17 +298,19 @@ def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
             raise ConslawError(
                 f"{kind}: {name!r} is not a usable array name; use an identifier, such as 'W1'"
             )
-        if (
-            not isinstance(shape, tuple | list)
-            or not all(is_positive_integer(n) for n in shape)
-            or len(shape) > MOST_AXES
-        ):
+        if not is_shape(shape):
             raise ConslawError(
                 f"{kind}: {name}={shape!r} is not a shape; use a tuple of positive integers, such as (3, "
                 f"2), or () for a scalar"
             )
         result[name] = tuple(int(n) for n in shape)
     return result
+
+
+def is_shape(shape: object) -> bool:
+    """Whether this is a tuple (or a list) of positive integers."""
+    fits = isinstance(shape, tuple | list) and len(shape) <= MOST_AXES
+    return fits and all(is_positive_integer(n) for n in shape)  # type: ignore[attr-defined]
 
 
 def is_positive_integer(n: object) -> bool:

@@ -10,19 +10,16 @@ Nothing here is trusted: :mod:`conslaw.regions.certified_vertices` proves what i
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from math import comb
 
 import numpy as np
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, memory_limit
 from conslaw.regions.networks_read import Array, Network, independent_rows
 
 TIE, PARALLEL = 1e-13, 1e-11  # relative to the size of the terms
-MEMORY = (  # bytes of this machine, where the system says
-    os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**63
-)
+MEMORY = memory_limit()  # bytes
 
 
 class Doubtful(Exception):  # noqa: N818
@@ -132,8 +129,8 @@ def _affordable(network: Network, size: int, seen: int, most: int) -> None:
     if 8 * first * guess > MEMORY:
         raise ConslawError(
             f"network {network.name}: about {8 * first * guess / 2**30:.1g} GiB for the values of layer 1, "
-            f"judged by {seen} of its {first} neurons: more than the {MEMORY / 2**30:.1f} GiB of this "
-            f"machine; give within="
+            f"judged by {seen} of its {first} neurons: more than the {MEMORY / 2**30:.1f} GiB "
+            f"that there are; give within="
         )
 
 

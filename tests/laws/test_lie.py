@@ -362,7 +362,7 @@ def test_bad_primes_seeds_and_points_survive():
         (5, "the state has"),
         ({"W1": [[1, 2], [3]]}, "ragged"),
         ({"W1": [1]}, "shape"),
-        ({"W1": [[0.5, 1], [1, 1]]}, "not exact"),
+        ({"W1": [[float("nan"), 1], [1, 1]]}, "not exact"),
         ({"W1": [["a", 1], [1, 1]]}, "not exact"),
     ]:
         with pytest.raises(conslaw.ConslawError, match=message):
