@@ -16,6 +16,7 @@ from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
 from conslaw.laws.candidates import Combination
 from conslaw.laws.exact_fields import expansion, has_logarithms, random_sample
+from conslaw.laws.few_data import with_few_data
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import LieRanks, Point, lie_ranks, quick_ranks
 from conslaw.laws.matrix_ansatz import (
@@ -131,7 +132,7 @@ def _classes_to_split(flow: Flow, split: bool | None, smallest: int) -> list[Ind
     if split is not None and not isinstance(split, bool):
         raise ConslawError(f"split={split!r}: give True, False or None")
     wanted = flow.dimension >= smallest if split is None else split
-    return splits(flow) if wanted else []
+    return splits(with_few_data(flow)) if wanted else []
 
 
 def _feasible(flow: Flow, work: float) -> int:

@@ -18,7 +18,7 @@ from operator import xor
 
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.expressions import Expression
-from conslaw.algebra.interpretations import OWN, Decoupling, DistinctIndices, Parities
+from conslaw.algebra.interpretations import OWN, Counts, Decoupling, DistinctIndices, Kinds, Parities
 from conslaw.algebra.uniform_axes import RIGID, Axes, UniformAxes, resized_indices, resized_shape
 from conslaw.errors import ConslawError
 from conslaw.flows.flow import Flow, velocity
@@ -143,19 +143,35 @@ class IndexClasses:
         data = {name: resized_shape(shape, self.data[name], lengths) for name, shape in flow.data.items()}
         return replace(flow, state=state, data=data, fields=tuple(fields), metric_entries={})
 
-    def decouples(self, output: Expression, *, first_order: bool = True) -> bool:
+    def decouples(
+        self, output: Expression, *, first_order: bool = True, given: Mapping[str, Kinds] | None = None
+    ) -> bool:
         """Whether some neurons T decouple from the others R, whatever the numbers of both.
 
         True proves: if all data with an index in R are zero, then f(state; data) = f_T(state_T; data_T) +
         terms of order two in the *mixed* entries of the state: those with indices in T and in R, and those of
         ``zero`` with indices in R.  f_T is the same code for the neurons T only.  Where the output has axes,
         this holds for its entries with all indices in T. With ``first_order=False``: the same if all state
-        entries but those with all indices in T are set to zero.
+        entries but those with all indices in T are set to zero.  ``given`` are inputs of known kinds.
         """
-        axes, known = self.axes([output]), {**self.state, **self.data}
-        inputs = {x.attribute: axes[id(x)] for x in topological_order([output]) if x.operation == "input"}
+        kinds = self.kinds([output], first_order=first_order, given=given)
+        return kinds is not None and kinds[0].get((False,) * output.ndim, 0) & ~OWN == 0
+
+    def kinds(
+        self,
+        outputs: Sequence[Expression],
+        values_of: Sequence[str] = (),
+        *,
+        first_order: bool = True,
+        given: Mapping[str, Kinds] | None = None,
+    ) -> list[Kinds] | None:
+        """Which kinds of terms the entries of outputs have (:class:`Decoupling`); None if they tie classes
+        together that are not one.
+        """
+        axes, known = self.axes(outputs, values_of), {**self.state, **self.data}
+        inputs = {x.attribute: axes[id(x)] for x in topological_order(outputs) if x.operation == "input"}
         if any(classes != known[name] for name, classes in inputs.items()):
-            return False  # it ties classes together that are not one
+            return None
         numbers = Decoupling(axes)
         arrays = {
             name: numbers.array(
@@ -163,8 +179,7 @@ class IndexClasses:
             )
             for name, classes in inputs.items()
         }
-        [kinds] = evaluate([output], arrays, numbers)
-        return kinds.get((False,) * output.ndim, 0) & ~OWN == 0
+        return evaluate(outputs, {**arrays, **(given or {})}, numbers)
 
     def signs(self, *, vectors: bool = True) -> dict[str, tuple[int, ...]]:
         """A symmetry of the model's potential: flipping the sign of one index flips each array entry as often
@@ -204,22 +219,32 @@ class IndexClasses:
         found = {n: tuple(system.value(x) for x in inputs[n]) for n in arrays}
         return found if any(any(x) for x in found.values()) else {}
 
-    def distinct_indices(self, output: Expression) -> dict[int, int] | None:
+    def distinct_indices(
+        self, output: Expression, given: Mapping[str, Counts] | None = None
+    ) -> dict[int, int] | None:
         """For each class a bound on the number of distinct indices that one monomial of a scalar (or of one
         entry) involves.
 
         None if something with indices is a denominator: over a common denominator a monomial has the indices
-        of all of them.
+        of all of them.  ``given`` are inputs for whose entries this is known.
         """
-        axes = self.axes([output])
-        numbers = DistinctIndices(axes)
-        names = {x.attribute for x in topological_order([output]) if x.operation == "input"}
-        [counts] = evaluate([output], {name: numbers.array() for name in names}, numbers)
+        [counts] = self.summation_indices([output], given=given)
         if counts is None:
             return None
-        for c in axes[id(output)]:
+        for c in self.axes([output])[id(output)]:
             counts = {**counts, c: counts.get(c, 0) + 1}
         return {c: n for c, n in counts.items() if c != RIGID}
+
+    def summation_indices(
+        self,
+        outputs: Sequence[Expression],
+        values_of: Sequence[str] = (),
+        given: Mapping[str, Counts] | None = None,
+    ) -> list[Counts]:
+        """The same without the indices of the entry."""
+        numbers = DistinctIndices(self.axes(outputs, values_of))
+        names = {x.attribute for x in topological_order(outputs) if x.operation == "input"}
+        return evaluate(outputs, {**{name: numbers.array() for name in names}, **(given or {})}, numbers)
 
 
 def velocities(flow: Flow) -> dict[str, str]:

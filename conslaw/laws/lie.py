@@ -36,6 +36,7 @@ from conslaw.algebra.jets import Jet, Jets, lift, part, without
 from conslaw.algebra.threads import one_blas_thread
 from conslaw.errors import ConslawError, check_memory, check_seed
 from conslaw.flows.flow import TIME, Flow, check_flow
+from conslaw.laws.few_data import restricted, with_few_data
 from conslaw.models.potential import Model
 
 logger = logging.getLogger(__name__)
@@ -136,11 +137,16 @@ def lie_ranks(
     check_memory(800.0 * n, f"the Lie rank in {n:,} coordinates")
     p, state, rng = random_start(flow, seed, prime)
 
-    def ranks_at(state: State, **options: Any) -> tuple[int, ...]:
-        def samples(depth: int, count: int) -> Residues:
-            return trace_samples(flow, state, depth, count, rng, p)
+    few = with_few_data(flow)
+    whole = flow if few is flow else restricted(flow, {})
 
-        return ranks_by_depth(samples, n, p, width=n, most=n if most is None else most, **options)
+    def ranks_at(state: State, **options: Any) -> tuple[int, ...]:
+        def samples_of(part: Flow) -> Callable[[int, int], Residues]:
+            return lambda depth, count: trace_samples(part, state, depth, count, rng, p)
+
+        options |= {"width": n, "most": n if most is None else most}
+        confirm = None if few is flow else samples_of(whole)
+        return ranks_by_depth(samples_of(few), n, p, confirm=confirm, **options)
 
     ranks = ranks_at(state, limit=DEPTH, target=n - laws)
     if point is None:
@@ -251,6 +257,7 @@ def ranks_by_depth(
     silent: int = 0,
     most: int | None = None,
     all_or_nothing: bool = False,
+    confirm: Callable[[int, int], Residues] | None = None,
 ) -> tuple[int, ...]:
     """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target``
     or stand still.
@@ -258,7 +265,8 @@ def ranks_by_depth(
     ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in
     a row may add nothing, not counting the first ``silent`` ones if they found nothing at all.  Refused if
     the rank exceeds ``most``.  With ``all_or_nothing`` it ends as soon as ranks that go on growing as they do
-    would not reach the target.
+    would not reach the target.  ``samples`` may come from a part of what is asked about if ``confirm`` samples
+    all of it: a depth is exhausted only if those add no rank either, else they are taken from there on.
     """
     space, ranks, idle = RowSpace.zero(columns, p), list[int](), 0
     while True:
@@ -281,6 +289,10 @@ def ranks_by_depth(
                 )
             exhausted = space.rank - known <= count - SURPLUS
             batch *= 2
+            if exhausted and confirm and space.rank < target:
+                known, space = space.rank, space.extend(confirm(depth, SURPLUS))
+                if space.rank > known:
+                    samples, confirm, exhausted = confirm, None, False
             logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
         ranks.append(space.rank)
         idle = idle + 1 if space.rank == before and (space.rank or depth > silent) else 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial, reduce
+from functools import cached_property, lru_cache, partial, reduce
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,13 +14,14 @@ from conslaw.algebra.evaluation import evaluate, gradient, topological_order
 from conslaw.algebra.expressions import LETTERS, einsum, input_array
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import RowSpace
+from conslaw.algebra.interpretations import Counts, Kinds
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, number, terms
 from conslaw.algebra.uniform_axes import Axes
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import to_sympy, write
 from conslaw.flows.flow import Flow
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
-from conslaw.laws.exact_fields import expansion
+from conslaw.laws.exact_fields import expansion, expansion_of_gradient
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import random_point
 from conslaw.laws.windows import alike, arrays_of_windows, window
@@ -137,9 +138,14 @@ def matrix_combinations(classes: IndexClasses) -> list[Combination]:
         if counts is not None:
             groups.setdefault(candidate.axes(classes), []).append((candidate, counts))
     powers, found = flow.time_degree if flow.time is not None else 0, list[Combination]()
+    small = dict[tuple[int, ...], Flow]()
     for axes, members in groups.items():
         needed = {c: max(1, *(counts.get(c, 0) for _, counts in members)) for c in classes.lengths}
-        smaller = classes.smaller_flow({c: min(n, needed[c]) for c, n in classes.lengths.items()})
+        lengths = {c: min(n, needed[c]) for c, n in classes.lengths.items()}
+        key = tuple(lengths.values())
+        if key not in small:
+            small[key] = classes.smaller_flow(lengths)
+        smaller = small[key]
         group: Callable[[Candidate], Hashable] = partial(lambda own, _: own, axes)
         pairs = conserved_combinations(smaller, [c for c, _ in members], powers, group)
         found += [combination for combination, _ in pairs]
@@ -185,13 +191,39 @@ def _has_numbers(flow: Flow) -> bool:
 
 def is_short(classes: IndexClasses) -> bool:
     """Whether the fields of a flow with few neurons, in which identities are checked, can be written out."""
-    small = classes.smaller_flow({c: min(n, FEW) for c, n in classes.lengths.items()})
-    return expansion(small) <= MOST_EXPANDED
+    lengths, flow = {c: min(n, FEW) for c, n in classes.lengths.items()}, classes.flow
+    least = expansion(classes.smaller_flow(lengths))
+    if flow.model and not any(word.startswith("z") for word in (flow.metric_words or {"": "z"}).values()):
+        least = min(least, expansion_of_gradient(classes.resized([flow.model.potential], lengths)[0]))
+    return least <= MOST_EXPANDED
 
 
 def in_order(combinations: Iterable[Combination]) -> list[Combination]:
     """Large families first."""
     return sorted(combinations, key=lambda x: (ORDER.index(x.like.kind), -x.like.size * x.like.each, x.power))
+
+
+class Velocities(NamedTuple):
+    """What is true of the fields of a flow at any width: the kinds of terms and the summation indices of each
+    component; None if that is not known.
+    """
+
+    kinds: Mapping[str, Kinds]
+    counts: Mapping[str, Counts]
+
+
+@lru_cache(maxsize=64)
+def velocities_of_fields(classes: IndexClasses) -> tuple[Velocities | None, ...]:
+    """The same for each field, so that derivatives along it need not look at its code again."""
+    found = list[Velocities | None]()
+    for one in classes.flow.fields:
+        values, names = list(one.values()), list(one)
+        kinds = classes.kinds(values, names, first_order=False)
+        counts = classes.summation_indices(values, names)
+        found.append(
+            kinds and Velocities(dict(zip(names, kinds, strict=True)), dict(zip(names, counts, strict=True)))
+        )
+    return tuple(found)
 
 
 def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[int, int] | None:
@@ -203,17 +235,22 @@ def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[i
     tests = {f"_{k}": input_array(f"_{k}", (n,)) for k, n in enumerate(array.shape)}  # they pick an entry
     letters = LETTERS[: array.ndim]
     value = einsum(",".join([letters, *letters]) + "->", array, *tests.values())
-    known = classes.with_data(dict(zip(tests, ((c,) for c in candidate.axes(classes)), strict=True)))
     names = sorted({name for name, _ in candidate.factors})
     slopes = dict(zip(names, gradient(value, [state[n] for n in names]), strict=True))
-    parts = [[(slopes[n] * x[n]).sum() for n in names if n in x] for x in classes.flow.fields]
-    result: dict[int, int] = {}
-    for polynomial in [value, *(reduce(add, pieces) for pieces in parts if pieces)]:
-        if not known.decouples(polynomial, first_order=False):
-            return None
-        counts = known.distinct_indices(polynomial)
+    moving = {n: input_array(f"_{n}_moves", state[n].shape) for n in names}
+    more = dict(zip(tests, ((c,) for c in candidate.axes(classes)), strict=True))
+    known = classes.with_data({**more, **{moving[n].attribute: classes.state[n] for n in names}})
+    result = known.distinct_indices(value) if known.decouples(value, first_order=False) else None
+    for one, velocity in zip(classes.flow.fields, velocities_of_fields(classes), strict=True):
+        parts = [(slopes[n] * moving[n]).sum() for n in names if n in one]
+        if not parts or result is None:
+            continue
+        derivative, counts = reduce(add, parts), None
+        own = [(moving[n].attribute, n) for n in names if n in one]
+        kinds = {v: velocity.kinds[n] for v, n in own} if velocity else {}
+        if velocity and known.decouples(derivative, first_order=False, given=kinds):
+            counts = known.distinct_indices(derivative, {v: velocity.counts[n] for v, n in own})
         if counts is None:
             return None
-        for c, n in counts.items():
-            result[c] = max(result.get(c, 0), n)
+        result = {c: max(result.get(c, 0), counts.get(c, 0)) for c in {*result, *counts}}
     return result

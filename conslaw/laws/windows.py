@@ -21,8 +21,9 @@ from conslaw.algebra.expressions import LETTERS, Expression, Shape, einsum, inpu
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.places import at_any_place
 from conslaw.models.pieces import in_pieces
-from conslaw.models.potential import Model, model
+from conslaw.models.potential import Model
 
 MOST_ARRAYS = 16  # arrays of a class that are looked at together: on a longer one (a residual stream) pairs
 
@@ -64,24 +65,21 @@ def window(flow: Flow, arrays: Sequence[str], *, apart: bool = False) -> Flow:
     any more, at as many nodes, each with an adjoint of its own: a shorter window, with fewer laws at skips.
     """
     assert flow.model is not None
-    potential = _potential(flow.model, frozenset(arrays), apart)
-    shapes = {name: flow.model.parameters[name] for name in arrays}
-
-    def code(p: Any, c: Any) -> Expression:
-        made, data = potential
-        return _substituted(made, {**{n: p[n] for n in shapes}, **{n: c[n] for n in data}})
-
-    part = model(code, parameters=shapes, data=potential[1], name=f"window of {', '.join(arrays)}")
-    return _flow_like(flow, part, {name: name for name in arrays})
+    potential, data = _potential(flow.model, frozenset(arrays), apart)
+    shapes, name = {name: flow.model.parameters[name] for name in arrays}, f"window of {', '.join(arrays)}"
+    part = Model(name, shapes, data, potential)
+    if local := at_any_place(part):
+        part = Model(name, shapes, local[1], local[0])
+    return flow_like(flow, part, {name: name for name in arrays})
 
 
 def flow_in_pieces(flow: Flow) -> Flow | None:
     """The same flow in the pieces of the model's arrays, if they fall into pieces."""
     made = in_pieces(flow.model) if flow.model and has_windows(flow) else None
-    return _flow_like(flow, *made) if made else None
+    return flow_like(flow, *made) if made else None
 
 
-def _flow_like(flow: Flow, part: Model, whole: Mapping[str, str]) -> Flow:
+def flow_like(flow: Flow, part: Model, whole: Mapping[str, str]) -> Flow:
     """The flow of another model, with metric and drift of the arrays that its arrays are of."""
     words = flow.metric_words or {}
     options: dict[str, Any] = {"weight_decay": flow.weight_decay}
@@ -206,22 +204,6 @@ def _exit(moving: Sequence[Expression], free_of_parameters: Container[int]) -> E
             break
         result = after[result]
     return moving[result]
-
-
-def _substituted(output: Expression, arrays: Mapping[str, Expression]) -> Expression:
-    """The expression on other arrays of the same names."""
-    made: dict[int, Expression] = {}
-    for node in topological_order([output]):
-        inner = tuple(made[id(x)] for x in node.args)
-        changed = any(x is not y for x, y in zip(inner, node.args, strict=True))
-        made[id(node)] = (
-            arrays[node.attribute]
-            if node.operation == "input"
-            else Expression(node.operation, inner, node.attribute, node.shape)
-            if changed
-            else node
-        )
-    return made[id(output)]
 
 
 def alike(flow: Flow) -> tuple[Any, ...]:
