@@ -143,43 +143,42 @@ class IndexClasses:
         data = {name: resized_shape(shape, self.data[name], lengths) for name, shape in flow.data.items()}
         return replace(flow, state=state, data=data, fields=tuple(fields), metric_entries={})
 
-    def decouples(
-        self, output: Expression, *, first_order: bool = True, given: Mapping[str, Kinds] | None = None
-    ) -> bool:
+    def decouples(self, output: Expression, *, first_order: bool = True) -> bool:
         """Whether some neurons T decouple from the others R, whatever the numbers of both.
 
         True proves: if all data with an index in R are zero, then f(state; data) = f_T(state_T; data_T) +
         terms of order two in the *mixed* entries of the state: those with indices in T and in R, and those of
         ``zero`` with indices in R.  f_T is the same code for the neurons T only.  Where the output has axes,
         this holds for its entries with all indices in T. With ``first_order=False``: the same if all state
-        entries but those with all indices in T are set to zero.  ``given`` are inputs of known kinds.
+        entries but those with all indices in T are set to zero.
         """
-        kinds = self.kinds([output], first_order=first_order, given=given)
-        return kinds is not None and kinds[0].get((False,) * output.ndim, 0) & ~OWN == 0
+        kinds = self.kinds([output], self.axes([output]), first_order=first_order)
+        return kinds is not None and only_own(kinds[0], output)
 
     def kinds(
         self,
         outputs: Sequence[Expression],
-        values_of: Sequence[str] = (),
+        axes: Mapping[int, Axes],
         *,
         first_order: bool = True,
         given: Mapping[str, Kinds] | None = None,
     ) -> list[Kinds] | None:
         """Which kinds of terms the entries of outputs have (:class:`Decoupling`); None if they tie classes
-        together that are not one.
+        together that are not one.  ``axes`` are those of the outputs, ``given`` inputs of known kinds.
         """
-        axes, known = self.axes(outputs, values_of), {**self.state, **self.data}
+        known = {**self.state, **self.data}
         inputs = {x.attribute: axes[id(x)] for x in topological_order(outputs) if x.operation == "input"}
         if any(classes != known[name] for name, classes in inputs.items()):
             return None
-        numbers = Decoupling(axes)
-        arrays = {
-            name: numbers.array(
-                classes, free=name in self.flow.state, vanishing=name in self.zero, first_order=first_order
-            )
-            for name, classes in inputs.items()
-        }
-        return evaluate(outputs, {**arrays, **(given or {})}, numbers)
+        arrays = dict[str, Kinds](given or {})
+        for name in inputs:
+            if name not in arrays:
+                vanishing = name in self.zero
+                free = name in self.flow.state
+                arrays[name] = Decoupling(axes).array(
+                    inputs[name], free=free, vanishing=vanishing, first_order=first_order
+                )
+        return evaluate(outputs, arrays, Decoupling(axes))
 
     def signs(self, *, vectors: bool = True) -> dict[str, tuple[int, ...]]:
         """A symmetry of the model's potential: flipping the sign of one index flips each array entry as often
@@ -220,31 +219,22 @@ class IndexClasses:
         return found if any(any(x) for x in found.values()) else {}
 
     def distinct_indices(
-        self, output: Expression, given: Mapping[str, Counts] | None = None
-    ) -> dict[int, int] | None:
-        """For each class a bound on the number of distinct indices that one monomial of a scalar (or of one
-        entry) involves.
+        self, outputs: Sequence[Expression], axes: Mapping[int, Axes], given: Mapping[str, Counts]
+    ) -> list[Counts]:
+        """For each class a bound on the number of distinct indices that one monomial of an entry of each output
+        involves, those of the entry itself not counted.
 
         None if something with indices is a denominator: over a common denominator a monomial has the indices
-        of all of them.  ``given`` are inputs for whose entries this is known.
+        of all of them.  ``axes`` are those of the outputs, ``given`` inputs for whose entries this is known.
         """
-        [counts] = self.summation_indices([output], given=given)
-        if counts is None:
-            return None
-        for c in self.axes([output])[id(output)]:
-            counts = {**counts, c: counts.get(c, 0) + 1}
-        return {c: n for c, n in counts.items() if c != RIGID}
-
-    def summation_indices(
-        self,
-        outputs: Sequence[Expression],
-        values_of: Sequence[str] = (),
-        given: Mapping[str, Counts] | None = None,
-    ) -> list[Counts]:
-        """The same without the indices of the entry."""
-        numbers = DistinctIndices(self.axes(outputs, values_of))
+        numbers = DistinctIndices(axes)
         names = {x.attribute for x in topological_order(outputs) if x.operation == "input"}
-        return evaluate(outputs, {**{name: numbers.array() for name in names}, **(given or {})}, numbers)
+        return evaluate(outputs, {**{name: numbers.array() for name in names}, **given}, numbers)
+
+
+def only_own(kinds: Kinds, output: Expression) -> bool:
+    """Whether the entries with all indices in T have terms of T alone."""
+    return kinds.get((False,) * output.ndim, 0) & ~OWN == 0
 
 
 def velocities(flow: Flow) -> dict[str, str]:

@@ -16,13 +16,13 @@ from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import RowSpace
 from conslaw.algebra.interpretations import Counts, Kinds
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, number, terms
-from conslaw.algebra.uniform_axes import Axes
+from conslaw.algebra.uniform_axes import RIGID, Axes
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import to_sympy, write
 from conslaw.flows.flow import Flow
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
 from conslaw.laws.exact_fields import expansion, expansion_of_gradient
-from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.index_classes import IndexClasses, only_own
 from conslaw.laws.lie import random_point
 from conslaw.laws.windows import alike, arrays_of_windows, window
 
@@ -218,8 +218,9 @@ def velocities_of_fields(classes: IndexClasses) -> tuple[Velocities | None, ...]
     found = list[Velocities | None]()
     for one in classes.flow.fields:
         values, names = list(one.values()), list(one)
-        kinds = classes.kinds(values, names, first_order=False)
-        counts = classes.summation_indices(values, names)
+        axes = classes.axes(values, names)
+        kinds = classes.kinds(values, axes, first_order=False)
+        counts = classes.distinct_indices(values, axes, {})
         found.append(
             kinds and Velocities(dict(zip(names, kinds, strict=True)), dict(zip(names, counts, strict=True)))
         )
@@ -237,20 +238,27 @@ def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[i
     value = einsum(",".join([letters, *letters]) + "->", array, *tests.values())
     names = sorted({name for name, _ in candidate.factors})
     slopes = dict(zip(names, gradient(value, [state[n] for n in names]), strict=True))
-    moving = {n: input_array(f"_{n}_moves", state[n].shape) for n in names}
     more = dict(zip(tests, ((c,) for c in candidate.axes(classes)), strict=True))
-    known = classes.with_data({**more, **{moving[n].attribute: classes.state[n] for n in names}})
-    result = known.distinct_indices(value) if known.decouples(value, first_order=False) else None
-    for one, velocity in zip(classes.flow.fields, velocities_of_fields(classes), strict=True):
-        parts = [(slopes[n] * moving[n]).sum() for n in names if n in one]
-        if not parts or result is None:
-            continue
-        derivative, counts = reduce(add, parts), None
-        own = [(moving[n].attribute, n) for n in names if n in one]
-        kinds = {v: velocity.kinds[n] for v, n in own} if velocity else {}
-        if velocity and known.decouples(derivative, first_order=False, given=kinds):
-            counts = known.distinct_indices(derivative, {v: velocity.counts[n] for v, n in own})
-        if counts is None:
+    polynomials, kinds, counts = [value], dict[str, Kinds](), dict[str, Counts]()
+    for number, (one, velocity) in enumerate(zip(classes.flow.fields, velocities_of_fields(classes), strict=True)):
+        moving = {n: input_array(f"_{number}_{n}", state[n].shape) for n in names if n in one}
+        if moving and velocity is None:
             return None
-        result = {c: max(result.get(c, 0), counts.get(c, 0)) for c in {*result, *counts}}
-    return result
+        for n, x in moving.items():
+            assert velocity
+            more[x.attribute] = classes.state[n]
+            kinds[x.attribute], counts[x.attribute] = velocity.kinds[n], velocity.counts[n]
+        if moving:
+            polynomials.append(reduce(add, [(slopes[n] * x).sum() for n, x in moving.items()]))
+    known = classes.with_data(more)
+    axes = known.axes(polynomials)
+    found = known.kinds(polynomials, axes, first_order=False, given=kinds)
+    if found is None or not all(only_own(k, x) for k, x in zip(found, polynomials, strict=True)):
+        return None
+    result = dict[int, int]()
+    for one in known.distinct_indices(polynomials, axes, counts):
+        if one is None:
+            return None
+        for c, n in one.items():
+            result[c] = max(result.get(c, 0), n)
+    return {c: n for c, n in result.items() if c != RIGID}
