@@ -20,8 +20,10 @@ from conslaw.laws.few_data import with_few_data
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import LieRanks, Point, lie_ranks, quick_ranks
 from conslaw.laws.matrix_ansatz import (
+    CHEAP,
     LARGEST_DIRECTLY,
     MatrixLaws,
+    array_by_array,
     combinations_of_windows,
     directly,
     in_order,
@@ -38,7 +40,6 @@ from conslaw.models.potential import Model, is_positive_integer
 SECOND_RUN = 2**32  # added to the seed for the independent second run
 SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
 SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
-CHEAP = 3_000_000  # entries of a matrix of gradients that is made at once
 # multiplications of a plain rank that are spent where subnetworks gave a bound already
 QUICK, SLOW = 2e9, 4e10
 HARDEST = 1e12  # and where there is no other bound
@@ -305,13 +306,14 @@ def _counted_gradients(
     flow: Flow, combinations: Sequence[Combination], choices: Sequence[IndexClasses], seed: int, workers: int
 ) -> tuple[MatrixLaws, tuple[Split, Split] | None, Split | None]:
     """The same for some combinations."""
+    added, exact = array_by_array(flow, combinations, seed)
     cheap = size_directly(flow, combinations) <= CHEAP
-    added = directly(flow, combinations, seed) if cheap else [0] * len(combinations)
+    added = directly(flow, combinations, seed) if cheap and not exact else added
     bounds = best_split(choices, combinations, seed=seed, enough=sum(added), workers=workers)
-    lower = bounds[1] if bounds and not cheap else None
+    lower = bounds[1] if bounds and bounds[1].laws_found > sum(added) else None
     added = lower.laws if lower else added
     open_ = not bounds or sum(added) < bounds[0].laws_at_most
-    if open_ and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
+    if open_ and not exact and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
         direct = directly(flow, combinations, seed)
         added, lower = (direct, None) if sum(direct) > sum(added) else (added, lower)
     families = [family(flow, c, laws) for c, laws in zip(combinations, added, strict=True) if laws]

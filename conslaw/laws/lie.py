@@ -296,7 +296,7 @@ def ranks_by_depth(
             logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
         ranks.append(space.rank)
         idle = idle + 1 if space.rank == before and (space.rank or depth > silent) else 0
-        slow = all_or_nothing and depth > 3 and _prolonged(ranks, limit) < target
+        slow = all_or_nothing and depth > 2 and _prolonged(ranks, limit) * (3 if depth == 3 else 1) < target
         if space.rank >= target or depth == limit or idle == patience or slow:
             return tuple(ranks)
 
