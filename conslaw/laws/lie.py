@@ -296,12 +296,12 @@ def ranks_by_depth(
             logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
         ranks.append(space.rank)
         idle = idle + 1 if space.rank == before and (space.rank or depth > silent) else 0
-        slow = all_or_nothing and depth > 2 and _prolonged(ranks, limit) * (3 if depth == 3 else 1) < target
+        slow = all_or_nothing and depth > 2 and prolonged(ranks, limit) * (1.5 if depth == 3 else 1) < target
         if space.rank >= target or depth == limit or idle == patience or slow:
             return tuple(ranks)
 
 
-def _prolonged(ranks: Sequence[int], depth: int) -> int:
+def prolonged(ranks: Sequence[int], depth: int) -> int:
     """The rank at a depth if steps change on average by what the last one did."""
     step, before = ranks[-1] - ranks[-2], ranks[-2] - ranks[-3]
     left = depth - len(ranks)
