@@ -38,6 +38,7 @@ from conslaw.errors import ConslawError, check_memory, check_seed
 from conslaw.flows.flow import TIME, Flow, check_flow
 from conslaw.laws.few_data import restricted, with_few_data
 from conslaw.models.potential import Model
+from conslaw.models.zero_data import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class LieRanks:
     generic : True at a random point; False at a point of the user's, for which alone the answer then holds
     error_probability : bound on the probability that the generic rank of the Lie algebra is larger than the
         last rank; None if the user chose prime or point, or if brackets of 14 fields still added rank
+    kept : the data that reach these ranks, if all others may be zero (:func:`with_few_data`)
     """
 
     ranks: tuple[int, ...]
@@ -73,6 +75,7 @@ class LieRanks:
     seed: int
     generic: bool
     error_probability: float | None
+    kept: Kept | None = None
 
     @property
     def laws_at_most(self) -> int:
@@ -140,25 +143,25 @@ def lie_ranks(
     few = with_few_data(flow)
     whole = flow if few is flow else restricted(flow, {})
 
-    def ranks_at(state: State, **options: Any) -> tuple[int, ...]:
-        def samples_of(part: Flow) -> Callable[[int, int], Residues]:
-            return lambda depth, count: trace_samples(part, state, depth, count, rng, p)
-
+    def ranks_at(state: State, **options: Any) -> tuple[tuple[int, ...], Kept | None]:
         options |= {"width": n, "most": n if most is None else most}
-        confirm = None if few is flow else samples_of(whole)
-        return ranks_by_depth(samples_of(few), n, p, confirm=confirm, **options)
+        every = Samples(whole, state, rng, p)
+        if few is flow:
+            return ranks_by_depth(every, n, p, **options), None
+        ranks = ranks_by_depth(Samples(few, state, rng, p), n, p, confirm=every, **options)
+        return ranks, None if every.needed else few.kept
 
-    ranks = ranks_at(state, limit=DEPTH, target=n - laws)
+    ranks, kept = ranks_at(state, limit=DEPTH, target=n - laws)
     if point is None:
         closed = ranks[-1] == n - laws or len(ranks) < DEPTH or ranks[-1] == ranks[-2]
         error = error_probability(flow, ranks, p) if prime is None and closed else None
-        return LieRanks(ranks, n, p, seed, True, error)
+        return LieRanks(ranks, n, p, seed, True, error, kept)
     given = point_mod(flow, point, p)
     where = singular(flow, given, p)
     if where:
         raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
-    ranks = ranks_at(given, limit=DEPTH_AT_POINT, target=ranks[-1], patience=DEPTH_AT_POINT)
-    return LieRanks(ranks, n, p, seed, False, None)
+    ranks, kept = ranks_at(given, limit=DEPTH_AT_POINT, target=ranks[-1], patience=DEPTH_AT_POINT)
+    return LieRanks(ranks, n, p, seed, False, None, kept)
 
 
 def quick_ranks(flow: Flow, *, seed: int, most: int | None = None, laws: int = 0) -> LieRanks:
@@ -245,6 +248,16 @@ def _random(shape: Shape, rng: np.random.Generator, p: int) -> Residues:
     return rng.integers(0, p, shape, dtype=np.uint64)
 
 
+class Samples:
+    """Random elements of the trace at a point; ``needed`` if a smaller part of them did not suffice."""
+
+    def __init__(self, flow: Flow, state: State, rng: np.random.Generator, p: int) -> None:
+        self.flow, self.state, self.rng, self.p, self.needed = flow, state, rng, p, False
+
+    def __call__(self, depth: int, count: int) -> Residues:
+        return trace_samples(self.flow, self.state, depth, count, self.rng, self.p)
+
+
 def ranks_by_depth(
     samples: Callable[[int, int], Residues],
     columns: int,
@@ -257,7 +270,7 @@ def ranks_by_depth(
     silent: int = 0,
     most: int | None = None,
     all_or_nothing: bool = False,
-    confirm: Callable[[int, int], Residues] | None = None,
+    confirm: Samples | None = None,
 ) -> tuple[int, ...]:
     """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target``
     or stand still.
@@ -292,6 +305,7 @@ def ranks_by_depth(
             if exhausted and confirm and space.rank < target:
                 known, space = space.rank, space.extend(confirm(depth, SURPLUS))
                 if space.rank > known:
+                    confirm.needed = True
                     samples, confirm, exhausted = confirm, None, False
             logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
         ranks.append(space.rank)

@@ -146,6 +146,7 @@ class Split:
             "colours": [[list(widths), count] for widths, count in self.colouring.items()],
             "prime": self.prime,
             "seed": self.seed,
+            "data": classes.flow.kept,
             "blocks": [
                 {"colours": [list(w) for w in b.colours], "copies": b.copies, "dimension": b.dimension}
                 | {"ranks": list(b.ranks), "helped": b.helped, "laws": sum(b.laws)}

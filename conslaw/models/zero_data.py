@@ -70,6 +70,15 @@ def data_that_matter(whole: Model, kept: Kept) -> dict[str, Box]:
     return {x.attribute: boxes[id(x)] for x in nodes if x.operation == "input" and x.attribute in whole.data}
 
 
+def positions_left(whole: Model, kept: Kept) -> dict[str, Indices]:
+    """Where in the data arrays of the whole those of the model with zero data are."""
+    return {
+        name: _positions(whole.data[name])[np.ix_(*box)].reshape(-1) if box else np.zeros(1, dtype=np.intp)
+        for name, box in data_that_matter(whole, kept).items()
+        if box is not None
+    }
+
+
 def _boxes(whole: Model, kept: Kept) -> tuple[dict[int, Box], dict[int, Box]]:
     """For each node of the code the indices that can be other than zero, and of these those that are asked for."""
     order = topological_order([whole.potential])
