@@ -25,7 +25,7 @@ from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, ca
 from conslaw.laws.exact_fields import expansion, expansion_of_gradient
 from conslaw.laws.index_classes import IndexClasses, only_own
 from conslaw.laws.lie import random_point
-from conslaw.laws.windows import alike, arrays_of_windows, window
+from conslaw.laws.windows import alike, arrays_of_windows, window, window_at_any_place
 
 if TYPE_CHECKING:
     import sympy
@@ -39,6 +39,7 @@ from conslaw.laws.matrix_notation import (
 FEW = 3  # neurons of each class of the networks in which identities are checked, about
 SMALL_CLASS = 12  # indices of a class that may be left whole
 MOST_EXPANDED = 300_000.0  # terms of a window that is written out
+LITTLE_EXPANDED = 20_000.0  # of one that is not replaced by its code at one place
 CHEAP, MOST_IN_BLOCKS = 3_000_000, 30_000_000  # entries of one such matrix, and of several, made at once
 LARGEST_DIRECTLY = 100_000_000  # entries of a matrix of gradients that is made if need be
 
@@ -213,6 +214,8 @@ def combinations_of_windows(flow: Flow) -> list[Combination]:
     for arrays in arrays_of_windows(IndexClasses.of(flow)):
         for apart in (False, True):
             part = window(flow, arrays, apart=apart)
+            if not is_short(IndexClasses.of(part), LITTLE_EXPANDED):
+                part = window_at_any_place(part) or part
             key = alike(part)
             if key not in solved:
                 own = IndexClasses.of(part)
@@ -241,13 +244,13 @@ def _has_numbers(flow: Flow) -> bool:
     return any(abs(v) != 1 for values in numbers for v in values.reshape(-1).tolist())
 
 
-def is_short(classes: IndexClasses) -> bool:
+def is_short(classes: IndexClasses, most: float = MOST_EXPANDED) -> bool:
     """Whether the fields of a flow with few neurons, in which identities are checked, can be written out."""
     lengths, flow = {c: min(n, FEW) for c, n in classes.lengths.items()}, classes.flow
     least = expansion(classes.smaller_flow(lengths))
     if flow.model and not any(word.startswith("z") for word in (flow.metric_words or {"": "z"}).values()):
         least = min(least, expansion_of_gradient(classes.resized([flow.model.potential], lengths)[0]))
-    return least <= MOST_EXPANDED
+    return least <= most
 
 
 def in_order(combinations: Iterable[Combination]) -> list[Combination]:

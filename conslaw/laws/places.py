@@ -148,9 +148,10 @@ class _Places:
         return Entry(node[chosen] if index else node)
 
     def _constant(self, node: Expression, index: Index) -> Entry | None:
-        values = node.attribute[tuple(0 if i is None else slice(None) for i in index)]
+        values = np.asarray(node.attribute[tuple(0 if i is None else slice(None) for i in index)], dtype=object)
         given = [i for i in index if i is not None]
-        chosen = values[tuple(slice(None) if i[1] else _whole_number(i) for i in given)].reshape(-1)
+        places = tuple(slice(None) if i[1] else _whole_number(i) for i in given)
+        chosen = np.asarray(values[places], dtype=object).reshape(-1)
         if any(v != chosen[0] for v in chosen):
             return self._free(id(node), index, self._uniform(node))
         full = np.empty(self._uniform(node), dtype=object)

@@ -11,6 +11,7 @@ What is proved.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
 from operator import add
@@ -67,10 +68,18 @@ def window(flow: Flow, arrays: Sequence[str], *, apart: bool = False) -> Flow:
     assert flow.model is not None
     potential, data = _potential(flow.model, frozenset(arrays), apart)
     shapes, name = {name: flow.model.parameters[name] for name in arrays}, f"window of {', '.join(arrays)}"
-    part = Model(name, shapes, data, potential)
-    if local := at_any_place(part):
-        part = Model(name, shapes, local[1], local[0])
-    return flow_like(flow, part, {name: name for name in arrays})
+    return flow_like(flow, Model(name, shapes, data, potential), {name: name for name in arrays})
+
+
+def window_at_any_place(part: Flow) -> Flow | None:
+    """The window with its code at one place, of which every law is one of the window (*Any place*); None if there
+    are no places.
+    """
+    assert part.model is not None
+    if local := at_any_place(part.model):
+        one = replace(part.model, potential=local[0], data=local[1], name=f"{part.model.name}, at any place")
+        return flow_like(part, one, {name: name for name in one.parameters})
+    return None
 
 
 def flow_in_pieces(flow: Flow) -> Flow | None:
