@@ -82,8 +82,9 @@ def _combination(flow: Flow, one: Mapping[str, Any]) -> Combination:
 
 
 def locality(subject: Subject, every: IndexClasses, combination: Combination) -> Iterator[IndexClasses]:
-    """*Locality*, *Any place*: a law of a window, or of its code at one place, is a law of the network.  The windows of the arrays of a family, shortest
-    first, and the network itself; in each, small classes whole as well.
+    """*Locality*, *Any place*: a law of a window, or of its code at one place, is a law of the network.  The
+    windows of the arrays of a family, shortest first, and the network itself; in each, small classes whole as
+    well.
     """
     assert subject.flow is not None
     names = {name for _, candidate in combination.terms for name, _ in candidate.factors}
@@ -239,8 +240,8 @@ def gradients_along_tangent_vectors(
     flow: Flow, written: kernel.Flow, combinations: Sequence[Combination], stated: Sequence[int]
 ) -> Task:
     """*The matrix ansatz*, gradients: the rank of their products with tangent vectors, at any point mod any
-    prime, is no larger.  They are taken array by array (*Gradients array by array*) and, if that does not give
-    what is stated, all at once.
+    prime, is no larger.  They are taken array by array (*Gradients array by array*) and, if that does not
+    give what is stated, all at once.
     """
     blocks = blocks_of(flow, combinations)
     tasks = [_gradients(flow, [combinations[i] for i in members], columns) for members, columns in blocks]
@@ -257,7 +258,9 @@ def gradients_along_tangent_vectors(
             for i, n in zip(members, task.run(), strict=True):
                 found[i] = n
         if found != list(stated) and whole.operations > budget.OPERATIONS:
-            raise NotChecked(f"array by array {sum(found)} of {sum(stated)} laws; all at once is too much work")
+            raise NotChecked(
+                f"array by array {sum(found)} of {sum(stated)} laws; all at once is too much work"
+            )
         found = found if found == list(stated) else whole.run()
         if found != list(stated):
             raise Refuted(f"the families add {found} laws, not {list(stated)}")
@@ -277,7 +280,8 @@ def _gradients(flow: Flow, combinations: Sequence[Combination], columns: Sequenc
         rng, size = np.random.default_rng(1), sum(map(prod, shapes.values()))
         point = arrays_from(rng.integers(0, PRIME, (1, size), dtype=np.uint64), shapes)
         moves = np.concatenate(
-            [np.full(prod(s), n in columns, dtype=np.uint64) for n, s in shapes.items()] or [np.zeros(0, np.uint64)]
+            [np.full(prod(s), n in columns, dtype=np.uint64) for n, s in shapes.items()]
+            or [np.zeros(0, np.uint64)]
         )
         directions = rng.integers(0, PRIME, (count, size), dtype=np.uint64) * moves
         found, ranks = [np.zeros((0, count), dtype=np.uint64)], [0]

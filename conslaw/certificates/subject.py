@@ -215,7 +215,8 @@ def same_gradient(whole: Model, part: Model, kept: Mapping[str, Any]) -> None:
         if name in part.data:
             large[name].reshape(-1)[places] = drawn[name].reshape(-1)
     found = [
-        kernel.gradient(code(x.potential), data, kernel.Residues(p)) for x, data in ((whole, large), (part, drawn))
+        kernel.gradient(code(x.potential), data, kernel.Residues(p))
+        for x, data in ((whole, large), (part, drawn))
     ]
     for name, shape in whole.parameters.items():
         one, other = (np.broadcast_to(g.get(name, np.uint64(0)), (1, 1, *shape)) for g in found)

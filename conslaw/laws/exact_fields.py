@@ -75,8 +75,8 @@ def expansion(flow: Flow) -> float:
 
 
 def expansion_of_gradient(potential: Expression) -> float:
-    """A bound for the number of terms of all derivatives of a potential together: it is at most the degree times
-    the number of its own.
+    """A bound for the number of terms of all derivatives of a potential together: it is at most the degree
+    times the number of its own.
     """
     inputs = [x for x in topological_order([potential]) if x.operation == "input"]
     [bound] = evaluate([potential], {x.attribute: Bounds(x.shape, 1, 0.0) for x in inputs}, BoundsNumbers())

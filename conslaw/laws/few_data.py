@@ -1,17 +1,16 @@
 """A few data that move a network as richly as all of them: the same flow with most pixels zero.
 
-Data may be zero, so the fields of a flow with zero data are some of its own, and bounds from them are bounds for
-it.  Channels are uniform, pixels are not: of the axes that are not, some consecutive indices are left, as few as
-keep the fields, in a network with one neuron of each class, spanning as much as with all data.  That is a
-guess; what is proved or probable is so for other reasons (:func:`conslaw.laws.lie.lie_ranks`).
+Data may be zero, so the fields of a flow with zero data are some of its own, and bounds from them are bounds
+for it.  Channels are uniform, pixels are not: of the axes that are not, some consecutive indices are left, as
+few as keep the fields, in a network with one neuron of each class, spanning as much as with all data.  That
+is a guess; what is proved or probable is so for other reasons (:func:`conslaw.laws.lie.lie_ranks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from math import prod
 
 import numpy as np
 
@@ -34,8 +33,8 @@ WORTH_IT = 500_000  # entries of the code, for all samples of a rank, from which
 
 @lru_cache(maxsize=64)
 def with_few_data(flow: Flow) -> Flow:
-    """The flow with few data, in which its fields span as much as far as can be seen; or the flow itself, if it
-    is small, not of this kind, or has no such data.
+    """The flow with few data, in which its fields span as much as far as can be seen; or the flow itself, if
+    it is small, not of this kind, or has no such data.
     """
     if not has_windows(flow) or flow.kept is not None or _entries(flow) * flow.dimension < WORTH_IT:
         return flow
@@ -50,7 +49,9 @@ def with_few_data(flow: Flow) -> Flow:
 
 
 def restricted(flow: Flow, kept: Kept) -> Flow:
-    """The flow with all other data zero: the same state, some of the fields; the flow itself if none are left."""
+    """The flow with all other data zero: the same state, some of the fields; the flow itself if none are
+    left.
+    """
     assert flow.model is not None
     part = with_zero_data(flow.model, kept)
     if part is None:
@@ -118,8 +119,8 @@ def _middle(indices: list[int], length: int) -> list[int]:
 
 
 class _Span:
-    """How many dimensions, up to a number, the gradients of a model span as functions: by their values at a few
-    points.
+    """How many dimensions, up to a number, the gradients of a model span as functions: by their values at a
+    few points.
     """
 
     def __init__(self, model: Model) -> None:

@@ -221,8 +221,8 @@ class IndexClasses:
     def distinct_indices(
         self, outputs: Sequence[Expression], axes: Mapping[int, Axes], given: Mapping[str, Counts]
     ) -> list[Counts]:
-        """For each class a bound on the number of distinct indices that one monomial of an entry of each output
-        involves, those of the entry itself not counted.
+        """For each class a bound on the number of distinct indices that one monomial of an entry of each
+        output involves, those of the entry itself not counted.
 
         None if something with indices is a denominator: over a common denominator a monomial has the indices
         of all of them.  ``axes`` are those of the outputs, ``given`` inputs for whose entries this is known.

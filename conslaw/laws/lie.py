@@ -278,8 +278,9 @@ def ranks_by_depth(
     ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in
     a row may add nothing, not counting the first ``silent`` ones if they found nothing at all.  Refused if
     the rank exceeds ``most``.  With ``all_or_nothing`` it ends as soon as ranks that go on growing as they do
-    would not reach the target.  ``samples`` may come from a part of what is asked about if ``confirm`` samples
-    all of it: a depth is exhausted only if those add no rank either, else they are taken from there on.
+    would not reach the target.  ``samples`` may come from a part of what is asked about if ``confirm``
+    samples all of it: a depth is exhausted only if those add no rank either, else they are taken from there
+    on.
     """
     space, ranks, idle = RowSpace.zero(columns, p), list[int](), 0
     while True:

@@ -142,8 +142,8 @@ def array_by_array(flow: Flow, combinations: Sequence[Combination], seed: int) -
 
 
 def blocks_of(flow: Flow, combinations: Sequence[Combination]) -> list[tuple[list[int], list[str]]]:
-    """The numbers of the combinations of the same arrays, in the order of these in the state, and those of the
-    arrays that none before has.
+    """The numbers of the combinations of the same arrays, in the order of these in the state, and those of
+    the arrays that none before has.
     """
     order = {name: i for i, name in enumerate(flow.state)}
     groups, seen, found = dict[tuple[int, ...], list[int]](), set[str](), list[tuple[list[int], list[str]]]()
@@ -191,11 +191,11 @@ def matrix_combinations(classes: IndexClasses) -> list[Combination]:
         if counts is not None:
             groups.setdefault(candidate.axes(classes), []).append((candidate, counts))
     powers, found = flow.time_degree if flow.time is not None else 0, list[Combination]()
-    small = dict[tuple[int, ...], Flow]()
+    small: dict[tuple[int, ...], Flow] = {}
     for axes, members in groups.items():
         needed = {c: max(1, *(counts.get(c, 0) for _, counts in members)) for c in classes.lengths}
         lengths = {c: min(n, needed[c]) for c, n in classes.lengths.items()}
-        key = tuple(lengths.values())
+        key = (*lengths.values(),)
         if key not in small:
             small[key] = classes.smaller_flow(lengths)
         smaller = small[key]
@@ -277,7 +277,9 @@ def velocities_of_fields(classes: IndexClasses) -> tuple[Velocities | None, ...]
         kinds = classes.kinds(values, axes, first_order=False)
         counts = classes.distinct_indices(values, axes, {})
         found.append(
-            kinds and Velocities(dict(zip(names, kinds, strict=True)), dict(zip(names, counts, strict=True)))
+            None
+            if kinds is None
+            else Velocities(dict(zip(names, kinds, strict=True)), dict(zip(names, counts, strict=True)))
         )
     return tuple(found)
 
@@ -293,10 +295,11 @@ def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[i
     value = einsum(",".join([letters, *letters]) + "->", array, *tests.values())
     names = sorted({name for name, _ in candidate.factors})
     slopes = dict(zip(names, gradient(value, [state[n] for n in names]), strict=True))
-    more = dict(zip(tests, ((c,) for c in candidate.axes(classes)), strict=True))
+    more: dict[str, Axes] = {name: (c,) for name, c in zip(tests, candidate.axes(classes), strict=True)}
     polynomials, kinds, counts = [value], dict[str, Kinds](), dict[str, Counts]()
-    for number, (one, velocity) in enumerate(zip(classes.flow.fields, velocities_of_fields(classes), strict=True)):
-        moving = {n: input_array(f"_{number}_{n}", state[n].shape) for n in names if n in one}
+    pairs = zip(classes.flow.fields, velocities_of_fields(classes), strict=True)
+    for k, (one, velocity) in enumerate(pairs):
+        moving = {n: input_array(f"_{k}_{n}", state[n].shape) for n in names if n in one}
         if moving and velocity is None:
             return None
         for n, x in moving.items():
@@ -311,9 +314,9 @@ def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[i
     if found is None or not all(only_own(k, x) for k, x in zip(found, polynomials, strict=True)):
         return None
     result = dict[int, int]()
-    for one in known.distinct_indices(polynomials, axes, counts):
-        if one is None:
+    for indices in known.distinct_indices(polynomials, axes, counts):
+        if indices is None:
             return None
-        for c, n in one.items():
-            result[c] = max(result.get(c, 0), n)
+        for c, many in indices.items():
+            result[c] = max(result.get(c, 0), many)
     return {c: n for c, n in result.items() if c != RIGID}

@@ -233,9 +233,7 @@ def _kernel(flow: Flow, arrays: list[Expression]) -> list[Vector]:
     """
     count = 8 * (1 + len(arrays) // 5)  # at least four more than there are arrays; few different numbers
     point, directions = _tangents(flow, count)
-    blocks = []
-    for direction in directions:
-        blocks.append(np.stack(derivatives_along(arrays, point, direction, count), axis=-1))
+    blocks = [np.stack(derivatives_along(arrays, point, x, count), axis=-1) for x in directions]
     rows = np.concatenate([block.reshape(-1, len(arrays)) for block in blocks])
     space = RowSpace.zero(len(arrays), PRIME)
     for start in range(0, len(rows), 4 * len(arrays)):  # random rows: almost always the first few decide

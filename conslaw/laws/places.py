@@ -1,15 +1,15 @@
 """Any place: a network of pixels as the code of one pixel, whose laws are those of all.
 
-Where a potential is a sum over places (the pixels of an image, the tokens of a text), it is the sum of what its
-code makes at one place each.  That is written out for a place that stays a symbol: its neighbours are at the
-place plus a number, and data at different neighbours are free data of their own; padding is a free factor.  At
-every place the potential is this one at some data, so every law of it is a law of the network.  Statement and
-proof: What is proved.
+Where a potential is a sum over places (the pixels of an image, the tokens of a text), it is the sum of what
+its code makes at one place each.  That is written out for a place that stays a symbol: its neighbours are at
+the place plus a number, and data at different neighbours are free data of their own; padding is a free
+factor.  At every place the potential is this one at some data, so every law of it is a law of the network.
+Statement and proof: What is proved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -47,7 +47,9 @@ class Unfit(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Entry:
-    """What an array is at an index: an array with its uniform axes; ``sums`` are the symbols it is summed over."""
+    """What an array is at an index: an array with its uniform axes; ``sums`` are the symbols it is summed
+    over.
+    """
 
     value: Expression
     sums: frozenset[int] = frozenset()
@@ -85,8 +87,8 @@ def combined(start: Fraction, parts: Sequence[tuple[Fraction, Place]]) -> Place:
 
 @dataclass(frozen=True)
 class _Map:
-    """How the rigid coordinates of the entries of one array depend on those in another: for each axis there the
-    start and the step along each axis here, None where that is not linear; with the table of all of them.
+    """How the rigid coordinates of the entries of one array depend on those in another: for each axis there
+    the start and the step along each axis here, None where that is not linear; with the table of all of them.
     """
 
     linear: list[tuple[int, dict[int, int]] | None]
@@ -148,7 +150,9 @@ class _Places:
         return Entry(node[chosen] if index else node)
 
     def _constant(self, node: Expression, index: Index) -> Entry | None:
-        values = np.asarray(node.attribute[tuple(0 if i is None else slice(None) for i in index)], dtype=object)
+        values = np.asarray(
+            node.attribute[tuple(0 if i is None else slice(None) for i in index)], dtype=object
+        )
         given = [i for i in index if i is not None]
         places = tuple(slice(None) if i[1] else _whole_number(i) for i in given)
         chosen = np.asarray(values[places], dtype=object).reshape(-1)
@@ -238,7 +242,9 @@ class _Places:
             if kind == "u":
                 source.append(None)
             elif line is not None:
-                source.append(combined(Fraction(line[0]), [(Fraction(s), given[j]) for j, s in line[1].items()]))
+                source.append(
+                    combined(Fraction(line[0]), [(Fraction(s), given[j]) for j, s in line[1].items()])
+                )
             else:
                 source.append(number(int(table[tuple(_whole_number(i) for i in given)])))
         e = self.at(x, tuple(source))
@@ -284,7 +290,10 @@ class _Places:
         """Where in ``there`` the entries of ``here`` are; ``links`` are pairs (axis there, axis here)."""
         if id(node) not in self.maps:
             if node.operation == "reshape":
-                indices, links = np.arange(here.size).reshape(here.shape), reshape_links(there.shape, here.shape)
+                indices, links = (
+                    np.arange(here.size).reshape(here.shape),
+                    reshape_links(there.shape, here.shape),
+                )
             else:
                 indices, links = node.attribute, axes_kept(node.attribute, there.shape)
             rigid: Indices = indices[tuple(0 if k == "u" else slice(None) for k in self.kinds[id(here)])]

@@ -72,8 +72,8 @@ def window(flow: Flow, arrays: Sequence[str], *, apart: bool = False) -> Flow:
 
 
 def window_at_any_place(part: Flow) -> Flow | None:
-    """The window with its code at one place, of which every law is one of the window (*Any place*); None if there
-    are no places.
+    """The window with its code at one place, of which every law is one of the window (*Any place*); None if
+    there are no places.
     """
     assert part.model is not None
     if local := at_any_place(part.model):

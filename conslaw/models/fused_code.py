@@ -1,7 +1,7 @@
 """The same array code with fewer nodes: a convolution written as a sum over its taps is one product.
 
-A sum of products of entries taken from the same two arrays, such as ``sum_k K[k] @ h[k : k + n]``, becomes one
-product with the taps as a letter more that is summed over.
+A sum of products of entries taken from the same two arrays, such as ``sum_k K[k] @ h[k : k + n]``, becomes
+one product with the taps as a letter more that is summed over.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def fused(output: Expression) -> Expression:
         arguments = tuple(made[id(x)] for x in node.args)
         if node.operation == "add":
             pairs = zip(node.args, arguments, strict=True)
-            terms[id(node)] = [t for x, e in pairs for t in (terms.get(id(x)) if id(x) in inner else None) or [e]]
+            terms[id(node)] = [
+                t for x, e in pairs for t in (terms.get(id(x)) if id(x) in inner else None) or [e]
+            ]
             made[id(node)] = node if id(node) in inner else _sum_of(terms[id(node)])
         elif all(x is y for x, y in zip(arguments, node.args, strict=True)):
             made[id(node)] = node

@@ -80,7 +80,9 @@ def positions_left(whole: Model, kept: Kept) -> dict[str, Indices]:
 
 
 def _boxes(whole: Model, kept: Kept) -> tuple[dict[int, Box], dict[int, Box]]:
-    """For each node of the code the indices that can be other than zero, and of these those that are asked for."""
+    """For each node of the code the indices that can be other than zero, and of these those that are asked
+    for.
+    """
     order = topological_order([whole.potential])
     inputs: dict[str, Box] = {name: _whole(shape) for name, shape in whole.parameters.items()}
     inputs |= {name: box_of(shape, kept.get(name)) for name, shape in whole.data.items()}
@@ -92,7 +94,11 @@ def box_of(shape: Shape, kept: Sequence[Sequence[int] | None] | None) -> Box:
     """The box of some indices of each axis."""
     if kept is None:
         return _whole(shape)
-    masks = [np.ones(n, dtype=bool) if some is None else np.isin(np.arange(n), some) for n, some in zip(shape, kept)]
+    masks = _whole(shape)
+    for mask, some in zip(masks, kept, strict=True):
+        if some is not None:
+            mask[:] = False
+            mask[list(some)] = True
     return _unless_empty(masks)
 
 
@@ -116,7 +122,8 @@ def _inside(coordinates: Sequence[Indices], box: Sequence[Mask], shape: Shape) -
 
 def _projections(mask: Mask) -> list[Mask]:
     """For each axis which of its indices occur."""
-    return [mask.any(axis=tuple(j for j in range(mask.ndim) if j != i)) for i in range(mask.ndim)]
+    others = [tuple(j for j in range(mask.ndim) if j != i) for i in range(mask.ndim)]
+    return [np.asarray(mask.any(axis=axes)) for axes in others]
 
 
 def _positions(shape: Shape) -> Indices:
@@ -172,7 +179,9 @@ def letter_sets(x: Sequence[Mask], y: Sequence[Mask], a: str, b: str) -> dict[st
     return sets
 
 
-def _asked_for(order: Sequence[Expression], live: Mapping[int, Box], whole: Mapping[str, Shape]) -> dict[int, Box]:
+def _asked_for(
+    order: Sequence[Expression], live: Mapping[int, Box], whole: Mapping[str, Shape]
+) -> dict[int, Box]:
     """The live indices of each node that the last one needs; parameters are kept as a whole."""
     needed: dict[int, list[Mask]] = {id(order[-1]): []}
     boxes: dict[int, Box] = {}
@@ -219,15 +228,15 @@ def _needs(node: Expression, box: Sequence[Mask], before: Sequence[Box]) -> list
         coordinates = np.unravel_index(node.attribute[np.ix_(*x)], node.shape)
         used = _projections(_inside(coordinates, box, coordinates[0].shape)) if shape else []
         masks = [np.zeros(n, dtype=bool) for n in shape]
-        for mask, m, here in zip(masks, x, used, strict=True):
-            mask[np.flatnonzero(m)[here]] = True
+        for mask, m, some in zip(masks, x, used, strict=True):
+            mask[np.flatnonzero(m)[some]] = True
         return [tuple(masks)]
     indices = _positions(node.shape) if node.operation == "reshape" else node.attribute
     coordinates = np.unravel_index(indices[np.ix_(*box)] if node.shape else indices, shape)
-    used_ = _inside(coordinates, x, tuple(int(m.sum()) for m in box))
+    live = _inside(coordinates, x, tuple(int(m.sum()) for m in box))
     masks = [np.zeros(n, dtype=bool) for n in shape]
     for mask, c in zip(masks, coordinates, strict=True):
-        mask[c[used_]] = True
+        mask[c[live]] = True
     return [tuple(masks)]
 
 
@@ -248,7 +257,7 @@ def _rebuilt(
     if node.operation == "product":
         [(y, of_y)], (a, b, out) = others, node.attribute
         sets = letter_sets(of_x, of_y, a, b)
-        sets |= {c: m for c, m in zip(out, box, strict=True)}
+        sets |= dict(zip(out, box, strict=True))
         x, y = (_fitted(e, m, [sets[c] for c in s]) for e, m, s in ((x, of_x, a), (y, of_y, b)))
         return Expression("product", (x, y), node.attribute, tuple(int(sets[c].sum()) for c in out))
     if node.operation == "sum":
@@ -257,18 +266,17 @@ def _rebuilt(
         return Expression("sum", (x,), node.attribute, tuple(int(m.sum()) for m in box))
     shape = tuple(int(m.sum()) for m in box)
     if node.operation == "put":
-        targets = np.unravel_index(node.attribute[np.ix_(*of_x)] if of_x else node.attribute, node.shape)
-        used = _inside(targets, box, x.shape)
-        x, targets = _picked(x, used, targets)
+        places = np.unravel_index(node.attribute[np.ix_(*of_x)] if of_x else node.attribute, node.shape)
+        x, targets = _picked(x, _inside(places, box, x.shape), places)
         return _put(x, _ranked(targets, box, x.shape), shape)
     indices = _positions(node.shape) if node.operation == "reshape" else node.attribute
     if node.operation == "reshape" and all(m.all() for m in (*box, *of_x)):
         return _reshape(x, node.shape)
     sources = np.unravel_index(indices[np.ix_(*box)] if box else indices, node.args[0].shape)
     used = _inside(sources, of_x, shape)
-    places, (where, *sources_) = _positions(shape), _chosen(used, [_positions(shape), *sources])
-    taken = _take(x, _ranked(sources_, of_x, where.shape))
-    return taken if used.all() else _put(taken, where, places.shape)
+    where, *inner = _chosen(used, [_positions(shape), *sources])
+    taken = _take(x, _ranked(inner, of_x, where.shape))
+    return taken if used.all() else _put(taken, where, shape)
 
 
 def _fitted(x: Expression, box: Sequence[Mask], wanted: Sequence[Mask]) -> Expression:

@@ -1,6 +1,7 @@
 """Data may be zero: a part of the fields, the same code in what is left; and laws at any place."""
 
 import os
+from itertools import pairwise
 from unittest.mock import patch
 
 import numpy as np
@@ -164,7 +165,7 @@ def test_bounds_of_images_are_true(model):
 def net(channels, pixels, gate=False):
     """Convolutions of three taps by slices, in one dimension."""
     sizes = [pixels - 2 * i for i in range(len(channels))]
-    shapes = {f"K{i}": (b, a, 3) for i, (a, b) in enumerate(zip(channels, channels[1:], strict=False), start=1)}
+    shapes = {f"K{i}": (b, a, 3) for i, (a, b) in enumerate(pairwise(channels), start=1)}
     data = {"x": (channels[0], pixels), "v": (channels[-1], sizes[-1])}
     data |= {f"g{i}": (channels[i], sizes[i]) for i in range(1, len(channels) - 1) if gate}
 
@@ -182,7 +183,8 @@ def net(channels, pixels, gate=False):
 def test_laws_of_convolutions(gate, laws):
     """Gram matrices over kernels, or norms per channel where there are gates: [MGP25] for one block."""
     analysis = conslaw.analyze(net([3, 4, 4, 3], 12, gate), ansatz="matrix")
-    assert analysis.complete and [f.laws for f in analysis.law_families] == laws
+    assert analysis.complete
+    assert [f.laws for f in analysis.law_families] == laws
 
 
 def test_one_pixel_serves_and_the_certificate_says_so():
@@ -190,7 +192,8 @@ def test_one_pixel_serves_and_the_certificate_says_so():
     flow = with_few_data(G(model))
     assert flow.data == {"x": (3, 5), "v": (6, 1)}
     certificate = conslaw.analyze(model, split=False, ansatz="matrix").certificate()
-    assert certificate["upper"]["data"] == flow.kept and conslaw.verify(certificate).ok
+    assert certificate["upper"]["data"] == flow.kept
+    assert conslaw.verify(certificate).ok
     certificate["upper"]["data"] = {"v": [[0], [0]]}  # one channel does not reach these ranks
     assert not conslaw.verify(certificate).ok
     certificate["upper"]["data"] = {"v": [None, [99]]}
@@ -204,7 +207,9 @@ def test_pixels_with_weights_of_their_own_need_all():
         h = sum(np.einsum("oc,cy->oy", p.K[:, :, k], c.x[:, k : k + 8]) for k in range(3))
         return ((h + p.b) * c.v).sum()
 
-    model = conslaw.model(potential, parameters={"K": (2, 2, 3), "b": (2, 8)}, data={"x": (2, 10), "v": (2, 8)})
+    model = conslaw.model(
+        potential, parameters={"K": (2, 2, 3), "b": (2, 8)}, data={"x": (2, 10), "v": (2, 8)}
+    )
     plain = lie_ranks(G(model))
     with patch.object(few_data, "WORTH_IT", 0):
         found = lie_ranks(G(model))
@@ -212,4 +217,5 @@ def test_pixels_with_weights_of_their_own_need_all():
     poor = restricted(G(model), {"v": [None, [3]]})
     with patch("conslaw.laws.lie.with_few_data", lambda _: poor):
         found = lie_ranks(G(model))
-    assert found.ranks[-1] == plain.ranks[-1] > lie_ranks(poor).ranks[-1] and found.kept is None
+    assert found.ranks[-1] == plain.ranks[-1] > lie_ranks(poor).ranks[-1]
+    assert found.kept is None
