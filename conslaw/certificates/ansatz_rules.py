@@ -22,7 +22,7 @@ from conslaw.laws.candidates import Combination, arrays_of, candidates
 from conslaw.laws.index_classes import IndexClasses, velocities
 from conslaw.laws.matrix_ansatz import blocks_of, indices_of_derivative, with_small_classes_whole
 from conslaw.laws.matrix_notation import family
-from conslaw.laws.windows import arrays_of_windows, has_windows, window, window_at_any_place
+from conslaw.laws.windows import arrays_of_windows, ends, has_windows, window, window_at_any_place
 
 CHEAP = 1e6  # multiplications up to which a family is looked at in further windows
 
@@ -92,7 +92,7 @@ def locality(subject: Subject, every: IndexClasses, combination: Combination) ->
     arrays = {moving.get(name, name) for name in names}
     sets = arrays_of_windows(every) if has_windows(subject.flow) else []
     for some in sorted((x for x in sets if arrays <= set(x)), key=len):
-        for apart in (False, True):
+        for apart in ends(some):
             whole = window(subject.flow, some, apart=apart)
             for one in (window_at_any_place(whole), whole):
                 if one:

@@ -20,12 +20,12 @@ from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenat
 from conslaw.algebra.uniform_axes import RIGID, Axes
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import to_sympy, write
-from conslaw.flows.flow import Flow
+from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
 from conslaw.laws.exact_fields import expansion, expansion_of_gradient
 from conslaw.laws.index_classes import IndexClasses, only_own
 from conslaw.laws.lie import random_point
-from conslaw.laws.windows import alike, arrays_of_windows, window, window_at_any_place
+from conslaw.laws.windows import MOST_ARRAYS, alike, arrays_of_windows, ends, window, window_at_any_place
 
 if TYPE_CHECKING:
     import sympy
@@ -177,16 +177,20 @@ def _ranks_along(
     return result
 
 
-def matrix_combinations(classes: IndexClasses) -> list[Combination]:
+def matrix_combinations(classes: IndexClasses, *, along: bool = False) -> list[Combination]:
     """The conserved combinations of candidates of a flow, whatever the numbers of its neurons: each entry is
     proved a law.
 
     The derivative of an entry along a field, as a polynomial, has monomials with at most so many distinct
     indices of each class as its expression has summations (:meth:`IndexClasses.distinct_indices`).  If it is
-    zero for a network with so many neurons, no monomial can be left over in a larger one.
+    zero for a network with so many neurons, no monomial can be left over in a larger one.  With ``along`` only
+    candidates with an index of a class that all arrays have: sums along this class.
     """
     flow, groups = classes.flow, dict[Axes, list[tuple[Candidate, dict[int, int]]]]()
+    shared = set(classes.lengths).intersection(*(set(classes.state[n]) for n in classes.flow.state if n != TIME))
     for candidate in candidates(flow):
+        if along and not set(candidate.axes(classes)) & shared:
+            continue
         counts = indices_of_derivative(classes, candidate)
         if counts is not None:
             groups.setdefault(candidate.axes(classes), []).append((candidate, counts))
@@ -212,7 +216,7 @@ def combinations_of_windows(flow: Flow) -> list[Combination]:
     """
     found, solved = dict[Combination, None](), dict[Hashable, tuple[Flow, list[Combination] | None]]()
     for arrays in arrays_of_windows(IndexClasses.of(flow)):
-        for apart in (False, True):
+        for apart in ends(arrays):
             part = window(flow, arrays, apart=apart)
             if not is_short(IndexClasses.of(part), LITTLE_EXPANDED):
                 part = window_at_any_place(part) or part
@@ -221,7 +225,8 @@ def combinations_of_windows(flow: Flow) -> list[Combination]:
                 own = IndexClasses.of(part)
                 ways = [own, *([with_small_classes_whole(own)] if _has_numbers(part) else [])]
                 short = [x for x in dict.fromkeys(ways) if is_short(x)]
-                laws = [c for x in short for c in matrix_combinations(x)] if short else None
+                long = len(arrays) > MOST_ARRAYS
+                laws = [c for x in short for c in matrix_combinations(x, along=long)] if short else None
                 solved[key] = (part, laws)
             like, known = solved[key]
             if known is not None:

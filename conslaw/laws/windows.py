@@ -39,8 +39,8 @@ def has_windows(flow: Flow) -> bool:
 def arrays_of_windows(classes: IndexClasses) -> list[tuple[str, ...]]:
     """The sets of parameter arrays that are looked at together: those that share an index class.
 
-    On a class of very many arrays, each alone and with the next in the code; the arrays without a class, if
-    they are few.
+    Of a class of very many arrays also each alone and with the next in the code; the arrays without a class,
+    if they are few.
     """
     assert classes.flow.model is not None
     order = topological_order([classes.flow.model.potential])
@@ -51,12 +51,16 @@ def arrays_of_windows(classes: IndexClasses) -> list[tuple[str, ...]]:
         if len(own) > MOST_ARRAYS:
             along = [name for name in used if name in own]
             found.update(dict.fromkeys([*((n,) for n in along), *pairwise(along)]))
-        else:
-            found[own] = None
+        found[own] = None
     rigid = tuple(n for n in parameters if RIGID in classes.state[n] or not classes.state[n])
     if rigid and len(rigid) <= MOST_ARRAYS:
         found[rigid] = None
     return list(found)
+
+
+def ends(arrays: Sequence[str]) -> tuple[bool, ...]:
+    """How windows of some arrays end (``apart``): those of very many arrays as soon as they can."""
+    return (True,) if len(arrays) > MOST_ARRAYS else (False, True)
 
 
 def window(flow: Flow, arrays: Sequence[str], *, apart: bool = False) -> Flow:
