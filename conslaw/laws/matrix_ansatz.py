@@ -25,7 +25,7 @@ from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, ca
 from conslaw.laws.exact_fields import expansion, expansion_of_gradient
 from conslaw.laws.index_classes import IndexClasses, only_own
 from conslaw.laws.lie import random_point
-from conslaw.laws.windows import MOST_ARRAYS, alike, arrays_of_windows, ends, window, window_at_any_place
+from conslaw.laws.windows import MOST_ARRAYS, alike, ends, sets_of_windows, window, window_at_any_place
 
 if TYPE_CHECKING:
     import sympy
@@ -183,11 +183,13 @@ def matrix_combinations(classes: IndexClasses, *, along: bool = False) -> list[C
 
     The derivative of an entry along a field, as a polynomial, has monomials with at most so many distinct
     indices of each class as its expression has summations (:meth:`IndexClasses.distinct_indices`).  If it is
-    zero for a network with so many neurons, no monomial can be left over in a larger one.  With ``along`` only
-    candidates with an index of a class that all arrays have: sums along this class.
+    zero for a network with so many neurons, no monomial can be left over in a larger one.  With ``along``
+    only candidates with an index of a class that all arrays have: sums along this class.
     """
     flow, groups = classes.flow, dict[Axes, list[tuple[Candidate, dict[int, int]]]]()
-    shared = set(classes.lengths).intersection(*(set(classes.state[n]) for n in classes.flow.state if n != TIME))
+    shared = set(classes.lengths).intersection(
+        *(set(classes.state[n]) for n in classes.flow.state if n != TIME)
+    )
     for candidate in candidates(flow):
         if along and not set(candidate.axes(classes)) & shared:
             continue
@@ -215,26 +217,42 @@ def combinations_of_windows(flow: Flow) -> list[Combination]:
     Windows of the same code are solved once, so the cost is linear in the depth of a network.
     """
     found, solved = dict[Combination, None](), dict[Hashable, tuple[Flow, list[Combination] | None]]()
-    for arrays in arrays_of_windows(IndexClasses.of(flow)):
+    done = set[tuple[str, ...]]()
+
+    def look_at(arrays: tuple[str, ...]) -> bool:
+        """Whether the window is short enough for that."""
         for apart in ends(arrays):
             part = window(flow, arrays, apart=apart)
             if not is_short(IndexClasses.of(part), LITTLE_EXPANDED):
                 part = window_at_any_place(part) or part
             key = alike(part)
             if key not in solved:
-                own = IndexClasses.of(part)
-                ways = [own, *([with_small_classes_whole(own)] if _has_numbers(part) else [])]
-                short = [x for x in dict.fromkeys(ways) if is_short(x)]
-                long = len(arrays) > MOST_ARRAYS
-                laws = [c for x in short for c in matrix_combinations(x, along=long)] if short else None
-                solved[key] = (part, laws)
+                solved[key] = (part, _of_window(part, along=len(arrays) > MOST_ARRAYS))
             like, known = solved[key]
-            if known is not None:
+            if known:
                 same = dict(zip(candidates(like), candidates(part), strict=True))
                 renamed = (Combination(tuple((k, same[c]) for k, c in x.terms), x.power) for x in known)
                 found.update(dict.fromkeys(renamed))
-                break
+            if known is not None:
+                return True
+        return False
+
+    for whole, *smaller in sets_of_windows(IndexClasses.of(flow)):
+        if whole not in done and not look_at(whole):
+            for arrays in dict.fromkeys(smaller):
+                if arrays not in done:
+                    look_at(arrays)
+            done |= set(smaller)
+        done.add(whole)
     return in_order(found)
+
+
+def _of_window(part: Flow, *, along: bool) -> list[Combination] | None:
+    """The conserved combinations of a window; None if it is too long."""
+    own = IndexClasses.of(part)
+    ways = [own, *([with_small_classes_whole(own)] if _has_numbers(part) else [])]
+    short = [x for x in dict.fromkeys(ways) if is_short(x)]
+    return [c for x in short for c in matrix_combinations(x, along=along)] if short else None
 
 
 def with_small_classes_whole(classes: IndexClasses) -> IndexClasses:

@@ -37,25 +37,25 @@ def has_windows(flow: Flow) -> bool:
 
 
 def arrays_of_windows(classes: IndexClasses) -> list[tuple[str, ...]]:
-    """The sets of parameter arrays that are looked at together: those that share an index class.
+    """The sets of parameter arrays that may be looked at together."""
+    return list(dict.fromkeys(x for sets in sets_of_windows(classes) for x in sets))
 
-    Of a class of very many arrays also each alone and with the next in the code; the arrays without a class,
-    if they are few.
+
+def sets_of_windows(classes: IndexClasses) -> list[list[tuple[str, ...]]]:
+    """The parameter arrays that share an index class, for each class; where these are very many, then each
+    alone and with the next in the code, to be looked at if the window of all is too long (a residual stream).
+    Last the arrays without a class, if they are few.
     """
     assert classes.flow.model is not None
     order = topological_order([classes.flow.model.potential])
     used = [x.attribute for x in order if x.operation == "input"]
-    parameters, found = [n for n in classes.flow.model.parameters if n in used], dict[tuple[str, ...], None]()
+    parameters, found = [n for n in classes.flow.model.parameters if n in used], list[list[tuple[str, ...]]]()
     for c in dict.fromkeys(c for name in parameters for c in classes.state[name] if c != RIGID):
         own = tuple(name for name in parameters if c in classes.state[name])
-        if len(own) > MOST_ARRAYS:
-            along = [name for name in used if name in own]
-            found.update(dict.fromkeys([*((n,) for n in along), *pairwise(along)]))
-        found[own] = None
+        along = [name for name in used if name in own] if len(own) > MOST_ARRAYS else []
+        found.append([own, *((n,) for n in along), *pairwise(along)])
     rigid = tuple(n for n in parameters if RIGID in classes.state[n] or not classes.state[n])
-    if rigid and len(rigid) <= MOST_ARRAYS:
-        found[rigid] = None
-    return list(found)
+    return [*found, [rigid]] if rigid and len(rigid) <= MOST_ARRAYS else found
 
 
 def ends(arrays: Sequence[str]) -> tuple[bool, ...]:
