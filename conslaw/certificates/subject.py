@@ -165,9 +165,13 @@ class Subject:
             raise Refuted("data are set to zero in flows of models in a metric of words")
         for name, axes in kept.items():
             shape = self.data.get(name, ())
-            if len(axes) != len(shape) or any(
-                some is not None and (some != sorted({*some}) or not some or some[-1] >= n)
-                for some, n in zip(axes, shape, strict=True)
+            if (
+                name not in self.data
+                or len(axes) != len(shape)
+                or any(
+                    some is not None and (some != sorted({*some}) or not some or some[-1] >= n)
+                    for some, n in zip(axes, shape, strict=True)
+                )
             ):
                 raise Refuted(f"the indices kept of {name[:40]} do not fit its shape {shape}")
         part = with_zero_data(self.model, kept)
