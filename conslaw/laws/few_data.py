@@ -48,6 +48,12 @@ def with_few_data(flow: Flow) -> Flow:
     return restricted(flow, chosen) if chosen else flow
 
 
+@lru_cache(maxsize=64)
+def with_all_data(flow: Flow) -> Flow:
+    """The flow in the same code as its parts, with fewer nodes than its own may have."""
+    return restricted(flow, {})
+
+
 def restricted(flow: Flow, kept: Kept) -> Flow:
     """The flow with all other data zero: the same state, some of the fields; the flow itself if none are
     left.

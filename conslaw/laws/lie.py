@@ -36,7 +36,7 @@ from conslaw.algebra.jets import Jet, Jets, lift, part, without
 from conslaw.algebra.threads import one_blas_thread
 from conslaw.errors import ConslawError, check_memory, check_seed
 from conslaw.flows.flow import TIME, Flow, check_flow
-from conslaw.laws.few_data import restricted, with_few_data
+from conslaw.laws.few_data import with_all_data, with_few_data
 from conslaw.models.potential import Model
 from conslaw.models.zero_data import Kept
 
@@ -141,7 +141,7 @@ def lie_ranks(
     p, state, rng = random_start(flow, seed, prime)
 
     few = with_few_data(flow)
-    whole = flow if few is flow else restricted(flow, {})
+    whole = flow if few is flow else with_all_data(flow)
 
     def ranks_at(state: State, **options: Any) -> tuple[tuple[int, ...], Kept | None]:
         options |= {"width": n, "most": n if most is None else most}
