@@ -23,6 +23,7 @@ from conslaw.algebra.uniform_axes import RIGID, resized_shape
 from conslaw.flows.flow import Flow
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.windows import flow_like, has_windows
+from conslaw.models.fused_code import fused
 from conslaw.models.potential import Model
 from conslaw.models.zero_data import Kept, box_of, data_that_matter, with_zero_data
 
@@ -97,7 +98,7 @@ def _chosen(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, list[list
         places = _places(classes.flow.data[name], classes.data[name])
         indices = [np.flatnonzero(m) if x else None for m, x in zip(matter or (), places, strict=True)]
         longest, length = max((len(i) for i in indices if i is not None), default=0), 1
-        while length <= longest // 2:
+        while length <= longest // 3:
             some = {name: [None if i is None else _middle(i.tolist(), length) for i in indices]}
             if span.rank(kept | some) == most:
                 kept |= some
@@ -115,7 +116,7 @@ def _of_one_neuron(classes: IndexClasses) -> Model:
         {n: resized_shape(s, axes[n], lengths) for n, s in arrays.items()}
         for arrays, axes in ((flow.model.parameters, classes.state), (flow.data, classes.data))
     ]
-    return replace(flow.model, parameters=shapes[0], data=shapes[1], potential=potential)
+    return replace(flow.model, parameters=shapes[0], data=shapes[1], potential=fused(potential))
 
 
 def _middle(indices: list[int], length: int) -> list[int]:
