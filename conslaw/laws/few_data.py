@@ -45,7 +45,10 @@ def with_few_data(flow: Flow) -> Flow:
     if not arrays:
         return flow
     first = [n for n in _from_the_end(flow.model.potential) if n in arrays]
-    chosen = _chosen(classes, first[:MOST_ARRAYS])
+    try:
+        chosen = _chosen(classes, first[:MOST_ARRAYS])
+    except ZeroDivisionError:  # mod p, by a constant's denominator
+        return flow
     return restricted(flow, chosen) if chosen else flow
 
 
