@@ -96,13 +96,23 @@ def count(family: str, sizes: list[int], momentum: bool = False) -> str:
     return f"n = {result.state_dimension}, {result.laws_at_most} laws"
 
 
-def analyzed_code(name: str, *sizes: int) -> str:
+def analyzed_code(name: str, *sizes: object) -> str:
     """The same for array code of ``models.py``."""
     import models
 
     import conslaw
 
     return proved(conslaw.gradient_flow(getattr(models, name)(*sizes)))
+
+
+def counted_code(name: str, *sizes: object) -> str:
+    """How many laws array code of ``models.py`` has."""
+    import models
+
+    import conslaw
+
+    found = conslaw.count(conslaw.gradient_flow(getattr(models, name)(*sizes)))
+    return f"n = {found.state_dimension}, {found.laws_at_most} laws"
 
 
 def analyzed(family: str, sizes: list[int], momentum: bool = False, **options: object) -> str:
@@ -313,6 +323,9 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("diagonal network, width 1000", "", analyzed_code, ("diagonal", 1000), 0),
     ("DenseNet 4 + 6 x 4", "", analyzed_code, ("densenet", 4, 6, 4, 4), 0),
     ("DenseNet 16 + 6 x 12", "", analyzed_code, ("densenet", 16, 6, 12, 10), 0),
+    ("convolution 3-8-8, 8 pixels", "", analyzed_code, ("convolution", [3, 8, 8], 8), 0),
+    ("convolution 3-8-8, 16 pixels", "", analyzed_code, ("convolution", [3, 8, 8], 16), 0),
+    ("count convolution 3-8-8, 16 pixels", "", counted_code, ("convolution", [3, 8, 8], 16), 0),
     ("flat vector, 30-30-30", "", analyzed_code, ("flat", 30), 0),
     ("depth: residual, 5 blocks", "", analyzed_code, ("residual", 4, 8, 5), 0),
     ("neurovarieties: 500 random networks, both bounds", "", random_networks, (500,), 0),

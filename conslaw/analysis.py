@@ -16,12 +16,15 @@ from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
 from conslaw.laws.candidates import Combination
 from conslaw.laws.exact_fields import expansion, has_logarithms, random_sample
+from conslaw.laws.few_data import with_few_data
 from conslaw.laws.group_ranks import best_groups
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import LieRanks, Point, lie_ranks, quick_ranks
 from conslaw.laws.matrix_ansatz import (
+    CHEAP,
     LARGEST_DIRECTLY,
     MatrixLaws,
+    array_by_array,
     combinations_of_windows,
     directly,
     in_order,
@@ -38,7 +41,6 @@ from conslaw.models.potential import Model, is_positive_integer
 SECOND_RUN = 2**32  # added to the seed for the independent second run
 SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
 SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
-CHEAP = 3_000_000  # entries of a matrix of gradients that is made at once
 # multiplications of a plain rank that are spent where subnetworks gave a bound already
 QUICK, SLOW = 2e9, 4e10
 HARDEST = 1e12  # and where there is no other bound
@@ -146,7 +148,7 @@ def _classes_to_split(flow: Flow, split: bool | None, smallest: int) -> list[Ind
     """The sets of classes along which to split a flow: if that is wanted, or by default if it is large."""
     _check_split(split)
     wanted = flow.dimension >= smallest if split is None else split
-    return splits(flow) if wanted else []
+    return splits(with_few_data(flow)) if wanted else []
 
 
 def _check_split(split: object) -> None:
@@ -336,14 +338,15 @@ def _counted_gradients(
     if bounds and lower and bounds[0].laws_at_most == lower.laws_found:
         added = lower.laws
     else:
+        added, exact = array_by_array(flow, combinations, seed)
         cheap = size_directly(flow, combinations) <= CHEAP
-        added = directly(flow, combinations, seed) if cheap else [0] * len(combinations)
+        added = directly(flow, combinations, seed) if cheap and not exact else added
         others = best_split(choices, combinations, seed=seed, enough=sum(added), workers=workers)
         bounds = _better(bounds, others)
-        lower = bounds[1] if bounds and not cheap else None
+        lower = bounds[1] if bounds and bounds[1].laws_found > sum(added) else None
         added = lower.laws if lower else added
         open_ = not bounds or sum(added) < bounds[0].laws_at_most
-        if open_ and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
+        if open_ and not exact and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
             direct = directly(flow, combinations, seed)
             added, lower = (direct, None) if sum(direct) > sum(added) else (added, lower)
     families = [family(flow, c, laws) for c, laws in zip(combinations, added, strict=True) if laws]

@@ -35,9 +35,8 @@ class BoundsNumbers:
 
     def add(self, x: Bounds, y: Bounds) -> Bounds:
         (b, k), (c, m) = x.below, y.below
-        return Bounds(
-            x.shape, max(x.degree + c, y.degree + b), max(x.height + m, y.height + k) + 1, (b + c, k + m)
-        )
+        height = float(np.logaddexp2(x.height + m, y.height + k))
+        return Bounds(x.shape, max(x.degree + c, y.degree + b), height, (b + c, k + m))
 
     def product(self, x: Bounds, y: Bounds, a: str, b: str, out: str) -> Bounds:
         sizes = dict(zip(a + b, x.shape + y.shape, strict=True))

@@ -60,7 +60,8 @@ def upper_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
     """*The upper bound*: brackets at the point of the certificate have the rank that it says, so there are at
     most n - rank laws.
     """
-    upper, n, flow = whole["upper"], subject.dimension, subject.written
+    upper, n = whole["upper"], subject.dimension
+    flow = subject.with_zero_data(upper.get("data")).written
     p, ranks = prime(upper["prime"]), rising(upper["ranks"], n)
     if {name: len(values) for name, values in upper["point"].items()} != {
         name: prod(s) for name, s in subject.state.items()

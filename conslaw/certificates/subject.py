@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from fractions import Fraction
 from math import prod
@@ -30,6 +31,7 @@ from conslaw.certificates.reading import (
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.models.networks import FAMILIES
 from conslaw.models.potential import Model, model
+from conslaw.models.zero_data import positions_left, with_zero_data
 
 WIDEST = 10**7  # neurons of a class of a family
 DEEPEST = 5000  # sizes of a family
@@ -153,6 +155,34 @@ class Subject:
 
         return identities(written, 0, check)
 
+    def with_zero_data(self, kept: Mapping[str, Any] | None) -> Subject:
+        """The same with all data zero but those kept: its fields are some of those of the whole (*Data may be
+        zero*).  The code that is left is compared with that of the whole at a random point.
+        """
+        if kept is None:
+            return self
+        if self.model is None or self.flow is None:
+            raise Refuted("data are set to zero in flows of models in a metric of words")
+        for name, axes in kept.items():
+            shape = self.data.get(name, ())
+            if (
+                name not in self.data
+                or len(axes) != len(shape)
+                or any(
+                    some is not None and (some != sorted({*some}) or not some or some[-1] >= n)
+                    for some, n in zip(axes, shape, strict=True)
+                )
+            ):
+                raise Refuted(f"the indices kept of {name[:40]} do not fit its shape {shape}")
+        part = with_zero_data(self.model, kept)
+        if part is None:
+            raise Refuted("nothing moves with so many data zero")
+        same_gradient(self.model, part, kept)
+        made = copy(self)
+        made.model, made.flow = part, _flow(part, self.section)
+        made.data = dict(made.flow.data)
+        return made
+
     @property
     def written(self) -> kernel.Flow:
         """The flow, for the kernel."""
@@ -173,6 +203,29 @@ class Subject:
         nodes += [Node("take", (last,), (n,), np.arange(k * n, (k + 1) * n)) for k in range(count)]
         given = [{"state": last + 1 + k} for k in range(count)]
         return kernel.Flow({"state": (n,)}, {"data": (m,)} if m else {}, nodes, given=given)
+
+
+def same_gradient(whole: Model, part: Model, kept: Mapping[str, Any]) -> None:
+    """Refuted if the gradient of a model with zero data is not that of the part at a random point, mod p."""
+    p, rng = 2**31 - 1, np.random.default_rng(2)
+    drawn = {
+        name: rng.integers(0, p, (1, 1, *shape), dtype=np.uint64)
+        for name, shape in {**whole.parameters, **part.data}.items()
+    }
+    large = dict(drawn)
+    for name, shape in whole.data.items():
+        large[name] = np.zeros((1, 1, *shape), dtype=np.uint64)
+    for name, places in positions_left(whole, kept).items():
+        if name in part.data:
+            large[name].reshape(-1)[places] = drawn[name].reshape(-1)
+    found = [
+        kernel.gradient(code(x.potential), data, kernel.Residues(p))
+        for x, data in ((whole, large), (part, drawn))
+    ]
+    for name, shape in whole.parameters.items():
+        one, other = (np.broadcast_to(g.get(name, np.uint64(0)), (1, 1, *shape)) for g in found)
+        if (one != other).any():
+            raise Refuted("the code with zero data is not that of the whole")
 
 
 def arrays_from(rows: Any, shapes: Mapping[str, Shape]) -> dict[str, Any]:

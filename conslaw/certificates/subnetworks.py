@@ -54,6 +54,7 @@ class Network:
     """A network in colours, as the certificate says, from which small ones are written out."""
 
     def __init__(self, subject: Subject, split: Mapping[str, Any]) -> None:
+        subject = subject.with_zero_data(split.get("data"))
         if subject.flow is None or subject.flow.model is None:
             raise Refuted("only flows of models in a metric of words are split")
         self.subject, self.flow, self.model = subject, subject.flow, subject.flow.model

@@ -196,7 +196,7 @@ def _upper(flow: Flow, bound: LieRanks | Coloured) -> dict[str, Any]:
     small = bound.prime < ONE_PRODUCT  # such a prime was chosen before the point
     p, point, _ = random_start(flow, bound.seed, bound.prime if small else None)
     values = {name: x[0].reshape(-1).tolist() for name, x in point.items()}
-    return {"method": "brackets", "prime": p, "point": values, "ranks": list(bound.ranks)}
+    return {"method": "brackets", "prime": p, "point": values, "ranks": list(bound.ranks), "data": bound.kept}
 
 
 def _families(laws: MatrixLaws, split: Split | None) -> dict[str, Any]:

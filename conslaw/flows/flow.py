@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from fractions import Fraction
@@ -46,6 +46,8 @@ class Flow:
     metric_entries : entries of the metric, to be checked for zeros: a diagonal, or a square matrix
     metric_words : the metric of each parameter array in a word ("euclidean", "z**1", "1/10"), None if it is
         array code
+    kept : the indices of each axis of data arrays of the flow that this is a part of that are left, where all
+        other data are zero; None if it is the whole
     """
 
     name: str
@@ -60,6 +62,7 @@ class Flow:
     metric: str = "euclidean"
     metric_entries: Mapping[str, Expression] = field(default_factory=dict, repr=False)
     metric_words: Mapping[str, str] | None = None
+    kept: Mapping[str, Sequence[Sequence[int] | None]] | None = None
 
     def __post_init__(self) -> None:
         for name in ("state", "data", "fields", "metric_entries", "metric_words"):

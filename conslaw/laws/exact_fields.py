@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from conslaw.algebra.bounds import Bounds, BoundsNumbers
-from conslaw.algebra.evaluation import evaluate
-from conslaw.algebra.expressions import size
+from conslaw.algebra.evaluation import evaluate, topological_order
+from conslaw.algebra.expressions import Expression, size
 from conslaw.algebra.finite_field import Residues, from_integers, invert, random_prime
 from conslaw.algebra.polynomials import (
     PolynomialArray,
@@ -79,6 +79,15 @@ def bounds(flow: Flow) -> list[Bounds]:
 def expansion(flow: Flow) -> float:
     """A bound for the number of terms of the fields of a flow, if they are written out."""
     return float(sum(prod(x.shape) * 2.0 ** min(x.height, 200.0) for x in bounds(flow)))
+
+
+def expansion_of_gradient(potential: Expression) -> float:
+    """A bound for the number of terms of all derivatives of a potential together: it is at most the degree
+    times the number of its own.
+    """
+    inputs = [x for x in topological_order([potential]) if x.operation == "input"]
+    [bound] = evaluate([potential], {x.attribute: Bounds(x.shape, 1, 0.0) for x in inputs}, BoundsNumbers())
+    return float(bound.degree * 2.0 ** min(bound.height, 200.0))
 
 
 def has_logarithms(flow: Flow) -> bool:

@@ -18,7 +18,7 @@ from operator import xor
 
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.expressions import Expression
-from conslaw.algebra.interpretations import OWN, Decoupling, DistinctIndices, Parities
+from conslaw.algebra.interpretations import OWN, Counts, Decoupling, DistinctIndices, Kinds, Parities
 from conslaw.algebra.uniform_axes import RIGID, Axes, UniformAxes, resized_indices, resized_shape
 from conslaw.errors import ConslawError
 from conslaw.flows.flow import Flow, velocity
@@ -152,19 +152,33 @@ class IndexClasses:
         this holds for its entries with all indices in T. With ``first_order=False``: the same if all state
         entries but those with all indices in T are set to zero.
         """
-        axes, known = self.axes([output]), {**self.state, **self.data}
-        inputs = {x.attribute: axes[id(x)] for x in topological_order([output]) if x.operation == "input"}
+        kinds = self.kinds([output], self.axes([output]), first_order=first_order)
+        return kinds is not None and only_own(kinds[0], output)
+
+    def kinds(
+        self,
+        outputs: Sequence[Expression],
+        axes: Mapping[int, Axes],
+        *,
+        first_order: bool = True,
+        given: Mapping[str, Kinds] | None = None,
+    ) -> list[Kinds] | None:
+        """Which kinds of terms the entries of outputs have (:class:`Decoupling`); None if they tie classes
+        together that are not one.  ``axes`` are those of the outputs, ``given`` inputs of known kinds.
+        """
+        known = {**self.state, **self.data}
+        inputs = {x.attribute: axes[id(x)] for x in topological_order(outputs) if x.operation == "input"}
         if any(classes != known[name] for name, classes in inputs.items()):
-            return False  # it ties classes together that are not one
-        numbers = Decoupling(axes)
-        arrays = {
-            name: numbers.array(
-                classes, free=name in self.flow.state, vanishing=name in self.zero, first_order=first_order
-            )
-            for name, classes in inputs.items()
-        }
-        [kinds] = evaluate([output], arrays, numbers)
-        return kinds.get((False,) * output.ndim, 0) & ~OWN == 0
+            return None
+        arrays = dict[str, Kinds](given or {})
+        for name in inputs:
+            if name not in arrays:
+                vanishing = name in self.zero
+                free = name in self.flow.state
+                arrays[name] = Decoupling(axes).array(
+                    inputs[name], free=free, vanishing=vanishing, first_order=first_order
+                )
+        return evaluate(outputs, arrays, Decoupling(axes))
 
     def signs(self, *, vectors: bool = True) -> dict[str, tuple[int, ...]]:
         """A symmetry of the model's potential: flipping the sign of one index flips each array entry as often
@@ -204,22 +218,23 @@ class IndexClasses:
         found = {n: tuple(system.value(x) for x in inputs[n]) for n in arrays}
         return found if any(any(x) for x in found.values()) else {}
 
-    def distinct_indices(self, output: Expression) -> dict[int, int] | None:
-        """For each class a bound on the number of distinct indices that one monomial of a scalar (or of one
-        entry) involves.
+    def distinct_indices(
+        self, outputs: Sequence[Expression], axes: Mapping[int, Axes], given: Mapping[str, Counts]
+    ) -> list[Counts]:
+        """For each class a bound on the number of distinct indices that one monomial of an entry of each
+        output involves, those of the entry itself not counted.
 
         None if something with indices is a denominator: over a common denominator a monomial has the indices
-        of all of them.
+        of all of them.  ``axes`` are those of the outputs, ``given`` inputs for whose entries this is known.
         """
-        axes = self.axes([output])
         numbers = DistinctIndices(axes)
-        names = {x.attribute for x in topological_order([output]) if x.operation == "input"}
-        [counts] = evaluate([output], {name: numbers.array() for name in names}, numbers)
-        if counts is None:
-            return None
-        for c in axes[id(output)]:
-            counts = {**counts, c: counts.get(c, 0) + 1}
-        return {c: n for c, n in counts.items() if c != RIGID}
+        names = {x.attribute for x in topological_order(outputs) if x.operation == "input"}
+        return evaluate(outputs, {**{name: numbers.array() for name in names}, **given}, numbers)
+
+
+def only_own(kinds: Kinds, output: Expression) -> bool:
+    """Whether the entries with all indices in T have terms of T alone."""
+    return kinds.get((False,) * output.ndim, 0) & ~OWN == 0
 
 
 def velocities(flow: Flow) -> dict[str, str]:

@@ -38,7 +38,9 @@ from conslaw.algebra.jets import Jet, Jets, lift, part, without
 from conslaw.algebra.threads import one_blas_thread
 from conslaw.errors import ConslawError, check_memory, check_seed
 from conslaw.flows.flow import TIME, Flow, check_flow
+from conslaw.laws.few_data import with_all_data, with_few_data
 from conslaw.models.potential import Model
+from conslaw.models.zero_data import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class LieRanks:
     generic : True at a random point; False at a point of the user's, for which alone the answer then holds
     error_probability : bound on the probability that the generic rank of the Lie algebra is larger than the
         last rank; None if the user chose prime or point, or if brackets of 14 fields still added rank
+    kept : the data that reach these ranks, if all others may be zero (:func:`with_few_data`)
     """
 
     ranks: tuple[int, ...]
@@ -74,6 +77,7 @@ class LieRanks:
     seed: int
     generic: bool
     error_probability: float | None
+    kept: Kept | None = None
 
     @property
     def laws_at_most(self) -> int:
@@ -140,23 +144,28 @@ def lie_ranks(
     below = {v.denominator for values in exact.values() for v in values.ravel()}
     p, state, rng = random_start(flow, seed, prime, below)
 
-    def ranks_at(state: State, **options: Any) -> tuple[int, ...]:
-        def samples(depth: int, count: int) -> Residues:
-            return trace_samples(flow, state, depth, count, rng, p)
+    few = with_few_data(flow)
+    whole = flow if few is flow else with_all_data(flow)
 
-        return ranks_by_depth(samples, n, p, width=n, most=n if most is None else most, **options)
+    def ranks_at(state: State, **options: Any) -> tuple[tuple[int, ...], Kept | None]:
+        options |= {"width": n, "most": n if most is None else most}
+        every = Samples(whole, state, rng, p)
+        if few is flow:
+            return ranks_by_depth(every, n, p, **options), None
+        ranks = ranks_by_depth(Samples(few, state, rng, p), n, p, confirm=every, **options)
+        return ranks, None if every.needed else few.kept
 
-    ranks = ranks_at(state, limit=DEPTH, target=n - laws)
+    ranks, kept = ranks_at(state, limit=DEPTH, target=n - laws)
     if point is None:
         closed = ranks[-1] == n - laws or len(ranks) < DEPTH or ranks[-1] == ranks[-2]
         error = error_probability(flow, ranks, p) if prime is None and closed else None
-        return LieRanks(ranks, n, p, seed, True, error)
+        return LieRanks(ranks, n, p, seed, True, error, kept)
     given: State = {name: {0: from_integers(values, p)[None]} for name, values in exact.items()}
     where = singular(flow, given, p)
     if where:
         raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
-    ranks = ranks_at(given, limit=DEPTH_AT_POINT, target=ranks[-1], patience=DEPTH_AT_POINT)
-    return LieRanks(ranks, n, p, seed, False, None)
+    ranks, kept = ranks_at(given, limit=DEPTH_AT_POINT, target=ranks[-1], patience=DEPTH_AT_POINT)
+    return LieRanks(ranks, n, p, seed, False, None, kept)
 
 
 def quick_ranks(flow: Flow, *, seed: int, most: int | None = None, laws: int = 0) -> LieRanks:
@@ -237,6 +246,16 @@ def _random(shape: Shape, rng: np.random.Generator, p: int) -> Residues:
     return rng.integers(0, p, shape, dtype=np.uint64)
 
 
+class Samples:
+    """Random elements of the trace at a point; ``needed`` if a smaller part of them did not suffice."""
+
+    def __init__(self, flow: Flow, state: State, rng: np.random.Generator, p: int) -> None:
+        self.flow, self.state, self.rng, self.p, self.needed = flow, state, rng, p, False
+
+    def __call__(self, depth: int, count: int) -> Residues:
+        return trace_samples(self.flow, self.state, depth, count, self.rng, self.p)
+
+
 def ranks_by_depth(
     samples: Callable[[int, int], Residues],
     columns: int,
@@ -249,6 +268,7 @@ def ranks_by_depth(
     silent: int = 0,
     most: int | None = None,
     all_or_nothing: bool = False,
+    confirm: Samples | None = None,
 ) -> tuple[int, ...]:
     """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target``
     or stand still.
@@ -256,7 +276,9 @@ def ranks_by_depth(
     ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in
     a row may add nothing, not counting the first ``silent`` ones if they found nothing at all.  Refused if
     the rank exceeds ``most``.  With ``all_or_nothing`` it ends as soon as ranks that go on growing as they do
-    would not reach the target.
+    would not reach the target.  ``samples`` may come from a part of what is asked about if ``confirm``
+    samples all of it: a depth is exhausted only if those add no rank either, else they are taken from there
+    on.
     """
     space, ranks, idle = RowSpace.zero(columns, p), list[int](), 0
     while True:
@@ -279,15 +301,20 @@ def ranks_by_depth(
                 )
             exhausted = space.rank - known <= count - SURPLUS
             batch *= 2
+            if exhausted and confirm and space.rank < target:
+                known, space = space.rank, space.extend(confirm(depth, SURPLUS))
+                if space.rank > known:
+                    confirm.needed = True
+                    samples, confirm, exhausted = confirm, None, False
             logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
         ranks.append(space.rank)
         idle = idle + 1 if space.rank == before and (space.rank or depth > silent) else 0
-        slow = all_or_nothing and depth > 3 and _prolonged(ranks, limit) < target
+        slow = all_or_nothing and depth > 2 and prolonged(ranks, limit) * (1.5 if depth == 3 else 1) < target
         if space.rank >= target or depth == limit or idle == patience or slow:
             return tuple(ranks)
 
 
-def _prolonged(ranks: Sequence[int], depth: int) -> int:
+def prolonged(ranks: Sequence[int], depth: int) -> int:
     """The rank at a depth if steps change on average by what the last one did."""
     step, before = ranks[-1] - ranks[-2], ranks[-2] - ranks[-3]
     left = depth - len(ranks)

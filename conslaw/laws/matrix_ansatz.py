@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial, reduce
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial, reduce
+from math import prod
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,17 +15,18 @@ from conslaw.algebra.evaluation import evaluate, gradient, topological_order
 from conslaw.algebra.expressions import LETTERS, input_array
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import RowSpace
+from conslaw.algebra.interpretations import Counts, Kinds
 from conslaw.algebra.numpy_functions import einsum
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, number, terms
-from conslaw.algebra.uniform_axes import Axes
+from conslaw.algebra.uniform_axes import RIGID, Axes
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import to_sympy, write
-from conslaw.flows.flow import Flow
+from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
-from conslaw.laws.exact_fields import expansion
-from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.exact_fields import expansion, expansion_of_gradient
+from conslaw.laws.index_classes import IndexClasses, only_own
 from conslaw.laws.lie import random_point
-from conslaw.laws.windows import alike, arrays_of_windows, window
+from conslaw.laws.windows import MOST_ARRAYS, alike, ends, sets_of_windows, window, window_at_any_place
 
 if TYPE_CHECKING:
     import sympy
@@ -38,6 +40,8 @@ from conslaw.laws.matrix_notation import (
 FEW = 3  # neurons of each class of the networks in which identities are checked, about
 SMALL_CLASS = 12  # indices of a class that may be left whole
 MOST_EXPANDED = 300_000.0  # terms of a window that is written out
+LITTLE_EXPANDED = 20_000.0  # of one that is not replaced by its code at one place
+CHEAP, MOST_IN_BLOCKS = 3_000_000, 30_000_000  # entries of one such matrix, and of several, made at once
 LARGEST_DIRECTLY = 100_000_000  # entries of a matrix of gradients that is made if need be
 
 
@@ -112,35 +116,96 @@ def directly(flow: Flow, combinations: Sequence[Combination], seed: int) -> list
     The rank of the gradients is at least that of their products with random tangent vectors, somewhat more
     than there are entries.
     """
-    state, rng = arrays_of(flow), np.random.default_rng(seed)
+    return _ranks_along(flow, combinations, list(flow.state), seed)
+
+
+def array_by_array(flow: Flow, combinations: Sequence[Combination], seed: int) -> tuple[list[int], bool]:
+    """The same in time linear in the depth, and whether no more are independent at the point.
+
+    Counted are the gradients of the combinations of the same arrays with respect to those of them that none
+    before has (:func:`blocks_of`), if that is little work.
+    """
+    result, exact, left = [0] * len(combinations), True, MOST_IN_BLOCKS
+    for members, columns in blocks_of(flow, combinations):
+        own = [combinations[i] for i in members]
+        arrays = {n for c in own for _, x in c.terms for n, _ in x.factors}
+        size = sum(prod(flow.state[n]) for n in arrays) * sum(c.like.entries for c in own)
+        left -= size
+        if size > CHEAP or left < 0:
+            exact = False
+            continue
+        every = _ranks_along(flow, own, list(arrays), seed)
+        ranks = _ranks_along(flow, own, columns, seed) if arrays > set(columns) else every
+        exact = exact and sum(ranks) == sum(every)
+        for i, n in zip(members, ranks, strict=True):
+            result[i] = n
+    return result, exact
+
+
+def blocks_of(flow: Flow, combinations: Sequence[Combination]) -> list[tuple[list[int], list[str]]]:
+    """The numbers of the combinations of the same arrays, in the order of these in the state, and those of
+    the arrays that none before has.
+    """
+    order = {name: i for i, name in enumerate(flow.state)}
+    groups, seen, found = dict[tuple[int, ...], list[int]](), set[str](), list[tuple[list[int], list[str]]]()
+    for i, combination in enumerate(combinations):
+        arrays = {order[name] for _, c in combination.terms for name, _ in c.factors}
+        groups.setdefault(tuple(sorted(arrays)), []).append(i)
+    for arrays_, members in sorted(groups.items()):
+        names = [n for n, i in order.items() if i in arrays_]
+        found.append((members, [n for n in names if n not in seen]))
+        seen |= set(names)
+    return found
+
+
+def _ranks_along(
+    flow: Flow, combinations: Sequence[Combination], columns: Sequence[str], seed: int
+) -> list[int]:
+    """What each combination adds to the rank of the gradients with respect to some arrays."""
+    rng = np.random.default_rng(seed)
+    names = {name for c in combinations for _, x in c.terms for name, _ in x.factors}
+    part = replace(flow, state={n: s for n, s in flow.state.items() if n in names or n in columns})
+    state = arrays_of(part)
     arrays = [c.like.distinct(c.array(state)) for c in combinations]
-    total = min(flow.dimension, sum(x.size for x in arrays) + 2)
-    point, directions = random_point(flow, rng, PRIME), random_point(flow, rng, PRIME, total)
+    total = min(sum(prod(flow.state[n]) for n in columns), sum(x.size for x in arrays) + 2)
+    point, directions = random_point(part, rng, PRIME), random_point(part, rng, PRIME, total)
     space, result = RowSpace.zero(total, PRIME), list[int]()
-    for slopes in derivatives_along(arrays, point, directions, total):
+    moves = {n: x for n, x in directions.items() if n in columns}
+    for slopes in derivatives_along(arrays, point, moves, total):
         larger = space.extend(slopes.T)
         result.append(larger.rank - space.rank)
         space = larger
     return result
 
 
-def matrix_combinations(classes: IndexClasses) -> list[Combination]:
+def matrix_combinations(classes: IndexClasses, *, along: bool = False) -> list[Combination]:
     """The conserved combinations of candidates of a flow, whatever the numbers of its neurons: each entry is
     proved a law.
 
     The derivative of an entry along a field, as a polynomial, has monomials with at most so many distinct
     indices of each class as its expression has summations (:meth:`IndexClasses.distinct_indices`).  If it is
-    zero for a network with so many neurons, no monomial can be left over in a larger one.
+    zero for a network with so many neurons, no monomial can be left over in a larger one.  With ``along``
+    only candidates with an index of a class that all arrays have: sums along this class.
     """
     flow, groups = classes.flow, dict[Axes, list[tuple[Candidate, dict[int, int]]]]()
+    shared = set(classes.lengths).intersection(
+        *(set(classes.state[n]) for n in classes.flow.state if n != TIME)
+    )
     for candidate in candidates(flow):
+        if along and not set(candidate.axes(classes)) & shared:
+            continue
         counts = indices_of_derivative(classes, candidate)
         if counts is not None:
             groups.setdefault(candidate.axes(classes), []).append((candidate, counts))
     powers, found = flow.time_degree if flow.time is not None else 0, list[Combination]()
+    small: dict[tuple[int, ...], Flow] = {}
     for axes, members in groups.items():
         needed = {c: max(1, *(counts.get(c, 0) for _, counts in members)) for c in classes.lengths}
-        smaller = classes.smaller_flow({c: min(n, needed[c]) for c, n in classes.lengths.items()})
+        lengths = {c: min(n, needed[c]) for c, n in classes.lengths.items()}
+        key = (*lengths.values(),)
+        if key not in small:
+            small[key] = classes.smaller_flow(lengths)
+        smaller = small[key]
         group: Callable[[Candidate], Hashable] = partial(lambda own, _: own, axes)
         pairs = conserved_combinations(smaller, [c for c, _ in members], powers, group)
         found += [combination for combination, _ in pairs]
@@ -153,23 +218,42 @@ def combinations_of_windows(flow: Flow) -> list[Combination]:
     Windows of the same code are solved once, so the cost is linear in the depth of a network.
     """
     found, solved = dict[Combination, None](), dict[Hashable, tuple[Flow, list[Combination] | None]]()
-    for arrays in arrays_of_windows(IndexClasses.of(flow)):
-        for apart in (False, True):
+    done = set[tuple[str, ...]]()
+
+    def look_at(arrays: tuple[str, ...]) -> bool:
+        """Whether the window is short enough for that."""
+        for apart in ends(arrays):
             part = window(flow, arrays, apart=apart)
+            if not is_short(IndexClasses.of(part), LITTLE_EXPANDED):
+                part = window_at_any_place(part) or part
             key = alike(part)
             if key not in solved:
-                own = IndexClasses.of(part)
-                ways = [own, *([with_small_classes_whole(own)] if _has_numbers(part) else [])]
-                short = [x for x in dict.fromkeys(ways) if is_short(x)]
-                laws = [c for x in short for c in matrix_combinations(x)] if short else None
-                solved[key] = (part, laws)
+                solved[key] = (part, _of_window(part, along=len(arrays) > MOST_ARRAYS))
             like, known = solved[key]
-            if known is not None:
+            if known:
                 same = dict(zip(candidates(like), candidates(part), strict=True))
                 renamed = (Combination(tuple((k, same[c]) for k, c in x.terms), x.power) for x in known)
                 found.update(dict.fromkeys(renamed))
-                break
+            if known is not None:
+                return True
+        return False
+
+    for whole, *smaller in sets_of_windows(IndexClasses.of(flow)):
+        if whole not in done and not look_at(whole):
+            for arrays in dict.fromkeys(smaller):
+                if arrays not in done:
+                    look_at(arrays)
+            done |= set(smaller)
+        done.add(whole)
     return in_order(found)
+
+
+def _of_window(part: Flow, *, along: bool) -> list[Combination] | None:
+    """The conserved combinations of a window; None if it is too long."""
+    own = IndexClasses.of(part)
+    ways = [own, *([with_small_classes_whole(own)] if _has_numbers(part) else [])]
+    short = [x for x in dict.fromkeys(ways) if is_short(x)]
+    return [c for x in short for c in matrix_combinations(x, along=along)] if short else None
 
 
 def with_small_classes_whole(classes: IndexClasses) -> IndexClasses:
@@ -184,15 +268,44 @@ def _has_numbers(flow: Flow) -> bool:
     return any(abs(v) != 1 for values in numbers for v in values.reshape(-1).tolist())
 
 
-def is_short(classes: IndexClasses) -> bool:
+def is_short(classes: IndexClasses, most: float = MOST_EXPANDED) -> bool:
     """Whether the fields of a flow with few neurons, in which identities are checked, can be written out."""
-    small = classes.smaller_flow({c: min(n, FEW) for c, n in classes.lengths.items()})
-    return expansion(small) <= MOST_EXPANDED
+    lengths, flow = {c: min(n, FEW) for c, n in classes.lengths.items()}, classes.flow
+    least = expansion(classes.smaller_flow(lengths))
+    if flow.model and not any(word.startswith("z") for word in (flow.metric_words or {"": "z"}).values()):
+        least = min(least, expansion_of_gradient(classes.resized([flow.model.potential], lengths)[0]))
+    return least <= most
 
 
 def in_order(combinations: Iterable[Combination]) -> list[Combination]:
     """Large families first."""
     return sorted(combinations, key=lambda x: (ORDER.index(x.like.kind), -x.like.size * x.like.each, x.power))
+
+
+class Velocities(NamedTuple):
+    """What is true of the fields of a flow at any width: the kinds of terms and the summation indices of each
+    component; None if that is not known.
+    """
+
+    kinds: Mapping[str, Kinds]
+    counts: Mapping[str, Counts]
+
+
+@lru_cache(maxsize=64)
+def velocities_of_fields(classes: IndexClasses) -> tuple[Velocities | None, ...]:
+    """The same for each field, so that derivatives along it need not look at its code again."""
+    found = list[Velocities | None]()
+    for one in classes.flow.fields:
+        values, names = list(one.values()), list(one)
+        axes = classes.axes(values, names)
+        kinds = classes.kinds(values, axes, first_order=False)
+        counts = classes.distinct_indices(values, axes, {})
+        found.append(
+            None
+            if kinds is None
+            else Velocities(dict(zip(names, kinds, strict=True)), dict(zip(names, counts, strict=True)))
+        )
+    return tuple(found)
 
 
 def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[int, int] | None:
@@ -204,17 +317,30 @@ def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[i
     tests = {f"_{k}": input_array(f"_{k}", (n,)) for k, n in enumerate(array.shape)}  # they pick an entry
     letters = LETTERS[: array.ndim]
     value = einsum(",".join([letters, *letters]) + "->", array, *tests.values())
-    known = classes.with_data(dict(zip(tests, ((c,) for c in candidate.axes(classes)), strict=True)))
     names = sorted({name for name, _ in candidate.factors})
     slopes = dict(zip(names, gradient(value, [state[n] for n in names]), strict=True))
-    parts = [[(slopes[n] * x[n]).sum() for n in names if n in x] for x in classes.flow.fields]
-    result: dict[int, int] = {}
-    for polynomial in [value, *(reduce(add, pieces) for pieces in parts if pieces)]:
-        if not known.decouples(polynomial, first_order=False):
+    more: dict[str, Axes] = {name: (c,) for name, c in zip(tests, candidate.axes(classes), strict=True)}
+    polynomials, kinds, counts = [value], dict[str, Kinds](), dict[str, Counts]()
+    pairs = zip(classes.flow.fields, velocities_of_fields(classes), strict=True)
+    for k, (one, velocity) in enumerate(pairs):
+        moving = {n: input_array(f"_{k}_{n}", state[n].shape) for n in names if n in one}
+        if moving and velocity is None:
             return None
-        counts = known.distinct_indices(polynomial)
-        if counts is None:
+        for n, x in moving.items():
+            assert velocity
+            more[x.attribute] = classes.state[n]
+            kinds[x.attribute], counts[x.attribute] = velocity.kinds[n], velocity.counts[n]
+        if moving:
+            polynomials.append(reduce(add, [(slopes[n] * x).sum() for n, x in moving.items()]))
+    known = classes.with_data(more)
+    axes = known.axes(polynomials)
+    found = known.kinds(polynomials, axes, first_order=False, given=kinds)
+    if found is None or not all(only_own(k, x) for k, x in zip(found, polynomials, strict=True)):
+        return None
+    result = dict[int, int]()
+    for indices in known.distinct_indices(polynomials, axes, counts):
+        if indices is None:
             return None
-        for c, n in counts.items():
-            result[c] = max(result.get(c, 0), n)
-    return result
+        for c, many in indices.items():
+            result[c] = max(result.get(c, 0), many)
+    return {c: n for c, n in result.items() if c != RIGID}

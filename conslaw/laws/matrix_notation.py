@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import add
 from typing import TYPE_CHECKING
 
@@ -189,7 +189,6 @@ def conserved_combinations(
     """All conserved combinations of candidates of one kind and group, and their entries as polynomials:
     proved to be laws.
     """
-    fields, _ = exact_fields(flow)
     inputs, state = number(flow.state), arrays_of(flow)
     groups: dict[tuple[int, int, int, Hashable], list[Candidate]] = {}
     for candidate in chosen:
@@ -210,21 +209,32 @@ def conserved_combinations(
             parts = evaluate([arrays[i] for i in vector], inputs, Polynomials())
             scaled = [_times(x, v) for x, v in zip(parts, vector.values(), strict=True)]
             total = concatenate(scaled, [0] * len(scaled), parts[0].shape)
-            if len(total) and not any(len(lie_derivative(total, x)) for x in fields):
+            if len(total) and not any(len(lie_derivative(total, x)) for x in _fields(flow)):
                 found.append((Combination(tuple((v, members[i]) for i, v in vector.items()), power), total))
     return found
+
+
+@lru_cache(maxsize=4)
+def _fields(flow: Flow) -> list[PolynomialArray]:
+    """Its exact fields, for as long as combinations of this flow are looked at."""
+    return exact_fields(flow)[0]
+
+
+@lru_cache(maxsize=8)
+def _tangents(flow: Flow, count: int) -> tuple[State, list[State]]:
+    """Random points mod p and, at each, the values of a few random fields."""
+    rng = np.random.default_rng(0)
+    point = random_point(flow, rng, PRIME, count)
+    return point, [RandomField(flow, count, rng, PRIME)(point) for _ in range(1 + len(flow.fields))]
 
 
 def _kernel(flow: Flow, arrays: list[Expression]) -> list[Vector]:
     """The linear combinations of some arrays whose derivatives vanish along random fields at random points
     mod p.
     """
-    rng, count = np.random.default_rng(0), 4 + len(arrays)
-    point = random_point(flow, rng, PRIME, count)
-    blocks = []
-    for _ in range(1 + len(flow.fields)):
-        slopes = derivatives_along(arrays, point, RandomField(flow, count, rng, PRIME)(point), count)
-        blocks.append(np.stack(slopes, axis=-1))
+    count = 8 * (1 + len(arrays) // 5)  # at least four more than there are arrays; few different numbers
+    point, directions = _tangents(flow, count)
+    blocks = [np.stack(derivatives_along(arrays, point, x, count), axis=-1) for x in directions]
     rows = np.concatenate([block.reshape(-1, len(arrays)) for block in blocks])
     space = RowSpace.zero(len(arrays), PRIME)
     for start in range(0, len(rows), 4 * len(arrays)):  # random rows: almost always the first few decide

@@ -164,6 +164,7 @@ class Split(Coloured):
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary: the colours, and the blocks."""
         return super().to_json() | {
+            "data": self.classes.flow.kept,
             "blocks": [
                 {"colours": [list(w) for w in b.colours], "copies": b.copies, "dimension": b.dimension}
                 | {"ranks": list(b.ranks), "helped": b.helped, "laws": sum(b.laws)}

@@ -19,7 +19,7 @@ from conslaw.algebra.uniform_axes import RIGID, Axes, resized_shape
 from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.candidates import Combination, arrays_of
 from conslaw.laws.index_classes import IndexClasses, velocities
-from conslaw.laws.lie import State, ranks_by_depth, trace_samples
+from conslaw.laws.lie import State, prolonged, ranks_by_depth, trace_samples
 from conslaw.laws.matrix_notation import derivatives_along
 
 DEPTH = 8  # brackets of more fields than this are not tried in a subnetwork
@@ -193,7 +193,8 @@ def block_ranks(
 
     size = int(part.exact.sum())
     own = _ranks(alone, size, most, part, p, patience=1)
-    if own[-1] == most:
+    slow = len(own) > 2 and own[-1] > own[-2] and prolonged(own, _limit(part)) < most
+    if own[-1] == most or slow:  # helpers serve where ranks stand still
         return own, False
     larger, columns = aided()
 
@@ -233,20 +234,23 @@ def _ranks(
     p: int,
     patience: int = PATIENCE,
 ) -> tuple[int, ...]:
-    flow = largest.flow
-    nodes = len(topological_order([value for one in flow.fields for value in one.values()]))
-    limit = max(SHALLOW, min(DEPTH, int(log(MOST_STEPS / nodes, 3))))
     return ranks_by_depth(
         samples,
         size,
         p,
-        limit=limit,
+        limit=_limit(largest),
         target=most,
-        width=flow.dimension,
+        width=largest.flow.dimension,
         patience=patience,
         silent=SILENT,
         all_or_nothing=most < size,
     )
+
+
+def _limit(part: Subnetwork) -> int:
+    """The depth up to which brackets are tried."""
+    nodes = len(topological_order([value for one in part.flow.fields for value in one.values()]))
+    return max(SHALLOW, min(DEPTH, int(log(MOST_STEPS / nodes, 3))))
 
 
 def law_gradients(

@@ -11,6 +11,7 @@ What is proved.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
 from operator import add
@@ -22,8 +23,9 @@ from conslaw.algebra.numpy_functions import einsum
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.places import at_any_place
 from conslaw.models.pieces import in_pieces
-from conslaw.models.potential import Model, model
+from conslaw.models.potential import Model
 
 MOST_ARRAYS = 16  # arrays of a class that are looked at together: on a longer one (a residual stream) pairs
 
@@ -36,28 +38,32 @@ def has_windows(flow: Flow) -> bool:
 
 
 def arrays_of_windows(classes: IndexClasses) -> list[tuple[str, ...]]:
-    """The sets of parameter arrays that are looked at together: those that share an index class.
+    """The sets of parameter arrays that may be looked at together."""
+    return list(dict.fromkeys(x for sets in sets_of_windows(classes) for x in sets))
 
-    On a class of very many arrays, each alone, with the next in the code, and all vectors (biases and
-    gains); the arrays without a class, if they are few.
+
+def sets_of_windows(classes: IndexClasses) -> list[list[tuple[str, ...]]]:
+    """The parameter arrays that share an index class, for each class; where these are very many, then each
+    alone and with the next in the code, to be looked at if the window of all is too long (a residual stream).
+    Last the arrays without a class, if they are few.
     """
     assert classes.flow.model is not None
     order = topological_order([classes.flow.model.potential])
     used = [x.attribute for x in order if x.operation == "input"]
-    parameters, found = [n for n in classes.flow.model.parameters if n in used], dict[tuple[str, ...], None]()
+    parameters, found = [n for n in classes.flow.model.parameters if n in used], list[list[tuple[str, ...]]]()
     for c in dict.fromkeys(c for name in parameters for c in classes.state[name] if c != RIGID):
         own = tuple(name for name in parameters if c in classes.state[name])
-        if len(own) > MOST_ARRAYS:
-            along = [name for name in used if name in own]
-            vectors = tuple(name for name in own if len(classes.state[name]) == 1)
-            sets = [*((n,) for n in along), *pairwise(along), *([vectors] if len(vectors) > 2 else [])]
-            found.update(dict.fromkeys(sets))
-        else:
-            found[own] = None
+        along = [name for name in used if name in own] if len(own) > MOST_ARRAYS else []
+        vectors = [tuple(n for n in own if len(classes.state[n]) == 1)] if len(own) > MOST_ARRAYS else []
+        few = [*((n,) for n in along), *pairwise(along), *(x for x in vectors if len(x) > 2)]
+        found.append([own, *few])
     rigid = tuple(n for n in parameters if RIGID in classes.state[n] or not classes.state[n])
-    if rigid and len(rigid) <= MOST_ARRAYS:
-        found[rigid] = None
-    return list(found)
+    return [*found, [rigid]] if rigid and len(rigid) <= MOST_ARRAYS else found
+
+
+def ends(arrays: Sequence[str]) -> tuple[bool, ...]:
+    """How windows of some arrays end (``apart``): those of very many arrays as soon as they can."""
+    return (True,) if len(arrays) > MOST_ARRAYS else (False, True)
 
 
 def window(flow: Flow, arrays: Sequence[str], *, apart: bool = False) -> Flow:
@@ -67,15 +73,20 @@ def window(flow: Flow, arrays: Sequence[str], *, apart: bool = False) -> Flow:
     any more, at as many nodes, each with an adjoint of its own: a shorter window, with fewer laws at skips.
     """
     assert flow.model is not None
-    potential = _potential(flow.model, frozenset(arrays), apart)
-    shapes = {name: flow.model.parameters[name] for name in arrays}
+    potential, data = _potential(flow.model, frozenset(arrays), apart)
+    shapes, name = {name: flow.model.parameters[name] for name in arrays}, f"window of {', '.join(arrays)}"
+    return flow_like(flow, Model(name, shapes, data, potential), {name: name for name in arrays})
 
-    def code(p: Any, c: Any) -> Expression:
-        made, data = potential
-        return _substituted(made, {**{n: p[n] for n in shapes}, **{n: c[n] for n in data}})
 
-    part = model(code, parameters=shapes, data=potential[1], name=f"window of {', '.join(arrays)}")
-    return flow_like(flow, part, {name: name for name in arrays})
+def window_at_any_place(part: Flow) -> Flow | None:
+    """The window with its code at one place, of which every law is one of the window (*Any place*); None if
+    there are no places.
+    """
+    assert part.model is not None
+    if local := at_any_place(part.model):
+        one = replace(part.model, potential=local[0], data=local[1], name=f"{part.model.name}, at any place")
+        return flow_like(part, one, {name: name for name in one.parameters})
+    return None
 
 
 def flow_in_pieces(flow: Flow) -> Flow | None:
@@ -221,22 +232,6 @@ def _exit(moving: Sequence[Expression], free_of_parameters: Container[int]) -> E
             break
         result = after[result]
     return moving[result]
-
-
-def _substituted(output: Expression, arrays: Mapping[str, Expression]) -> Expression:
-    """The expression on other arrays of the same names."""
-    made: dict[int, Expression] = {}
-    for node in topological_order([output]):
-        inner = tuple(made[id(x)] for x in node.args)
-        changed = any(x is not y for x, y in zip(inner, node.args, strict=True))
-        made[id(node)] = (
-            arrays[node.attribute]
-            if node.operation == "input"
-            else Expression(node.operation, inner, node.attribute, node.shape)
-            if changed
-            else node
-        )
-    return made[id(output)]
 
 
 def alike(flow: Flow) -> tuple[Any, ...]:

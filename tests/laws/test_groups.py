@@ -182,4 +182,5 @@ def test_components_are_cut_off_at_a_degree_where_there_are_too_many():
     flow = G(conslaw.model(potential, parameters=shapes, data=data))
     assert 0 < len(components(flow)) < 2**layers
     found = best_groups(flow, seed=0)
-    assert found and found[0].laws_at_most == 2 * layers
+    assert found is not None
+    assert found[0].laws_at_most == 2 * layers

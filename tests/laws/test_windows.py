@@ -88,7 +88,7 @@ def test_deep_networks_are_proved_on_both_sides(name, depth):
 def test_windows_that_are_alike_are_solved_once(name, monkeypatch):
     solved, true = [], matrix_ansatz.matrix_combinations
     monkeypatch.setattr(
-        matrix_ansatz, "matrix_combinations", lambda classes: solved.append(0) or true(classes)
+        matrix_ansatz, "matrix_combinations", lambda classes, **how: solved.append(0) or true(classes, **how)
     )
     counts = []
     for depth in (8, 24):
@@ -139,3 +139,22 @@ def test_keys_tell_codes_words_and_shapes_apart():
     )
     assert conslaw.analyze(clash, ansatz="matrix").complete
     assert not has_windows(G(deep, metric=lambda z: {"W1": 1 + z.W2[0, 0] ** 2}))
+
+
+@pytest.mark.parametrize("layers", [3, 18])
+def test_a_densenet_keeps_a_sum_of_norms_for_each_unit(layers):
+    """Each layer reads all before it: the row of a unit against its columns in all later layers."""
+
+    def potential(p, c):
+        h = c.x
+        for i in range(layers):
+            h = np.concatenate([h, c[f"g{i}"] * (p[f"W{i}"] @ h)])
+        return c.v @ (p.O @ h)
+
+    shapes = {f"W{i}": (2, 2 + 2 * i) for i in range(layers)} | {"O": (2, 2 + 2 * layers)}
+    data = {"x": (2,), "v": (2,)} | {f"g{i}": (2,) for i in range(layers)}
+    model = conslaw.model(potential, parameters=shapes, data=data)
+    analysis = conslaw.analyze(model, ansatz="matrix")
+    assert analysis.complete
+    assert [family.laws for family in analysis.law_families] == [2] * layers
+    assert conslaw.verify(analysis.certificate()).ok

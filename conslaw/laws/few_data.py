@@ -1,0 +1,165 @@
+"""A few data that move a network as richly as all of them: the same flow with most pixels zero.
+
+Data may be zero, so the fields of a flow with zero data are some of its own, and bounds from them are bounds
+for it.  Channels are uniform, pixels are not: of the axes that are not, some consecutive indices are left, as
+few as keep the fields, in a network with one neuron of each class, spanning as much as with all data.  That
+is a guess; what is proved or probable is so for other reasons (:func:`conslaw.laws.lie.lie_ranks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from conslaw.algebra.evaluation import evaluate, gradient, topological_order
+from conslaw.algebra.expressions import Expression, Shape
+from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
+from conslaw.algebra.finite_field import Residues, rank
+from conslaw.algebra.jets import Jets
+from conslaw.algebra.uniform_axes import RIGID, resized_shape
+from conslaw.flows.flow import Flow
+from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.windows import flow_like, has_windows
+from conslaw.models.fused_code import fused
+from conslaw.models.potential import Model
+from conslaw.models.zero_data import Kept, box_of, data_that_matter, with_zero_data
+
+POINTS, MOST_SAMPLES, SURPLUS = 2, 200, 4
+MOST_ARRAYS = 8  # data arrays that are made smaller, those used last in the code
+WORTH_IT = 500_000  # entries of the code, for all samples of a rank, from which it is tried
+
+
+@lru_cache(maxsize=64)
+def with_few_data(flow: Flow) -> Flow:
+    """The flow with few data, in which its fields span as much as far as can be seen; or the flow itself, if
+    it is small, not of this kind, or has no such data.
+    """
+    if not has_windows(flow) or flow.kept is not None or _entries(flow) * flow.dimension < WORTH_IT:
+        return flow
+    assert flow.model is not None
+    classes = IndexClasses.of(flow)
+    arrays = [n for n, axes in classes.data.items() if any(_places(flow.data[n], axes))]
+    if not arrays:
+        return flow
+    first = [n for n in _from_the_end(flow.model.potential) if n in arrays]
+    try:
+        chosen = _chosen(classes, first[:MOST_ARRAYS])
+    except ZeroDivisionError:  # mod p, by a constant's denominator
+        return flow
+    return restricted(flow, chosen) if chosen else flow
+
+
+@lru_cache(maxsize=64)
+def with_all_data(flow: Flow) -> Flow:
+    """The flow in the same code as its parts, with fewer nodes than its own may have."""
+    return restricted(flow, {})
+
+
+def restricted(flow: Flow, kept: Kept) -> Flow:
+    """The flow with all other data zero: the same state, some of the fields; the flow itself if none are
+    left.
+    """
+    assert flow.model is not None
+    part = with_zero_data(flow.model, kept)
+    if part is None:
+        return flow
+    return replace(flow_like(flow, part, {n: n for n in part.parameters}), kept=kept)
+
+
+def _from_the_end(output: Expression) -> list[str]:
+    """The inputs, those used last first."""
+    order, steps = topological_order([output]), {id(output): 0}
+    for node in reversed(order):
+        for x in node.args:
+            steps[id(x)] = min(steps.get(id(x), len(order)), steps[id(node)] + 1)
+    return [x.attribute for x in sorted(order, key=lambda x: steps[id(x)]) if x.operation == "input"]
+
+
+def _entries(flow: Flow) -> int:
+    """The number of entries of all arrays of the code."""
+    assert flow.model is not None
+    return sum(x.size for x in topological_order([flow.model.potential]))
+
+
+def _places(shape: Shape, axes: Sequence[int]) -> list[bool]:
+    """Which axes of a data array may be shortened."""
+    return [c == RIGID and n > 1 for c, n in zip(axes, shape, strict=True)]
+
+
+def _chosen(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, list[list[int] | None]]:
+    """The indices of each data array that are left, array after array: the first few in the middle of those
+    that matter with which as much is spanned as with all.
+    """
+    small = _of_one_neuron(classes)
+    span, kept = _Span(small), dict[str, list[list[int] | None]]()
+    most = span.rank({})
+    for name in arrays:
+        matter = data_that_matter(small, kept)[name]
+        places = _places(classes.flow.data[name], classes.data[name])
+        indices = [np.flatnonzero(m) if x else None for m, x in zip(matter or (), places, strict=True)]
+        longest, length = max((len(i) for i in indices if i is not None), default=0), 1
+        while length <= longest // 3:
+            some = {name: [None if i is None else _middle(i.tolist(), length) for i in indices]}
+            if span.rank(kept | some) == most:
+                kept |= some
+                break
+            length *= 2
+    return kept
+
+
+def _of_one_neuron(classes: IndexClasses) -> Model:
+    """The model with one neuron of each class."""
+    flow, lengths = classes.flow, dict.fromkeys(classes.lengths, 1)
+    assert flow.model is not None
+    [potential] = classes.resized([flow.model.potential], lengths)
+    shapes = [
+        {n: resized_shape(s, axes[n], lengths) for n, s in arrays.items()}
+        for arrays, axes in ((flow.model.parameters, classes.state), (flow.data, classes.data))
+    ]
+    return replace(flow.model, parameters=shapes[0], data=shapes[1], potential=fused(potential))
+
+
+def _middle(indices: list[int], length: int) -> list[int]:
+    """So many consecutive ones of some indices."""
+    start = max(0, (len(indices) - length) // 2)
+    return indices[start : start + length]
+
+
+class _Span:
+    """How many dimensions, up to a number, the gradients of a model span as functions: by their values at a
+    few points.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.rng = model, np.random.default_rng(0)
+        self.samples = min(POINTS * model.size + SURPLUS, MOST_SAMPLES)
+        nodes = {x.attribute: x for x in topological_order([model.potential]) if x.operation == "input"}
+        self.used = [n for n in model.parameters if n in nodes]
+        self.slopes = gradient(model.potential, [nodes[n] for n in self.used])
+        points = {n: self._drawn((POINTS, *model.parameters[n])) for n in self.used}
+        self.state = {n: {0: np.tile(x, (self.samples,) + (1,) * (x.ndim - 1))} for n, x in points.items()}
+
+    def _drawn(self, shape: Shape) -> Residues:
+        return self.rng.integers(0, PRIME, shape, dtype=np.uint64)
+
+    def rank(self, kept: Kept) -> int:
+        """With these data."""
+        data = dict[str, dict[int, Residues]]()
+        for name, shape in self.model.data.items():
+            values = self._drawn((self.samples, *shape)) * _mask(shape, kept, name)
+            data[name] = {0: values.repeat(POINTS, axis=0)}
+        found = evaluate(self.slopes, {**data, **self.state}, Jets(PRIME))
+        count = self.samples * POINTS
+        rows = [np.broadcast_to(x[0], (count, *x[0].shape[1:])).reshape(count, -1) for x in found if 0 in x]
+        return rank(np.concatenate(rows, axis=1).reshape(self.samples, -1), PRIME) if rows else 0
+
+
+def _mask(shape: Shape, kept: Kept, name: str) -> Residues:
+    box = box_of(shape, kept.get(name))
+    assert box is not None
+    result = np.zeros(shape, dtype=np.uint64)
+    result[np.ix_(*box) if box else ()] = 1
+    return result

@@ -1,0 +1,314 @@
+"""A model some of whose data are zero, as array code that has no more of what vanishes with them.
+
+An image of which one output pixel is looked at needs the few input pixels below it; all other data are zero,
+and so is most of what the code makes of them.  Three passes over the code: which indices of each axis can be
+other than zero; backwards, which of these are asked for; and the same code on the indices left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from conslaw.algebra.evaluation import evaluate, topological_order
+from conslaw.algebra.expressions import (
+    Constants,
+    Expression,
+    Indices,
+    Shape,
+    _put,
+    _reshape,
+    as_expression,
+    input_array,
+    taken,
+)
+from conslaw.models.fused_code import fused
+from conslaw.models.potential import Model
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Box: TypeAlias = tuple[Mask, ...] | None  # which indices of each axis; None for an array of zeros
+
+Kept: TypeAlias = Mapping[str, Sequence[Sequence[int] | None]]
+"""For data arrays the indices of each axis that are left, None for all of them."""
+
+
+def with_zero_data(whole: Model, kept: Kept) -> Model | None:
+    """The model with all data zero but those with these indices; arrays not named are left as they are.
+
+    Its potential is f(parameters; data) at such data, in the data that are left and matter; its parameters
+    are those of the whole.  None if the potential vanishes.
+    """
+    order, (_, boxes) = topological_order([whole.potential]), _boxes(whole, kept)
+    made, data = dict[int, Expression](), dict[str, Shape]()
+    for node in order:
+        box = boxes[id(node)]
+        if box is None:
+            continue
+        if node.operation == "input":
+            shape = tuple(int(axis.sum()) for axis in box)
+            made[id(node)] = input_array(node.attribute, shape)
+            if node.attribute in whole.data:
+                data[node.attribute] = shape
+        else:
+            made[id(node)] = _rebuilt(node, box, boxes, made)
+    if id(whole.potential) not in made:
+        return None
+    data = {name: data[name] for name in whole.data if name in data}
+    return replace(whole, data=data, potential=fused(made[id(whole.potential)]))
+
+
+def data_that_matter(whole: Model, kept: Kept) -> dict[str, Box]:
+    """The indices of each data array, of those kept, on which the potential depends."""
+    _, boxes = _boxes(whole, kept)
+    nodes = topological_order([whole.potential])
+    return {x.attribute: boxes[id(x)] for x in nodes if x.operation == "input" and x.attribute in whole.data}
+
+
+def positions_left(whole: Model, kept: Kept) -> dict[str, Indices]:
+    """Where in the data arrays of the whole those of the model with zero data are."""
+    return {
+        name: _positions(whole.data[name])[np.ix_(*box)].reshape(-1) if box else np.zeros(1, dtype=np.intp)
+        for name, box in data_that_matter(whole, kept).items()
+        if box is not None
+    }
+
+
+def _boxes(whole: Model, kept: Kept) -> tuple[dict[int, Box], dict[int, Box]]:
+    """For each node of the code the indices that can be other than zero, and of these those that are asked
+    for.
+    """
+    order = topological_order([whole.potential])
+    inputs: dict[str, Box] = {name: _whole(shape) for name, shape in whole.parameters.items()}
+    inputs |= {name: box_of(shape, kept.get(name)) for name, shape in whole.data.items()}
+    live = dict(zip(map(id, order), evaluate(order, inputs, Live()), strict=True))
+    return live, _asked_for(order, live, whole.parameters)
+
+
+def box_of(shape: Shape, kept: Sequence[Sequence[int] | None] | None) -> Box:
+    """The box of some indices of each axis."""
+    if kept is None:
+        return _whole(shape)
+    masks = _whole(shape)
+    for mask, some in zip(masks, kept, strict=True):
+        if some is not None:
+            mask[:] = False
+            mask[list(some)] = True
+    return _unless_empty(masks)
+
+
+def _whole(shape: Shape) -> tuple[Mask, ...]:
+    return tuple(np.ones(n, dtype=bool) for n in shape)
+
+
+def _unless_empty(masks: Sequence[Mask]) -> Box:
+    return tuple(masks) if all(m.any() for m in masks) else None
+
+
+def _both(x: Sequence[Mask], y: Sequence[Mask]) -> list[Mask]:
+    return [a & b for a, b in zip(x, y, strict=True)]
+
+
+def _inside(coordinates: Sequence[Indices], box: Sequence[Mask], shape: Shape) -> Mask:
+    """Which of some positions lie in a box."""
+    every = np.ones(shape, dtype=bool)
+    return reduce(np.logical_and, (m[c] for m, c in zip(box, coordinates, strict=True)), every)
+
+
+def _projections(mask: Mask) -> list[Mask]:
+    """For each axis which of its indices occur."""
+    others = [tuple(j for j in range(mask.ndim) if j != i) for i in range(mask.ndim)]
+    return [np.asarray(mask.any(axis=axes)) for axes in others]
+
+
+def _positions(shape: Shape) -> Indices:
+    return np.arange(prod(shape)).reshape(shape)
+
+
+class Live:
+    """A number system: which indices of each axis can belong to entries that are not zero."""
+
+    def constant(self, values: Constants) -> Box:
+        return _unless_empty(_projections(values != 0)) if values.ndim else () if values != 0 else None
+
+    def add(self, x: Box, y: Box) -> Box:
+        if x is None or y is None:
+            return y if x is None else x
+        return tuple(a | b for a, b in zip(x, y, strict=True))
+
+    def product(self, x: Box, y: Box, a: str, b: str, out: str) -> Box:
+        if x is None or y is None:
+            return None
+        sets = letter_sets(x, y, a, b)
+        return tuple(sets[c] for c in out) if all(m.any() for m in sets.values()) else None
+
+    def sum(self, x: Box, axes: tuple[int, ...]) -> Box:
+        return None if x is None else tuple(m for i, m in enumerate(x) if i not in axes)
+
+    def take(self, x: Box, indices: Indices) -> Box:
+        if x is None:
+            return None
+        coordinates = np.unravel_index(indices, tuple(map(len, x)))
+        return _unless_empty(_projections(_inside(coordinates, x, indices.shape)))
+
+    def put(self, x: Box, indices: Indices, shape: Shape) -> Box:
+        if x is None:
+            return None
+        masks = [np.zeros(n, dtype=bool) for n in shape]
+        for mask, c in zip(masks, np.unravel_index(indices[np.ix_(*x)], shape), strict=True):
+            mask[c] = True
+        return tuple(masks)
+
+    def reshape(self, x: Box, shape: Shape) -> Box:
+        return None if x is None else self.take(x, _positions(shape))
+
+    def reciprocal(self, x: Box) -> Box:
+        raise ZeroDivisionError  # no potential has one
+
+
+def letter_sets(x: Sequence[Mask], y: Sequence[Mask], a: str, b: str) -> dict[str, Mask]:
+    """The indices of each letter of a product that both factors have."""
+    sets = dict(zip(a, x, strict=True))
+    for letter, mask in zip(b, y, strict=True):
+        sets[letter] = sets[letter] & mask if letter in sets else mask
+    return sets
+
+
+def _asked_for(
+    order: Sequence[Expression], live: Mapping[int, Box], whole: Mapping[str, Shape]
+) -> dict[int, Box]:
+    """The live indices of each node that the last one needs; parameters are kept as a whole."""
+    needed: dict[int, list[Mask]] = {id(order[-1]): []}
+    boxes: dict[int, Box] = {}
+
+    def need(node: Expression, masks: Sequence[Mask]) -> None:
+        known = needed.setdefault(id(node), [np.zeros(n, dtype=bool) for n in node.shape])
+        needed[id(node)] = [a | b for a, b in zip(known, masks, strict=True)]
+
+    for node in reversed(order):
+        own = live[id(node)]
+        if own is None or id(node) not in needed:
+            boxes[id(node)] = None
+            continue
+        if node.operation == "input" and node.attribute in whole:
+            boxes[id(node)] = own
+            continue
+        box = boxes[id(node)] = _unless_empty(_both(own, needed[id(node)]))
+        if box is not None:
+            for x, masks in zip(node.args, _needs(node, box, [live[id(x)] for x in node.args]), strict=True):
+                if masks is not None:
+                    need(x, masks)
+    return boxes
+
+
+def _needs(node: Expression, box: Sequence[Mask], before: Sequence[Box]) -> list[Box]:
+    """What a node in its box asks of its arguments, which are live as ``before`` says."""
+    if node.operation == "add":
+        return [None if x is None else tuple(_both(box, x)) for x in before]
+    if not before or any(x is None for x in before):
+        return [None] * len(before)
+    x = before[0]
+    assert x is not None
+    if node.operation == "product":
+        a, b, out = node.attribute
+        assert before[1] is not None
+        sets = letter_sets(x, before[1], a, b)
+        sets |= {c: sets[c] & m for c, m in zip(out, box, strict=True)}
+        return [tuple(sets[c] for c in letters) for letters in (a, b)]
+    if node.operation == "sum":
+        left = iter(box)
+        return [tuple(m if i in node.attribute else m & next(left) for i, m in enumerate(x))]
+    shape = node.args[0].shape
+    if node.operation == "put":
+        coordinates = np.unravel_index(node.attribute[np.ix_(*x)], node.shape)
+        used = _projections(_inside(coordinates, box, coordinates[0].shape)) if shape else []
+        masks = [np.zeros(n, dtype=bool) for n in shape]
+        for mask, m, some in zip(masks, x, used, strict=True):
+            mask[np.flatnonzero(m)[some]] = True
+        return [tuple(masks)]
+    indices = _positions(node.shape) if node.operation == "reshape" else node.attribute
+    coordinates = np.unravel_index(indices[np.ix_(*box)] if node.shape else indices, shape)
+    live = _inside(coordinates, x, tuple(int(m.sum()) for m in box))
+    masks = [np.zeros(n, dtype=bool) for n in shape]
+    for mask, c in zip(masks, coordinates, strict=True):
+        mask[c[live]] = True
+    return [tuple(masks)]
+
+
+def _rebuilt(
+    node: Expression,
+    box: Sequence[Mask],
+    boxes: Mapping[int, Box],
+    made: Mapping[int, Expression],
+) -> Expression:
+    """A node on the indices of its box, from its arguments on those of theirs."""
+    if node.operation == "constant":
+        return as_expression(node.attribute[np.ix_(*box)] if box else node.attribute)
+    given = [(made[id(x)], boxes[id(x)]) for x in node.args if boxes[id(x)] is not None]
+    (x, of_x), *others = [(e, b) for e, b in given if b is not None]
+    if node.operation == "add":
+        parts = [_fitted(e, b, box) for e, b in [(x, of_x), *others]]
+        return reduce(lambda one, other: one + other, parts)
+    if node.operation == "product":
+        [(y, of_y)], (a, b, out) = others, node.attribute
+        sets = letter_sets(of_x, of_y, a, b)
+        sets |= dict(zip(out, box, strict=True))
+        x, y = (_fitted(e, m, [sets[c] for c in s]) for e, m, s in ((x, of_x, a), (y, of_y, b)))
+        return Expression("product", (x, y), node.attribute, tuple(int(sets[c].sum()) for c in out))
+    if node.operation == "sum":
+        left = iter(box)
+        x = _fitted(x, of_x, [m if i in node.attribute else next(left) for i, m in enumerate(of_x)])
+        return Expression("sum", (x,), node.attribute, tuple(int(m.sum()) for m in box))
+    shape = tuple(int(m.sum()) for m in box)
+    if node.operation == "put":
+        places = np.unravel_index(node.attribute[np.ix_(*of_x)] if of_x else node.attribute, node.shape)
+        x, targets = _picked(x, _inside(places, box, x.shape), places)
+        return _put(x, _ranked(targets, box, x.shape), shape)
+    indices = _positions(node.shape) if node.operation == "reshape" else node.attribute
+    if node.operation == "reshape" and all(m.all() for m in (*box, *of_x)):
+        return _reshape(x, node.shape)
+    sources = np.unravel_index(indices[np.ix_(*box)] if box else indices, node.args[0].shape)
+    used = _inside(sources, of_x, shape)
+    where, *inner = _chosen(used, [_positions(shape), *sources])
+    inside = taken(x, _ranked(inner, of_x, where.shape))
+    return inside if used.all() else _put(inside, where, shape)
+
+
+def _fitted(x: Expression, box: Sequence[Mask], wanted: Sequence[Mask]) -> Expression:
+    """An array on the indices of another box, zero where it has none."""
+    inner = _both(box, wanted)
+    for i, (m, common) in enumerate(zip(box, inner, strict=True)):
+        if common.sum() < m.sum():
+            x = x[(slice(None),) * i + (np.flatnonzero(common[m]),)]
+    if all((a == b).all() for a, b in zip(inner, wanted, strict=True)):
+        return x
+    shape = tuple(int(m.sum()) for m in wanted)
+    return _put(x, _positions(shape)[np.ix_(*(a[b] for a, b in zip(inner, wanted, strict=True)))], shape)
+
+
+def _chosen(used: Mask, arrays: Sequence[Indices]) -> list[Indices]:
+    """The marked entries of some arrays: as arrays of as many axes if they form a box, else in a row."""
+    axes = _projections(used)
+    if used.ndim and used.sum() == prod(int(m.sum()) for m in axes):
+        return [x[np.ix_(*axes)] for x in arrays]
+    return [x[used] if used.ndim else x for x in arrays]
+
+
+def _picked(x: Expression, used: Mask, arrays: Sequence[Indices]) -> tuple[Expression, list[Indices]]:
+    if used.all():
+        return x, list(arrays)
+    where, *left = _chosen(used, [_positions(x.shape), *arrays])
+    return taken(x, where), left
+
+
+def _ranked(coordinates: Sequence[Indices], box: Sequence[Mask], shape: Shape) -> Indices:
+    """Flat positions within a box."""
+    if not coordinates:
+        return np.zeros(shape, dtype=np.intp)
+    ranks = [(np.cumsum(m) - 1)[c] for m, c in zip(box, coordinates, strict=True)]
+    return np.asarray(np.ravel_multi_index(ranks, [int(m.sum()) for m in box]), dtype=np.intp)
