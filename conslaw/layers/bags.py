@@ -34,6 +34,7 @@ def bags(coefficients: Tensor, first: Tensor, table: Tensor) -> Tensor:
     ----------
     coefficients : (m, i, k)
     first : integers (m, i)
+        Such that the rows of one m are all different.
     table : (r, o)
     """
     derive = _compiled if torch.compiler.is_compiling() else _Derivative.apply
@@ -104,7 +105,7 @@ def _collected(first: Tensor, coefficients: Tensor, values: Tensor, size: int) -
     m, i, active = coefficients.shape
     rows = _rows(first, active)
     if size <= SPREAD * i * active:
-        spread = coefficients.new_zeros(m, size).scatter_(1, rows.long(), coefficients.reshape(m, -1))
+        spread = coefficients.new_zeros(m, size).scatter_(1, rows.long(), coefficients.flatten(1))
         return spread.t() @ values
     ordered, order = torch.sort(rows.view(-1), stable=True)
     starts = torch.searchsorted(ordered, torch.arange(size, dtype=ordered.dtype, device=rows.device))
