@@ -8,6 +8,7 @@ gradients.  Derivatives of the three are derivatives of the form again, so they 
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -97,7 +98,7 @@ def _products(first: Tensor, values: Tensor, table: Tensor, active: int) -> Tens
         )
         sampled = torch.sparse.sampled_addmm(sampled, copies, table.t(), beta=0.0).values()
         products.append(sampled.view(rows.shape).transpose(0, 1).reshape(m, chunks * width // active, active))
-    return torch.cat(products, 1)[:, :i].contiguous()
+    return (products[0] if len(products) == 1 else torch.cat(products, 1))[:, :i].contiguous()
 
 
 def _collected(first: Tensor, coefficients: Tensor, values: Tensor, size: int) -> Tensor:
@@ -215,3 +216,7 @@ class _Derivative(torch.autograd.Function):
             size = size * batch
         answer = _Derivative.apply(rows, active, size, *arguments)
         return answer.unflatten(0, (batch, len(answer) // batch)), 0
+
+
+# PyTorch asks for it at each call, and makes it anew
+_Derivative.forward.__signature__ = inspect.signature(_Derivative.forward)  # type: ignore[attr-defined]

@@ -128,6 +128,19 @@ def test_empty_batches_and_strides(kind):
     assert not any(bool(p.grad.any()) for p in layer.parameters())
 
 
+@pytest.mark.parametrize("segments", [1, 30])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_convolutions_take_any_batch(segments, transposed):
+    kind = layers.HighOrderConvTranspose1d if transposed else layers.HighOrderConv1d
+    layer, x = kind(2, 3, 3, degree=2, segments=segments), torch.rand(2, 4, 2, 7)
+    y = layer(x)
+    assert torch.allclose(y.flatten(0, 1), layer(x.flatten(0, 1)))
+    assert torch.allclose(layer(x[1, 2]), y[1, 2], atol=1e-6)
+    assert layer(x[:, :0]).shape == (2, 0, *y.shape[2:])
+    program = torch.export.export(layer, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    assert torch.allclose(program.module()(x.repeat(2, 1, 1, 1)), y.repeat(2, 1, 1, 1))
+
+
 @pytest.mark.parametrize("segments", [2, 40])
 @pytest.mark.parametrize("x", [7e4, -7e4, 1e10, -3e9, 1e19])
 def test_far_outside_the_outer_pieces_go_on(segments, x):
