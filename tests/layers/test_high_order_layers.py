@@ -38,11 +38,6 @@ SPACES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
 def made(inputs=3, outputs=2, **options):
     return layers.HighOrderLinear(inputs, outputs, **options).double()
 

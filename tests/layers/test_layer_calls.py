@@ -14,11 +14,6 @@ from conslaw.layers import bags  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # PyTorch's own forward mode warns
 
 
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
 def drawn(m, inputs, active, block, outputs):
     """Each input has rows of its own, a block of the table."""
     first = torch.randint(block - active + 1, (m, inputs), dtype=torch.int32)
