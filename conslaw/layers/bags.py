@@ -20,7 +20,7 @@ from torch import Tensor
 # measured by benchmarks/layers.py
 CHUNK = 16  # inputs whose rows are read together, for all m: their part of the table stays in cache
 LARGEST = 2**21  # numbers that chunks may take before they are summed
-SAMPLED, SPREAD = 8, 16  # a table of at most so many times the active rows: by one product of matrices
+SAMPLED, SPREAD = 8, 12  # a table of at most so many times the active rows: by one product of matrices
 
 
 with warnings.catch_warnings():  # PyTorch warns once of its sparse tensors; tests hold what is used of them

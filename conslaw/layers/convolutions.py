@@ -146,12 +146,12 @@ class HighOrderConv(HighOrder):
         if any(padding):
             sent = F.pad(sent, padding, value=neutral)
         result: Tensor | None = None
-        for number, tap in enumerate(product(*map(range, self.kernel))):
+        for tap, of_tap in zip(product(*map(range, self.kernel)), sent.unbind(-2), strict=True):
             place: list[Any] = [slice(None)]
             for a, t in enumerate(tap):
                 start = self.dilation[a] * (self.kernel[a] - 1 - t if self.transposed else t)
                 place.append(slice(start, start + (results[a] - 1) * stride[a] + 1, stride[a]))
-            part = sent[(*place, number)]
+            part = of_tap[tuple(place)]
             result = part if result is None else join(result, part)
         assert result is not None
         return result
