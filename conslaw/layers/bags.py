@@ -20,7 +20,6 @@ from torch import Tensor
 # measured by benchmarks/layers.py
 CHUNK = 16  # inputs whose rows are read together, for all m: their part of the table stays in cache
 LARGEST = 2**21  # numbers that chunks may take before they are summed
-SAMPLED, SPREAD = 8, 12  # a table of at most so many times the active rows: by one product of matrices
 
 
 with warnings.catch_warnings():  # PyTorch warns once of its sparse tensors; tests hold what is used of them
@@ -35,7 +34,6 @@ def bags(coefficients: Tensor, first: Tensor, table: Tensor) -> Tensor:
     ----------
     coefficients : (m, i, k)
     first : integers (m, i)
-        Such that the rows of one m are all different.
     table : (r, o)
     """
     derive = _compiled if torch.compiler.is_compiling() else _Derivative.apply
@@ -79,8 +77,6 @@ def _sums(first: Tensor, coefficients: Tensor, table: Tensor) -> Tensor:
 def _products(first: Tensor, values: Tensor, table: Tensor, active: int) -> Tensor:
     """<v[m], t[first[m, i] + k]>, of shape (m, i, k)."""
     m, i = first.shape
-    if len(table) <= SAMPLED * i * active:
-        return (values @ table.t()).gather(1, _rows(first.long(), active)).view(m, i, active)
     if values.device.type != "cpu" or values.dtype not in (torch.float32, torch.float64):
         return torch.einsum("mko,mo->mk", table[_rows(first, active)], values).view(m, i, active)
     products = []
@@ -103,15 +99,16 @@ def _products(first: Tensor, values: Tensor, table: Tensor, active: int) -> Tens
 
 def _collected(first: Tensor, coefficients: Tensor, values: Tensor, size: int) -> Tensor:
     """Row r: the sum of c[m, i, k] v[m] over all (m, i, k) with first[m, i] + k = r."""
-    m, i, active = coefficients.shape
-    rows = _rows(first, active)
-    if size <= SPREAD * i * active:
-        spread = coefficients.new_zeros(m, size).scatter_(1, rows.long(), coefficients.flatten(1))
-        return spread.t() @ values
-    ordered, order = torch.sort(rows.view(-1), stable=True)
-    starts = torch.searchsorted(ordered, torch.arange(size, dtype=ordered.dtype, device=rows.device))
-    weights = coefficients.reshape(-1)[order]
-    return F.embedding_bag(order // (i * active), values, starts, mode="sum", per_sample_weights=weights)
+    _, i, active = coefficients.shape
+    rows = _rows(first, active).view(-1)
+    order, counts = torch.argsort(rows), torch.bincount(rows, minlength=size)
+    return F.embedding_bag(
+        order // (i * active),
+        values,
+        counts.cumsum(0) - counts,
+        mode="sum",
+        per_sample_weights=coefficients.reshape(-1).index_select(0, order),
+    )
 
 
 def _derivative(first: Tensor, active: int, size: int, coefficients: Any, values: Any, table: Any) -> Tensor:
