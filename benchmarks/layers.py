@@ -1,6 +1,7 @@
 """High-order layers and the matrix product of equal work; the published package too, if installed.
 
-``python benchmarks/layers.py`` prints milliseconds (least of 30 runs): batch 128, 128 -> 128, n = 5.
+``python benchmarks/layers.py`` prints CPU milliseconds on one thread: batch 128, 128 -> 128, n = 5.  Calls to
+compare take turns, so that they share what else the machine does; each has the least of its runs.
 """
 
 from __future__ import annotations
@@ -14,80 +15,108 @@ from conslaw import layers
 
 BATCH = WIDTH = 128
 POINTS = 5
+Call = tuple[Callable[[torch.Tensor], torch.Tensor], torch.Tensor]  # a layer and its input
+Times = tuple[float, float]  # forward without gradients; forward and backward to the weights and the input
 
 
-def least(run: Callable[[], object], repeats: int = 30) -> float:
-    times = []
+def least(runs: list[Callable[[], object]], repeats: int) -> list[float]:
+    best = [float("inf")] * len(runs)
     for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return 1e3 * min(times)
+        for k, run in enumerate(runs):
+            run()  # its data are near again
+            start = time.process_time()
+            run()
+            best[k] = min(best[k], 1e3 * (time.process_time() - start))
+    return best
 
 
-def both(
-    call: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, repeats: int = 30
-) -> tuple[float, float]:
-    """Forward without gradients; forward and backward to the weights and the input."""
-    gradient = torch.ones_like(call(x))
+def together(calls: list[Call], repeats: int = 100) -> list[Times]:
+    def whole(call: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> Callable[[], object]:
+        gradient = torch.ones_like(call(x))
+
+        def run() -> None:
+            call(x).backward(gradient)
+            for leaf in (x, *getattr(call, "parameters", list)()):
+                leaf.grad = None
+
+        return run
+
     with torch.no_grad():
-        forward = least(lambda: call(x), repeats)
-    return forward, least(lambda: call(x).backward(gradient), repeats)
+        forward = least([lambda call=call, x=x: call(x) for call, x in calls], repeats)
+    return list(zip(forward, least([whole(*each) for each in calls], repeats), strict=True))
 
 
-def linear(segments: int) -> str:
-    """A layer beside the matrix product of equal work, as a row of ``run.py``."""
-    weight = torch.randn(WIDTH * POINTS, WIDTH, requires_grad=True)
+def product() -> Call:
+    """The matrix product of equal work."""
+    layer = torch.nn.Linear(WIDTH * POINTS, WIDTH, bias=False)
+    return layer, torch.randn(BATCH, WIDTH * POINTS, requires_grad=True)
+
+
+def linear(segments: int) -> Call:
     x = (2 * torch.rand(BATCH, WIDTH) - 1).requires_grad_()
-    return beside(
-        both(layers.HighOrderLinear(WIDTH, WIDTH, degree=POINTS - 1, segments=segments), x),
-        both(lambda a: a @ weight, torch.randn(BATCH, WIDTH * POINTS, requires_grad=True)),
-        "matrix product",
-    )
+    return layers.HighOrderLinear(WIDTH, WIDTH, degree=POINTS - 1, segments=segments), x
 
 
-def convolution(segments: int) -> str:
-    """The same beside the convolution of equal work, of n times the channels."""
-    plain = torch.nn.Conv2d(8 * POINTS, 16, 3, bias=False)
+def convolution_of_equal_work() -> Call:
+    x = torch.randn(8, 8 * POINTS, 16, 16, requires_grad=True)
+    return torch.nn.Conv2d(8 * POINTS, 16, 3, bias=False), x
+
+
+def convolution(segments: int) -> Call:
     x = (2 * torch.rand(8, 8, 16, 16) - 1).requires_grad_()
-    return beside(
-        both(layers.HighOrderConv2d(8, 16, 3, degree=POINTS - 1, segments=segments), x),
-        both(plain, torch.randn(8, 8 * POINTS, 16, 16, requires_grad=True)),
-        "convolution",
-    )
-
-
-def beside(times: tuple[float, float], equal: tuple[float, float], of: str) -> str:
-    ratios = f"{times[0] / equal[0]:.1f} and {times[1] / equal[1]:.1f} times the {of} of equal work"
-    return f"forward {times[0]:.2f} ms, with backward {times[1]:.2f} ms: {ratios}"
+    return layers.HighOrderConv2d(8, 16, 3, degree=POINTS - 1, segments=segments), x
 
 
 def row(kind: str, segments: int) -> str:
+    """A layer beside what does equal work, as a row of ``run.py``."""
     torch.set_num_threads(1)
-    return {"linear": linear, "convolution": convolution}[kind](segments)
+    make, equal, name = {
+        "linear": (linear, product, "matrix product"),
+        "convolution": (convolution, convolution_of_equal_work, "convolution"),
+    }[kind]
+    (forward, whole), (least_forward, least_whole) = together([make(segments), equal()])
+    ratios = f"{forward / least_forward:.1f} and {whole / least_whole:.1f} times the {name} of equal work"
+    return f"forward {forward:.2f} ms, with backward {whole:.2f} ms: {ratios}"
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    weight = torch.randn(WIDTH * POINTS, WIDTH, requires_grad=True)
-    equal = both(lambda a: a @ weight, torch.randn(BATCH, WIDTH * POINTS, requires_grad=True))
-    x = (2 * torch.rand(BATCH, WIDTH) - 1).requires_grad_()
-    print("| what | forward | with backward | / GEMM forward | / GEMM with backward |")
+    print("| what | forward | with backward | / equal work, forward | / with backward |")
     print("|---|---:|---:|---:|---:|")
-    rows = [("GEMM of equal work", equal)]
-    for segments in (1, 2, 4, 10, 30, 100):
-        layer = layers.HighOrderLinear(WIDTH, WIDTH, degree=POINTS - 1, segments=segments)
-        rows.append((f"linear, {segments} segments", both(layer, x)))
+    for kind, make, equal in (
+        ("linear", linear, product),
+        ("convolution", convolution, convolution_of_equal_work),
+    ):
+        for segments in (1, 2, 4, 10, 30, 100):
+            ours, base = together([make(segments), equal()])
+            show(f"{kind}, {segments} segments", ours, base)
     try:
-        from high_order_layers_torch.PolynomialLayers import PiecewisePolynomial
+        from high_order_layers_torch.layers import high_order_convolution_layers, high_order_fc_layers
     except ImportError:
         print("| the published package is not installed | | | | |")
-    else:
-        for segments in (2, 10):
-            theirs = PiecewisePolynomial(POINTS, WIDTH, WIDTH, segments=segments)
-            rows.append((f"published, {segments} segments", both(theirs, x, 3)))
-    for name, (forward, whole) in rows:
-        print(f"| {name} | {forward:.2f} | {whole:.2f} | {forward / equal[0]:.1f} | {whole / equal[1]:.1f} |")
+        return
+    for segments in (2, 10):
+        theirs = high_order_fc_layers(
+            layer_type="continuous", n=POINTS, in_features=WIDTH, out_features=WIDTH, segments=segments
+        )
+        times, base = together([(theirs, linear(2)[1]), product()], 3)
+        show(f"published, linear, {segments} segments", times, base)
+    for segments in (2, 10, 100):
+        theirs = high_order_convolution_layers(
+            layer_type="continuous2d",
+            n=POINTS,
+            in_channels=8,
+            out_channels=16,
+            kernel_size=3,
+            segments=segments,
+        )
+        times, base = together([(theirs, convolution(2)[1]), convolution_of_equal_work()], 3)
+        show(f"published, convolution, {segments} segments", times, base)
+
+
+def show(name: str, times: Times, base: Times) -> None:
+    ratios = " | ".join(f"{a / b:.1f}" for a, b in zip(times, base, strict=True))
+    print(f"| {name} | {times[0]:.2f} | {times[1]:.2f} | {ratios} |", flush=True)
 
 
 if __name__ == "__main__":

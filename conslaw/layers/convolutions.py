@@ -72,12 +72,15 @@ class HighOrderConv(HighOrder):
             raise ConslawError(f"output_padding={output_padding!r}: only transposed convolutions have it")
 
     def forward(self, x: Tensor) -> Tensor:
-        layout = "(batch, {}, {})".format(self.inputs, ", ".join(["length"] * self.axes))
-        self._check(x, 1 if isinstance(x, Tensor) and x.dim() > 1 else 0, [self.axes + 2], layout)
-        self._check_size(x.shape[2:])
+        layout = "(..., {}, {})".format(self.inputs, ", ".join(["length"] * self.axes))
+        self._check(x, -1 - self.axes, range(self.axes + 1, 64), layout)
+        self._check_size(x.shape[-self.axes :])
+        batch, image = x.shape[: -1 - self.axes], x.shape[-1 - self.axes :]
+        x = x.reshape(math.prod(batch), *image)
         plain = self.combine == "sum" and self._is_dense()
         y = self._as_convolution(x) if plain else self._by_taps(x)
-        return self._finished(y).movedim(-1, 1)
+        y = self._finished(y).movedim(-1, 1)
+        return y.reshape(*batch, *y.shape[1:])
 
     def _check_size(self, sizes: Sequence[int]) -> None:
         for n, reach in zip(self._output_size(sizes), sizes, strict=True):
@@ -143,25 +146,25 @@ class HighOrderConv(HighOrder):
         if any(padding):
             sent = F.pad(sent, padding, value=neutral)
         result: Tensor | None = None
-        for number, tap in enumerate(product(*map(range, self.kernel))):
+        for tap, of_tap in zip(product(*map(range, self.kernel)), sent.unbind(-2), strict=True):
             place: list[Any] = [slice(None)]
             for a, t in enumerate(tap):
                 start = self.dilation[a] * (self.kernel[a] - 1 - t if self.transposed else t)
                 place.append(slice(start, start + (results[a] - 1) * stride[a] + 1, stride[a]))
-            part = sent[(*place, number)]
+            part = of_tap[tuple(place)]
             result = part if result is None else join(result, part)
         assert result is not None
         return result
 
 
 class HighOrderConv1d(HighOrderConv):
-    """A 1-D convolution of functions: (batch, in_channels, length) -> (batch, out_channels, length')."""
+    """A 1-D convolution of functions: (..., in_channels, length) -> (..., out_channels, length')."""
 
     axes = 1
 
 
 class HighOrderConv2d(HighOrderConv):
-    """A 2-D convolution of functions: (batch, in_channels, h, w) -> (batch, out_channels, h', w').
+    """A 2-D convolution of functions: (..., in_channels, h, w) -> (..., out_channels, h', w').
 
     Examples
     --------

@@ -110,13 +110,6 @@ class Space:
         ends = [0.5 * (np.eye(n)[0] + sign * np.eye(n)[1]) for sign in (-1, 1)]
         return np.stack([ends[0], *inner, ends[1]], axis=1)
 
-    @property
-    def monic_transform(self) -> Array:
-        """The same for Legendre polynomials divided by their leading coefficients."""
-        n = self.degree + 1
-        leading = [legendre.leg2poly(np.eye(n)[k])[k] for k in range(n)]
-        return np.array(leading)[:, None] * self.transform
-
     @cached_property
     def unity(self) -> NDArray[np.int64]:
         """Numbers s_k in {0, 1} with sum_k s_k phi_k = 1 everywhere; all 0 where the constant is missing."""

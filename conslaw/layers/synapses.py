@@ -105,7 +105,7 @@ class HighOrder(nn.Module):
         """Buffers in the weight's precision, from the exact ones: a float32 buffer made double has lost
         it.
         """
-        exact = {"nodes": self.space.nodes, "transform": self.space.monic_transform}
+        exact = {"nodes": self.space.nodes, "transform": self.space.transform}
         for name, value in exact.items():
             tensor = torch.tensor(value, dtype=self.weight.dtype, device=self.weight.device)
             self.register_buffer(name, tensor, persistent=False)
@@ -155,18 +155,17 @@ class HighOrder(nn.Module):
             angles = (2 * math.pi / (right - left) * (x - middle)).unsqueeze(-1) * turns
             return torch.cat([torch.ones_like(x).unsqueeze(-1), angles.cos(), angles.sin()], -1), None
         u = (x - left) * (s.segments / (right - left))
-        piece = None
+        first = None
         if s.segments > 1:
-            piece = u.detach().long().clamp(0, s.segments - 1)
-            u = u - piece
+            # huge inputs are in the outer pieces; what is not a number is so in any
+            piece = u.detach().clamp(0, s.segments - 1).to(torch.int32).clamp(min=0)
+            u, first = u - piece, piece * s.step
         t = 2 * u - 1
-        monic = [torch.ones_like(t), t]  # Legendre polynomials over their leading coefficients
+        legendre = [torch.ones_like(t), t]
         for k in range(2, s.degree + 1):
-            monic.append(
-                torch.sub(t * monic[-1], monic[-2], alpha=(k - 1) ** 2 / ((2 * k - 1) * (2 * k - 3)))
-            )
-        values = torch.stack(monic[: s.degree + 1], -1) @ self.transform
-        return values, None if piece is None else piece * s.step
+            legendre.append(torch.lerp(legendre[-2], t * legendre[-1], (2 * k - 1) / k))
+        basis = torch.stack(legendre[: s.degree + 1]).flatten(1)  # functions first: long copies are fast
+        return (basis.t() @ self.transform).to(x.dtype).unflatten(0, x.shape), first
 
     def _is_dense(self) -> bool:
         return self.space.size <= DENSE[torch.is_grad_enabled()] * self.space.active
@@ -176,7 +175,7 @@ class HighOrder(nn.Module):
         values, first = self._active(x)
         if first is None:
             return values
-        columns = first.unsqueeze(-1) + torch.arange(self.space.active, device=x.device)
+        columns = first.long().unsqueeze(-1) + torch.arange(self.space.active, device=x.device)
         return values.new_zeros(*x.shape, self.space.size).scatter(-1, columns, values)
 
     def _synapses(self, x: Tensor, together: bool) -> Tensor:
@@ -188,15 +187,13 @@ class HighOrder(nn.Module):
                 return values.flatten(1) @ table.flatten(0, 1)
             return torch.einsum("min,ino->mio", values, table)
         values, first = self._active(x)
-        blocks = torch.arange(self.inputs, device=x.device) * self.space.size
-        start = blocks if first is None else first + blocks
-        rows = start.unsqueeze(-1) + torch.arange(self.space.active, device=x.device)
-        shape = (x.shape[0], -1) if together else (-1, self.space.active)
-        width = table.shape[-1]
-        if not x.shape[0]:
-            return x.new_zeros((0, width) if together else (0, self.inputs, width))
-        result = bags(values.reshape(shape), rows.expand_as(values).reshape(shape), table.reshape(-1, width))
-        return result if together else result.view(x.shape[0], self.inputs, width)
+        assert first is not None  # one piece is dense
+        kind = torch.int32 if self.inputs * self.space.size < 2**31 else torch.int64
+        first = first + torch.arange(self.inputs, dtype=kind, device=x.device) * self.space.size
+        if together:
+            return bags(values, first, table.flatten(0, 1))
+        one = bags(values.flatten(0, 1).unsqueeze(1), first.reshape(-1, 1), table.flatten(0, 1))
+        return one.unflatten(0, x.shape)
 
     def _finished(self, y: Tensor) -> Tensor:
         if self.rescale:

@@ -96,7 +96,15 @@ def train(network, steps, momentum, rate=0.05):
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize(
     "options",
-    [{"degree": 4, "segments": 7}, {"degree": 2, "segments": 3, "continuous": False}, {"degree": 6}],
+    [
+        {"degree": 4, "segments": 7},
+        {"degree": 3, "segments": 40},
+        {"degree": 2, "segments": 3, "continuous": False},
+        {"degree": 6},
+        {"degree": 3, "basis": "monomial"},
+        {"degree": 2, "segments": 4, "basis": "legendre"},
+        {"frequencies": 3, "basis": "fourier"},
+    ],
     ids=str,
 )
 def test_linear_laws_are_constant_along_real_training(options, momentum):
@@ -114,6 +122,24 @@ def test_linear_laws_are_constant_along_real_training(options, momentum):
     train(network, 60, momentum)
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(before, values(), strict=True))
     assert all(float((p.weight.detach() - w).abs().max()) > 1e-2 for p, w in zip(parts, weights, strict=True))
+
+
+@pytest.mark.parametrize(("padding", "segments"), [(0, 3), (0, 40), (1, 40)])
+def test_laws_of_convolutions_are_constant_along_real_training(padding, segments):
+    """Differences between channels at each place of the kernel; without padding, between places as well."""
+    torch.manual_seed(0)
+    layer = layers.HighOrderConv2d(2, 3, 2, degree=2, segments=segments, padding=padding).double()
+    sums = layer.weight.detach().sum(1)
+    x, y = 2 * torch.rand(5, 2, 6, 6).double() - 1, torch.rand(1).double()
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.02, momentum=0.9)
+    for _ in range(30):
+        optimizer.zero_grad()
+        (layer(x) - y).square().mean().backward()
+        optimizer.step()
+    moved = layer.weight.detach().sum(1) - sums
+    assert torch.allclose(moved[0], moved[1], atol=1e-12)
+    assert float(moved.abs().max()) > 1e-2
+    assert bool(((moved - moved[:, :1, :1]).abs().max() < 1e-12) == (padding == 0))
 
 
 def test_the_quadratic_law_drifts_with_the_square_of_the_step():
