@@ -304,9 +304,11 @@ def matrix(values: Any, what: str) -> Array:
 
 
 def product(a: Array, b: Array) -> Array:
-    """The product of two integer matrices, by FLINT."""
+    """The product of two integer matrices, by FLINT where it does more than to convert."""
     if 0 in (*a.shape, *b.shape):
         return np.zeros((a.shape[0], b.shape[1]), object)
+    if b.shape[1] == 1:
+        return np.asarray(a.dot(b), object)
     entries = (fmpz_mat(a.tolist()) * fmpz_mat(b.tolist())).entries()
     result = np.empty(a.shape[0] * b.shape[1], object)
     result[:] = list(map(int, entries))

@@ -14,10 +14,11 @@ from scipy.optimize import linprog
 from conslaw import display
 from conslaw.errors import ConslawError
 from conslaw.regions.faces import MOST_DIMENSIONS, polyhedron, volume
+from conslaw.regions.inequalities import Inequalities
 from conslaw.regions.networks_read import Array, Network, independent_rows, integers, point, product, read
 from conslaw.regions.recession import bounded
 from conslaw.regions.redundancy import Decided, decide
-from conslaw.regions.signs import exact_values
+from conslaw.regions.signs import signs_at
 from conslaw.regions.subdivision import Cells
 
 
@@ -77,7 +78,7 @@ class Polytope(display.Shown):
     network: Network | None = field(default=None, repr=False)
     x: tuple[Array, int] | None = field(default=None, repr=False)
     box: Any = field(default=None, repr=False)
-    integer_rows: Array | None = field(default=None, repr=False)
+    system: Inequalities | None = field(default=None, repr=False)
     decided: Decided | None = field(default=None, repr=False)
 
     @property
@@ -95,15 +96,15 @@ class Polytope(display.Shown):
         """Nothing: what could not be decided is in ``undecided``."""
         return {}
 
-    def _made(self) -> tuple[Network, tuple[Array, int], Array, Decided]:
-        if self.network is None or self.x is None or self.integer_rows is None or self.decided is None:
+    def _made(self) -> tuple[Network, tuple[Array, int], Inequalities, Decided]:
+        if self.network is None or self.x is None or self.system is None or self.decided is None:
             raise ConslawError(f"{self.about} was read back from JSON: make it again to see this")
-        return self.network, self.x, self.integer_rows, self.decided
+        return self.network, self.x, self.system, self.decided
 
     @cached_property
     def inequalities(self) -> tuple[ExactMatrix, ExactMatrix]:
         """(A, b) with A x <= b, all of them, exact; ``.as_float()`` rounds."""
-        rows = self._made()[2]
+        rows = self._made()[2].rows
         ones = np.array([1] * len(rows), object)
         return ExactMatrix(rows[:, :-1], ones), ExactMatrix(-rows[:, -1:], ones)
 
@@ -149,37 +150,37 @@ class Polytope(display.Shown):
     @cached_property
     def chebyshev(self) -> tuple[Array, float]:
         """Centre and radius of a largest ball in the region, in floating point; the radius may be inf."""
-        rows = self._made()[2][list(self.facets)]
-        if not len(rows):
-            return _rounded(self._made()[1]), float("inf")
-        A, b, _ = _normalised(rows)
+        _, x, system, _ = self._made()
+        if not self.facets:
+            return _rounded(x), float("inf")
+        A, b = Inequalities(system.rows[list(self.facets)]).normalised
         cost = np.zeros(self.inputs + 1)
         cost[-1] = -1
         solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b,
                          bounds=[(None, None)] * self.inputs + [(0, None)], method="highs")  # fmt: skip
         if solved.x is None:
-            return _rounded(self._made()[1]), float("inf")
+            return _rounded(x), float("inf")
         return solved.x[:-1], float(solved.x[-1])
 
     @property
     def distance(self) -> float:
         """From x to the boundary of the region (or of the box), in floating point."""
-        _, x, rows, _ = self._made()
-        return _distance(rows, x)
+        _, x, system, _ = self._made()
+        return _least(system.distances(*x))
 
     def neighbour(self, i: int) -> Polytope:
         """The region across facet i (a row of the inequalities, one of ``facets``)."""
-        network, (x, w), rows, decided = self._made()
+        network, (x, w), system, decided = self._made()
         if i not in decided.witnesses or i >= len(self.pattern):
             raise ConslawError(f"neighbour({i!r}): give one of the facets {[*self.facets][:12]} of neurons")
         y, v = integers(decided.witnesses[i].astype(object), "witness")
         inner, outer = np.append(x, w), np.append(y, v)
-        low, high = int(rows[i].dot(inner)), int(rows[i].dot(outer))
+        low, high = int(system.rows[i].dot(inner)), int(system.rows[i].dot(outer))
         hit = inner * high - outer * low  # on the wall, and on no other
         beyond = outer
         for _ in range(200):
             found = _polytope(network, (beyond[:-1], int(beyond[-1])), self.box, decide_rows=False)
-            if found is not None and not found.walls and max(_times(found, hit)) <= 0:
+            if found is not None and not found.walls and found._made()[2].slack(hit[:-1], hit[-1]).min() >= 0:
                 return _completed(found)
             beyond = beyond * hit[-1] + hit * beyond[-1]  # halfway to the wall
             beyond = beyond // np.gcd.reduce(beyond)
@@ -187,7 +188,7 @@ class Polytope(display.Shown):
 
     @cached_property
     def _faces(self) -> Cells:
-        rows = self._made()[2]
+        rows = self._made()[2].rows
         if self.inputs > MOST_DIMENSIONS:
             raise ConslawError(
                 f"{self.inputs} dimensions: faces are for at most {MOST_DIMENSIONS}; take a slice"
@@ -342,35 +343,32 @@ def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int
 def _polytope(
     network: Network, x: tuple[Array, int], box: Array | None, decide_rows: bool
 ) -> Polytope | None:
-    values = exact_values(network, *x)
-    flat = [v for layer, found in zip(network.layers, values, strict=True) if layer.slope is not None
-            for v in found]  # fmt: skip
-    pattern = tuple((v > 0) - (v < 0) for v in flat)
+    pattern = tuple(signs_at(network, *x).tolist())
     affine = [m for m, _ in _affine(replace(network, layers=network.hidden), pattern)] if pattern else []
-    functions = np.concatenate([np.zeros((0, network.inputs + 1), object), *affine])
-    walls = tuple(n for n, s, row in zip(network.neurons, pattern, functions, strict=True)
-                  if s == 0 and any(row[:-1]))  # fmt: skip
-    rows = functions * np.array([-1 if s > 0 else 1 for s in pattern], object)[:, None]
-    rows = np.concatenate([rows, box if box is not None else rows[:0]])
-    if box is not None and max(product(box, np.append(*x)[:, None])[:, 0]) > 0:
-        return None
+    rows = np.concatenate([np.zeros((0, network.inputs + 1), object), *affine])
+    for i in np.flatnonzero(np.array(pattern) > 0):
+        rows[i] = -rows[i]
+    system = Inequalities(rows)
+    margin = _least(system.distances(*x))
+    walls = tuple(network.neurons[i] for i in np.flatnonzero(system.bent) if pattern[i] == 0)
+    if box is not None:
+        if Inequalities(box).slack(*x).min() < 0:
+            return None
+        system = Inequalities(np.concatenate([rows, box]))
     return Polytope(
-        name=network.name, inputs=network.inputs, rows=len(rows), pattern=pattern, walls=walls,
-        margin=_distance(rows[: len(pattern)], x), facets=(), redundant=(), undecided=(), bounded=None,
-        network=network, x=x, box=box, integer_rows=rows, decided=Decided({}, {}, ()),
+        name=network.name, inputs=network.inputs, rows=len(system.rows), pattern=pattern, walls=walls,
+        margin=margin, facets=(), redundant=(), undecided=(), bounded=None,
+        network=network, x=x, box=box, system=system, decided=Decided({}, {}, ()),
     )  # fmt: skip
 
 
 def _completed(found: Polytope) -> Polytope:
-    rows, x = found.integer_rows, found.x
-    assert rows is not None
-    assert x is not None
-    useful = rows[[any(row[:-1]) for row in rows.tolist()]]
+    _, x, system, _ = found._made()
     inside = x
-    if len(useful) and max(product(useful, np.append(*x)[:, None])[:, 0]) >= 0:
-        inside = _interior(useful, found)
+    if (system.slack(*x)[system.bent] <= 0).any():
+        inside = _interior(system, found)
     try:
-        decided = decide(rows, *inside)
+        decided = decide(system, *inside)
     except OverflowError:
         raise ConslawError(
             f"{found.about}: x is {found.margin:.3g} from a wall, too near for float64; move x off the walls"
@@ -378,13 +376,13 @@ def _completed(found: Polytope) -> Polytope:
     facets = tuple(sorted(decided.witnesses))
     return replace(
         found, facets=facets, redundant=tuple(sorted(decided.multipliers)), undecided=decided.undecided,
-        bounded=bounded(rows), decided=decided, x=x if inside is x else inside,
+        bounded=bounded(system), decided=decided, x=inside,
     )  # fmt: skip
 
 
-def _interior(rows: Array, found: Polytope) -> tuple[Array, int]:
+def _interior(system: Inequalities, found: Polytope) -> tuple[Array, int]:
     """A point strictly inside, where x is on the boundary: a centre in floating point, checked exactly."""
-    A, b, _ = _normalised(rows)
+    A, b = system.normalised
     d = A.shape[1]
     start = _rounded(found.x)  # type: ignore[arg-type]
     solved = linprog(
@@ -393,7 +391,7 @@ def _interior(rows: Array, found: Polytope) -> tuple[Array, int]:
     )  # fmt: skip
     if solved.x is not None:
         inside = integers((start + solved.x[:-1]).astype(object), "centre")
-        if max(product(rows, np.append(*inside)[:, None])[:, 0]) < 0:
+        if (system.slack(*inside)[system.bent] > 0).all():
             return inside
     on = ", ".join(map(str, found.walls[:8]))
     raise ConslawError(
@@ -402,34 +400,12 @@ def _interior(rows: Array, found: Polytope) -> tuple[Array, int]:
     )
 
 
-def _normalised(rows: Array) -> tuple[Array, Array, Array]:
-    largest = [max(map(abs, row)) or 1 for row in rows[:, :-1].tolist()]
-    floats = np.array([[x / m for x in row] for row, m in zip(rows.tolist(), largest, strict=True)])
-    norms = np.linalg.norm(floats[:, :-1], axis=1)
-    return floats[:, :-1] / norms[:, None], -floats[:, -1] / norms, norms
-
-
 def _rounded(x: tuple[Array, int]) -> Array:
     return np.array([c / x[1] for c in x[0]], float)
 
 
-def _distance(rows: Array, x: tuple[Array, int]) -> float:
-    used = rows[[any(row[:-1]) for row in rows.tolist()]] if len(rows) else rows
-    if not len(used):
-        return float("inf")
-    slack = -product(used, np.append(*x)[:, None])[:, 0]
-    largest = [max(map(abs, row)) for row in used[:, :-1].tolist()]
-    norms = np.linalg.norm(
-        np.array([[c / m for c in row] for row, m in zip(used[:, :-1].tolist(), largest, strict=True)]),
-        axis=1,
-    )
-    away = np.array([s / (m * x[1]) for s, m in zip(slack, largest, strict=True)], float) / norms
-    return float(abs(away).min())
-
-
-def _times(found: Polytope, ends: Array) -> list[int]:
-    assert found.integer_rows is not None
-    return list(product(found.integer_rows, ends[:, None])[:, 0])
+def _least(distances: Array) -> float:
+    return float(abs(distances).min()) if len(distances) else float("inf")
 
 
 __all__ = ["ExactMatrix", "Polytope", "independent_rows", "polytope"]

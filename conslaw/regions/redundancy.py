@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
-from flint import fmpq_mat, fmpz_mat
 from scipy.optimize import linprog
 
-from conslaw.regions.networks_read import Array, independent_rows, integers, product
+from conslaw.regions.inequalities import Inequalities
+from conslaw.regions.networks_read import Array
 
 ROUNDS, STEPS, ENOUGH = 8, 40, 1e-9
 
@@ -30,34 +30,28 @@ class Decided:
     undecided: tuple[int, ...]
 
 
-def decide(rows: Array, inside: Array, denominator: int) -> Decided:
-    """Rows are integers (A | -b), each times a positive number; ``inside / denominator`` is inside.
+def decide(system: Inequalities, inside: Array, denominator: int) -> Decided:
+    """Which rows are facets; ``inside / denominator`` is strictly inside.
 
     A witness is a float64 point; that it breaks one inequality alone is shown exactly.
     """
-    multipliers: dict[int, dict[int, Fraction]] = {}
-    first: dict[tuple[int, ...], int] = {}
-    for i, row in enumerate(rows.tolist()):
-        if not any(row[:-1]):
-            multipliers[i] = {}  # 0 <= b
-            continue
-        scale = int(np.gcd.reduce(np.array(row, object)))
-        twin = first.setdefault(tuple(x // scale for x in row), i)
-        if twin != i:
-            other = int(np.gcd.reduce(rows[twin]))
-            multipliers[i] = {twin: Fraction(scale, other)}
-    chosen = np.array([i for i in range(len(rows)) if i not in multipliers], int)
+    multipliers = _twins(system)
+    chosen = np.array([i for i in range(len(system.rows)) if i not in multipliers], int)
     if not len(chosen):
         return Decided({}, multipliers, ())
-    polar, start = _polar(rows[chosen], inside, denominator)
+    slack = system.slack(inside, denominator)[chosen]
+    stretch = [system.sizes[i] * denominator / int(s) for i, s in zip(chosen, slack, strict=True)]
+    polar = system.floats[chosen, :-1] * np.array(stretch)[:, None]
+    start = np.array([x / denominator for x in inside], float)
     witnesses: dict[int, Array] = {}
-    exact = Exact(rows)
 
     def shown(candidates: Array) -> None:
-        for i, y in _first_hits(polar, start, candidates):
-            row = int(chosen[i])
-            if row not in witnesses and exact.alone(row, y, chosen):
-                witnesses[row] = y
+        hits = [(int(chosen[i]), y) for i, y in _first_hits(polar, start, candidates)]
+        hits = [(row, y) for row, y in hits if row not in witnesses]
+        if hits:
+            rows, points = (np.array(found) for found in zip(*hits, strict=True))
+            good = system.alone(rows, points, chosen)
+            witnesses.update({int(row): y for row, y in zip(rows[good], points[good], strict=True)})
 
     basis = np.linalg.svd(polar, full_matrices=False)[2]
     flat = polar @ basis.T
@@ -87,7 +81,7 @@ def decide(rows: Array, inside: Array, denominator: int) -> Decided:
             shown((solved.x @ basis)[None])
         if row not in witnesses and solved.status == 0:
             support = others[-solved.ineqlin.marginals[:-1] > 1e-9]
-            found = exact.farkas(row, [int(chosen[j]) for j in support])
+            found = system.farkas(row, [int(chosen[j]) for j in support])
             if found is not None:
                 multipliers[row] = found
                 gone.add(i)
@@ -96,18 +90,22 @@ def decide(rows: Array, inside: Array, denominator: int) -> Decided:
     return Decided(witnesses, multipliers, tuple(open_))
 
 
-def _polar(rows: Array, inside: Array, denominator: int) -> tuple[Array, Array]:
-    """p_i in float64, exact slack; and the interior point."""
-    slack = -product(rows, np.append(inside, denominator)[:, None])[:, 0]
-    largest = np.array([max(map(abs, row)) for row in rows[:, :-1].tolist()], object)
-    scaled = (rows[:, :-1] * denominator).tolist()
-    if len(rows) * rows.shape[1] and min(slack) > 0:
-        polar = np.array([[x / s for x in row] for row, s in zip(scaled, slack, strict=True)], float)
-    else:
-        polar = np.array(
-            [[x / m for x in row] for row, m in zip(rows[:, :-1].tolist(), largest, strict=True)]
-        )
-    return polar, np.array([x / denominator for x in inside], float)
+def _twins(system: Inequalities) -> dict[int, dict[int, Fraction]]:
+    """Multipliers of the rows that are zero, or multiples of earlier ones: these round to equal floats."""
+    multipliers: dict[int, dict[int, Fraction]] = {}
+    first: dict[bytes, list[int]] = {}
+    rows, sizes = system.rows, system.sizes
+    for i, floats in enumerate(system.floats):
+        if not system.bent[i]:
+            multipliers[i] = {}  # 0 <= b
+            continue
+        alike = first.setdefault(floats.tobytes(), [])
+        twin = next((j for j in alike if (rows[i] * sizes[j] == rows[j] * sizes[i]).all()), None)
+        if twin is None:
+            alike.append(i)
+        else:
+            multipliers[i] = {twin: Fraction(sizes[i], sizes[twin])}
+    return multipliers
 
 
 def _first_hits(polar: Array, start: Array, directions: Array) -> list[tuple[int, Array]]:
@@ -125,53 +123,3 @@ def _first_hits(polar: Array, start: Array, directions: Array) -> list[tuple[int
         t = 2 / first if second <= first / 4 else 2 / (first + second)
         result.append((int(pair[0]), start + t * u))
     return result
-
-
-class Exact:
-    """The rows, and what is decided with them exactly: by floats with an error bound, else by integers."""
-
-    def __init__(self, rows: Array) -> None:
-        self.rows = rows
-        top = [max(1, *(abs(x) for x in row)) for row in rows.tolist()]
-        self.floats = np.array([[x / m for x in row] for row, m in zip(rows.tolist(), top, strict=True)])
-
-    def alone(self, row: int, y: Array, among: Array) -> bool:
-        """Whether y breaks this inequality and no other of those."""
-        if not np.isfinite(y).all():
-            return False
-        values = self.floats[:, :-1] @ y + self.floats[:, -1]
-        bound = abs(self.floats[:, :-1]) @ abs(y) + abs(self.floats[:, -1])
-        error = (self.floats.shape[1] + 4) * 2.0**-52 * bound + 1e-300
-        broken = values > error
-        kept = values < -error
-        unsure = [int(i) for i in among if not broken[i] and not kept[i]]
-        signs = {int(i): (1 if broken[i] else -1) for i in among}
-        if unsure:
-            if len(unsure) > 8:
-                return False
-            numbers, w = integers(y.astype(object), "witness")
-            column = np.append(numbers, w)
-            for i in unsure:
-                signs[i] = 1 if int(self.rows[i].dot(column)) > 0 else -1
-                if int(self.rows[i].dot(column)) == 0 and i == row:
-                    return False
-        return signs[row] > 0 and all(s < 0 for i, s in signs.items() if i != row)
-
-    def farkas(self, row: int, support: list[int]) -> dict[int, Fraction] | None:
-        """Multipliers l >= 0 with a_row = sum l_j a_j and sum l_j b_j <= b_row, on that support."""
-        if not support:
-            return None
-        support = [support[i] for i in independent_rows(self.rows[support][:, :-1])]
-        matrix = self.rows[support]
-        gram = fmpz_mat(product(matrix[:, :-1], matrix[:, :-1].T).tolist())
-        right = product(matrix[:, :-1], self.rows[row][:-1, None])
-        solved = fmpq_mat(gram).solve(fmpq_mat(fmpz_mat(right.tolist())))
-        values = [Fraction(int(solved[i, 0].p), int(solved[i, 0].q)) for i in range(len(support))]
-        if min(values) < 0:
-            return None
-        numbers, w = integers(np.array(values, object), "multiplier")
-        combined = product(numbers[None], matrix)[0]
-        target = self.rows[row] * w
-        if (combined[:-1] != target[:-1]).any() or combined[-1] < target[-1]:
-            return None
-        return dict(zip(support, values, strict=True))
