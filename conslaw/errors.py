@@ -23,13 +23,11 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
-def check_memory(size: float, what: str) -> None:
+def check_memory(size: float, what: str, fix: str = "make the model or the degree smaller") -> None:
     """Refuse, before anything is allocated, what would need more than half of the memory (bytes)."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not a POSIX system
         memory = 16 * 2**30
     if size > memory / 2:
-        raise ConslawError(
-            f"{what}: would need about {size / 1e9:,.0f} GB of memory; make the model or the degree smaller"
-        )
+        raise ConslawError(f"{what}: would need about {size / 1e9:,.0f} GB of memory; {fix}")

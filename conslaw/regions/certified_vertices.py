@@ -15,8 +15,9 @@ from fractions import Fraction
 import numpy as np
 from flint import fmpq_mat, fmpz_mat
 
+from conslaw.errors import check_memory
 from conslaw.regions.affine_values import TINY, UNIT, Digits, Floats
-from conslaw.regions.networks_read import Array, Network, independent_rows, product
+from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows, product
 
 BATCH_NUMBERS = 300_000  # for each array of a batch to stay in the cache
 MOST_EXACT = 3_000  # vertices or rays that may go to rationals
@@ -61,6 +62,7 @@ def located(network: Network, signs: Array, zeros: Array) -> Array:
 
 def found_signs(network: Network, zeros: Array, points: Array) -> Array:
     """Signs at the vertices by one forward pass; not proved."""
+    check_memory(2.0 * len(zeros) * len(network.neurons), f"signs of {len(zeros)} vertices", SMALLER)
     signs = np.empty((len(zeros), len(network.neurons)), np.int8)
     batch = max(1, BATCH_NUMBERS // max(layer.width for layer in network.hidden))
     for start in range(0, len(zeros), batch):
@@ -241,7 +243,8 @@ def close(network: Network, signs: Array, zeros: Array, points: Array) -> Closed
     keys = np.random.default_rng(1).integers(0, 2**64, (signs.shape[1], 3), dtype=np.uint64)
     keys[:, 1] = 0
     own = hashed(signs, keys)
-    if len(np.unique(own)) < count:
+    ordered = np.sort(own)
+    if (ordered[1:] == ordered[:-1]).any():
         raise NotProved("a vertex is listed twice")
     slots = np.empty((count, d, 2), np.uint64)
     for s in (0, 1):

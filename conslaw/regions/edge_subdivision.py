@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from math import comb
+from math import comb, prod
 
 import numpy as np
 
-from conslaw.errors import ConslawError
-from conslaw.regions.networks_read import Array, Network, independent_rows
+from conslaw.errors import ConslawError, check_memory
+from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows
 
 TIE, PARALLEL = 1e-13, 1e-11  # relative to the size of the terms
 MEMORY = (  # bytes of this machine, where the system says
@@ -57,9 +57,10 @@ class _Grown:
     def append(self, new: Array) -> None:
         need = self.size + new.shape[-1]
         if need > self._all.shape[-1]:
-            wider = np.empty(
-                (*self._all.shape[:-1], max(need, self._all.shape[-1] * 3 // 2)), self._all.dtype
-            )
+            shape = (*self._all.shape[:-1], max(need, self._all.shape[-1] * 3 // 2))
+            both = (prod(shape) + self._all.size) * float(self._all.itemsize)
+            check_memory(both, f"{shape[-1]} vertices or edges in the search", SMALLER)
+            wider = np.empty(shape, self._all.dtype)
             wider[..., : self.size] = self.now
             self._all = wider
         self._all[..., self.size : need] = new

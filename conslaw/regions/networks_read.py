@@ -20,6 +20,7 @@ from conslaw.errors import ConslawError
 from conslaw.models.potential import Model
 
 Array = npt.NDArray[Any]
+SMALLER = "give within=, or a smaller network"  # what to do where memory does not suffice
 
 
 @dataclass(frozen=True, eq=False)

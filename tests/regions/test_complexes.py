@@ -305,3 +305,14 @@ def test_what_is_too_large_is_refused_by_an_estimate_before_the_search(monkeypat
     monkeypatch.setattr(edge_subdivision, "MEMORY", 2**30)
     with pytest.raises(conslaw.ConslawError, match="GiB for the values of layer 1"):
         regions.polyhedral_complex(lines)
+
+
+def test_exact_subdivisions_are_estimated_too(monkeypatch):
+    from conslaw import errors
+
+    lines = [(np.random.default_rng(0).normal(size=(400, 3)), None), (np.ones((1, 400)), None)]
+    with pytest.raises(ConslawError, match=r"cells after (\d\d) of 400 neurons, about .* in all: more than"):
+        regions.polyhedral_complex(lines, most_cells=100_000)
+    monkeypatch.setattr(errors.os, "sysconf", lambda name: 2**11)
+    with pytest.raises(ConslawError, match=r"would need about \d+ GB of memory"):
+        regions.polyhedral_complex(lines)
