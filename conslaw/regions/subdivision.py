@@ -87,9 +87,8 @@ def _affordable(network: Network, cells: Cells, d: int, totals: list[int], most_
         )
     size = 3 * (cells.total * cells.signs[0].shape[1] + 16 * sum(len(rows) for rows, _ in cells.facets))
     objects = 2 * INTEGER * (cells.ends.size + cells.values.size)
-    check_memory(
-        factor * (size + objects), f"network {network.name}: {cells.total} cells after {done} neurons"
-    )
+    what = f"network {network.name}: {cells.total} cells after {done} of {every} neurons"
+    check_memory(factor * (size + objects), what, SMALLER)
 
 
 def _activated(values: Array, slope: Fraction) -> Array:
