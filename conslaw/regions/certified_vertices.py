@@ -284,7 +284,11 @@ def prove_rays(network: Network, signs: Array, zeros: Array, points: Array, rays
 
     def run(affine: Floats | Digits, part: Array) -> tuple[Array, Array]:
         v, q, s = rays[part].T
-        return _sure_rays(affine, signs[v], zeros[v], points[v], q, s)
+        own, where = signs[v], np.arange(len(v))
+        own[where, zeros[v, q]] = s
+        sure, known, u = _sure_rays(affine, own, zeros[v], points[v], q, s)
+        along = _parallel(network, own, zeros[v], q) & known
+        return np.array((sure | along).all(axis=0)), u
 
     open_, directions = _decided(run, network, len(rays))
     if len(open_) > MOST_EXACT:
@@ -294,15 +298,34 @@ def prove_rays(network: Network, signs: Array, zeros: Array, points: Array, rays
     return directions
 
 
+def _parallel(network: Network, signs: Array, zeros: Array, q: Array) -> Array:
+    """Which neurons have slope 0 along the rays exactly, by counting; of shape (neurons, rays).
+
+    All that comes behind a layer with r active neurons is a function of these.  If r independent gradients
+    that vanish along the ray come behind it, they span those of the r neurons, which vanish, too.
+    """
+    result, place = np.zeros(signs.T.shape, bool), 0
+    others = np.arange(zeros.shape[1]) != q[:, None]
+    for layer in network.hidden:
+        behind = place + layer.width
+        gates = signs[:, place:behind].T
+        active = (gates != 0) if layer.slope else (gates > 0)
+        flat = active.sum(axis=0) == ((zeros >= behind) & others).sum(axis=1)
+        result[place:behind] |= active & flat
+        result[behind:] |= flat
+        place = behind
+    return result
+
+
 def _sure_rays(
     affine: Floats | Digits, signs: Array, zeros: Array, points: Array, q: Array, s: Array
-) -> tuple[Array, Array]:
-    """Along which rays no neuron changes its sign, and their directions u: J u* = s e_q, so that
-    |u* - u| <= |inverse (s e_q - J u)| / (1 - defect).
+) -> tuple[Array, Array, Array]:
+    """Which neurons (neurons, rays) keep their signs; where the gradients are independent; directions u.
+
+    As J u* = s e_q, the error |u* - u| is at most |inverse (s e_q - J u)| / (1 - defect).
     """
     count, d = zeros.shape
     which = np.arange(count)
-    signs[which, zeros[which, q]] = s
     values, errors = affine(signs, points)
     inverse, defect = _solved(values, errors, zeros)
     u = inverse[which, :, q] * s[:, None]
@@ -319,7 +342,7 @@ def _sure_rays(
     sure = (slope * signs.T > 1.01 * error) | ((gradient == 0) & (doubt <= TINY)).all(axis=2)
     sure &= known
     sure[zeros, which[:, None]] = known[:, None]
-    return sure.all(axis=0), u / abs(u).max(axis=1, keepdims=True)
+    return sure, known, u / abs(u).max(axis=1, keepdims=True)
 
 
 def _exact_ray(network: Network, signs: Array, zeros: Array, v: int, q: int, s: int) -> Array:

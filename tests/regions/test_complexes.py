@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 import conslaw
 from conslaw import ConslawError, regions
+from conslaw.regions import certified_vertices
 from conslaw.regions.cell_data import AllCells
 from conslaw.regions.networks_read import read
 from conslaw.regions.signs import exact_signs, signs_at
 from conslaw.regions.subdivision import subdivided
 
-SIZES = [(1, 5, 4, 1), (2, 5, 4, 1), (2, 3, 3, 3, 1), (3, 6, 4, 1), (4, 5, 3, 1), (2, 26, 1), (3, 1, 5, 2)]
+SIZES = [(1, 5, 4, 1), (2, 5, 4, 1), (2, 3, 3, 3, 1), (3, 6, 4, 1), (4, 5, 3, 1), (2, 26, 1), (3, 1, 5, 2),
+         (3, 9, 2, 9, 6, 1), (3, 8, 1, 9, 6, 1)]  # fmt: skip
 
 
 def normal(widths, seed=0, bias=True):
@@ -112,6 +114,17 @@ def test_both_searches_find_the_same_cells(widths, seed):
     ]
     for k in range(found.dimension + 1):
         assert rows(found.cells(k)) == rows(slow.cells(k))
+
+
+@pytest.mark.parametrize("widths", [(3, 9, 2, 9, 6, 1), (4, 8, 2, 6, 6, 1), (3, 8, 1, 9, 6, 1)])
+@pytest.mark.parametrize("slope", [0, Fraction(-1, 3)])
+def test_rays_parallel_to_later_neurons_need_no_rationals(widths, slope, monkeypatch):
+    """Behind a bottleneck slopes along rays are exactly zero, which no floats could show."""
+    layers = [(W, b, slope) for W, b in normal(widths)]
+    monkeypatch.setattr(certified_vertices, "MOST_EXACT", 0)
+    found, slow = regions.polyhedral_complex(layers), AllCells(subdivided(read(layers), 10**6))
+    assert found.method.startswith("vertices searched")
+    assert (found.f_vector, found.bounded) == slow.counts(0)
 
 
 @pytest.mark.parametrize("widths", [(2, 13, 12, 1), (3, 8, 6, 1)])
