@@ -16,9 +16,10 @@ MOST_DOUBTFUL = 8  # signs at a point that go to integers
 
 @dataclass(frozen=True, eq=False)
 class Inequalities:
-    """(A | -b) (x, 1) <= 0; each row consists of integers, and is meant up to a positive factor."""
+    """(A | -b) (x, 1) <= 0; each row consists of integers, ``units`` times those that are meant."""
 
     rows: Array
+    units: Array
 
     @cached_property
     def sizes(self) -> list[int]:

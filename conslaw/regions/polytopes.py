@@ -14,7 +14,7 @@ from scipy.optimize import linprog
 from conslaw import display
 from conslaw.errors import ConslawError
 from conslaw.regions.faces import MOST_DIMENSIONS, polyhedron, volume
-from conslaw.regions.inequalities import Inequalities
+from conslaw.regions.inequalities import Inequalities, quotient
 from conslaw.regions.networks_read import Array, Network, independent_rows, integers, point, product, read
 from conslaw.regions.recession import bounded
 from conslaw.regions.redundancy import Decided, decide
@@ -34,9 +34,9 @@ class ExactMatrix:
         return tuple(self.numerators.shape)
 
     def as_float(self) -> Array:
-        """Rounded to float64, each entry correctly."""
+        """Rounded to float64, each entry correctly; infinite where it is too large."""
         rows = zip(self.numerators.tolist(), self.denominators, strict=True)
-        return np.array([[x / q for x in row] for row, q in rows], float).reshape(self.shape)
+        return np.array([[quotient(x, q) for x in row] for row, q in rows], float).reshape(self.shape)
 
     def fractions(self) -> list[list[Fraction]]:
         """Exactly."""
@@ -104,9 +104,8 @@ class Polytope(display.Shown):
     @cached_property
     def inequalities(self) -> tuple[ExactMatrix, ExactMatrix]:
         """(A, b) with A x <= b, all of them, exact; ``.as_float()`` rounds."""
-        rows = self._made()[2].rows
-        ones = np.array([1] * len(rows), object)
-        return ExactMatrix(rows[:, :-1], ones), ExactMatrix(-rows[:, -1:], ones)
+        system = self._made()[2]
+        return ExactMatrix(system.rows[:, :-1], system.units), ExactMatrix(-system.rows[:, -1:], system.units)
 
     @cached_property
     def factors(self) -> list[ExactMatrix]:
@@ -145,7 +144,12 @@ class Polytope(display.Shown):
     @property
     def multipliers(self) -> Mapping[int, Mapping[int, Fraction]]:
         """For each redundant row i, multipliers l_j >= 0 with a_i = sum l_j a_j and sum l_j b_j <= b_i."""
-        return self._made()[3].multipliers
+        _, _, system, decided = self._made()
+        units = system.units
+        return {
+            i: {j: weight * Fraction(units[j], units[i]) for j, weight in found.items()}
+            for i, found in decided.multipliers.items()
+        }
 
     @cached_property
     def chebyshev(self) -> tuple[Array, float]:
@@ -153,7 +157,7 @@ class Polytope(display.Shown):
         _, x, system, _ = self._made()
         if not self.facets:
             return _rounded(x), float("inf")
-        A, b = Inequalities(system.rows[list(self.facets)]).normalised
+        A, b = (a[np.isin(np.flatnonzero(system.bent), self.facets)] for a in system.normalised)
         cost = np.zeros(self.inputs + 1)
         cost[-1] = -1
         solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b,
@@ -179,7 +183,7 @@ class Polytope(display.Shown):
         hit = inner * high - outer * low  # on the wall, and on no other
         beyond = outer
         for _ in range(200):
-            found = _polytope(network, (beyond[:-1], int(beyond[-1])), self.box, decide_rows=False)
+            found = _polytope(network, (beyond[:-1], int(beyond[-1])), self.box)
             if found is not None and not found.walls and found._made()[2].slack(hit[:-1], hit[-1]).min() >= 0:
                 return _completed(found)
             beyond = beyond * hit[-1] + hit * beyond[-1]  # halfway to the wall
@@ -294,13 +298,13 @@ def polytope(network: Any, x: Any, weights: Any = None, *, box: Any = None) -> P
     """
     given = read(network, weights)
     place = point(x, given.inputs)
-    found = _polytope(given, place, _box_rows(box, given.inputs), decide_rows=False)
+    found = _polytope(given, place, _box_rows(box, given.inputs))
     if found is None:
         raise ConslawError(f"x={x!r:.60} is outside the box: give a point inside")
     return _completed(found)
 
 
-def _box_rows(box: Any, inputs: int) -> Array | None:
+def _box_rows(box: Any, inputs: int) -> Inequalities | None:
     if box is None:
         return None
     if not isinstance(box, tuple | list) or len(box) != 2:
@@ -313,7 +317,7 @@ def _box_rows(box: Any, inputs: int) -> Array | None:
     for i in range(inputs):
         rows[i, i], rows[i, -1] = high_scale, -high[i]
         rows[inputs + i, i], rows[inputs + i, -1] = -low_scale, low[i]
-    return rows
+    return Inequalities(rows, np.array([high_scale] * inputs + [low_scale] * inputs, object))
 
 
 def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int]]:
@@ -340,21 +344,20 @@ def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int
     return result
 
 
-def _polytope(
-    network: Network, x: tuple[Array, int], box: Array | None, decide_rows: bool
-) -> Polytope | None:
+def _polytope(network: Network, x: tuple[Array, int], box: Inequalities | None) -> Polytope | None:
     pattern = tuple(signs_at(network, *x).tolist())
-    affine = [m for m, _ in _affine(replace(network, layers=network.hidden), pattern)] if pattern else []
-    rows = np.concatenate([np.zeros((0, network.inputs + 1), object), *affine])
+    affine = _affine(replace(network, layers=network.hidden), pattern) if pattern else []
+    rows = np.concatenate([np.zeros((0, network.inputs + 1), object), *(values for values, _ in affine)])
+    units = np.array([scale for values, scale in affine for _ in values], object)
     for i in np.flatnonzero(np.array(pattern) > 0):
         rows[i] = -rows[i]
-    system = Inequalities(rows)
+    system = Inequalities(rows, units)
     margin = _least(system.distances(*x))
     walls = tuple(network.neurons[i] for i in np.flatnonzero(system.bent) if pattern[i] == 0)
     if box is not None:
-        if Inequalities(box).slack(*x).min() < 0:
+        if box.slack(*x).min() < 0:
             return None
-        system = Inequalities(np.concatenate([rows, box]))
+        system = Inequalities(np.concatenate([rows, box.rows]), np.concatenate([units, box.units]))
     return Polytope(
         name=network.name, inputs=network.inputs, rows=len(system.rows), pattern=pattern, walls=walls,
         margin=margin, facets=(), redundant=(), undecided=(), bounded=None,
@@ -376,7 +379,7 @@ def _completed(found: Polytope) -> Polytope:
     facets = tuple(sorted(decided.witnesses))
     return replace(
         found, facets=facets, redundant=tuple(sorted(decided.multipliers)), undecided=decided.undecided,
-        bounded=bounded(system), decided=decided, x=inside,
+        bounded=True if found.box is not None else bounded(system), decided=decided, x=inside,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ product of matrices; only the rows that none of them shows cost a linear program
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -18,7 +19,7 @@ from scipy.optimize import linprog
 from conslaw.regions.inequalities import Inequalities
 from conslaw.regions.networks_read import Array
 
-ROUNDS, STEPS, ENOUGH = 8, 40, 1e-9
+MOST_STEPS, ENOUGH = 1000, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +41,14 @@ def decide(system: Inequalities, inside: Array, denominator: int) -> Decided:
     if not len(chosen):
         return Decided({}, multipliers, ())
     slack = system.slack(inside, denominator)[chosen]
-    stretch = [system.sizes[i] * denominator / int(s) for i, s in zip(chosen, slack, strict=True)]
-    polar = system.floats[chosen, :-1] * np.array(stretch)[:, None]
+    stretch = np.array([system.sizes[i] * denominator / int(s) for i, s in zip(chosen, slack, strict=True)])
+    polar = system.floats[chosen, :-1] * (stretch / stretch.max())[:, None]
     start = np.array([x / denominator for x in inside], float)
     witnesses: dict[int, Array] = {}
 
     def shown(candidates: Array) -> None:
-        hits = [(int(chosen[i]), y) for i, y in _first_hits(polar, start, candidates)]
-        hits = [(row, y) for row, y in hits if row not in witnesses]
+        found = _first_hits(polar, start, candidates, float(stretch.max()))
+        hits = [(int(chosen[i]), y) for i, y in found if int(chosen[i]) not in witnesses]
         if hits:
             rows, points = (np.array(found) for found in zip(*hits, strict=True))
             good = system.alone(rows, points, chosen)
@@ -55,39 +56,64 @@ def decide(system: Inequalities, inside: Array, denominator: int) -> Decided:
 
     basis = np.linalg.svd(polar, full_matrices=False)[2]
     flat = polar @ basis.T
-    directions = flat / np.linalg.norm(flat, axis=1, keepdims=True)
-    for _ in range(ROUNDS):  # perceptrons, one for each row left: u prefers p_i to the row that it shows
-        left = np.array([i for i in range(len(chosen)) if int(chosen[i]) not in witnesses], int)
-        if not len(left):
-            break
-        u = directions[left]
-        for _ in range(STEPS):
-            best = (flat @ u.T).argmax(axis=0)
-            step = flat[left] - flat[best]
-            size = np.linalg.norm(step, axis=1, keepdims=True)
-            u = u + step / np.where(size > 0, size, 1) * np.linalg.norm(u, axis=1, keepdims=True) * 0.1
-        directions[left] = u / np.linalg.norm(u, axis=1, keepdims=True)
-        shown(directions[left] @ basis)
-    open_: list[int] = []
-    gone: set[int] = set()
+    _perceptrons(flat, lambda u: shown(u @ basis))
+    known = {i for i in range(len(chosen)) if int(chosen[i]) in witnesses}
     for i in range(len(chosen)):
         row = int(chosen[i])
-        if row in witnesses:
-            continue
-        others = np.array([j for j in range(len(chosen)) if j != i and j not in gone], int)
-        solved = linprog(-flat[i], A_ub=np.vstack([flat[others], flat[i]]), method="highs",
-                         b_ub=np.append(np.ones(len(others)), 2.0), bounds=(None, None))  # fmt: skip
-        if solved.status == 0 and float(solved.fun or 0) < -1 - ENOUGH:
-            shown((solved.x @ basis)[None])
-        if row not in witnesses and solved.status == 0:
-            support = others[-solved.ineqlin.marginals[:-1] > 1e-9]
-            found = system.farkas(row, [int(chosen[j]) for j in support])
+        if row not in witnesses:
+            support = _implied(flat, i, known, lambda u: shown((u @ basis)[None]))
+            found = system.farkas(row, [int(chosen[j]) for j in support]) if row not in witnesses else None
             if found is not None:
                 multipliers[row] = found
-                gone.add(i)
-        if row not in witnesses and row not in multipliers:
-            open_.append(row)
-    return Decided(witnesses, multipliers, tuple(open_))
+    undecided = [int(row) for row in chosen if int(row) not in witnesses and int(row) not in multipliers]
+    return Decided(witnesses, multipliers, tuple(undecided))
+
+
+def _perceptrons(flat: Array, shown: Callable[[Array], None]) -> None:
+    """One for each row: u prefers p_i to the row that it shows, until that is i.
+
+    They may do as much work as the linear programs that they save.
+    """
+    sizes = np.linalg.norm(flat, axis=1, keepdims=True)
+    work, left, u = 2e9 + 4e4 * flat.size, np.arange(len(flat)), flat / np.where(sizes > 0, sizes, 1)
+    for _ in range(MOST_STEPS):
+        work -= len(left) * len(flat) * (flat.shape[1] + 10)
+        best = (u @ flat.T).argmax(axis=1)
+        done = best == left
+        if done.any():
+            shown(u[done])
+        left, u, best = left[~done], u[~done], best[~done]
+        if not len(left) or work < 0:
+            break
+        step = flat[left] - flat[best]
+        size = np.linalg.norm(step, axis=1, keepdims=True)
+        u = u + 0.1 * step / np.where(size > 0, size, 1)
+        u /= np.maximum(np.linalg.norm(u, axis=1, keepdims=True), 1e-300)
+    if len(left):
+        shown(u)
+
+
+def _implied(flat: Array, i: int, known: set[int], shown: Callable[[Array], None]) -> list[int]:
+    """Rows that imply row i, or none if it is a facet, as far as floats can see.
+
+    Only rows that are needed are in the programs (Clarkson 1994): those known to be facets, and what the
+    optimum breaks, which joins them.
+    """
+    size = float(np.linalg.norm(flat[i])) or 1.0
+    while True:
+        others = np.array(sorted(known - {i}), int)
+        solved = linprog(-flat[i] / size, A_ub=np.vstack([flat[others], flat[i] / size]), method="highs",
+                         b_ub=np.append(np.ones(len(others)), 2.0 / size), bounds=(None, None))  # fmt: skip
+        if solved.status != 0 or solved.x is None or solved.fun is None:
+            return []
+        if float(solved.fun) * size >= -1 - ENOUGH:
+            weights = -solved.ineqlin.marginals[:-1]
+            return [int(j) for j in others[weights > ENOUGH * weights.max(initial=0)]]
+        shown(solved.x)
+        first = int((flat @ solved.x).argmax())
+        known.add(first)
+        if first == i or first in others:
+            return []
 
 
 def _twins(system: Inequalities) -> dict[int, dict[int, Fraction]]:
@@ -108,7 +134,7 @@ def _twins(system: Inequalities) -> dict[int, dict[int, Fraction]]:
     return multipliers
 
 
-def _first_hits(polar: Array, start: Array, directions: Array) -> list[tuple[int, Array]]:
+def _first_hits(polar: Array, start: Array, directions: Array, stretch: float) -> list[tuple[int, Array]]:
     """For each direction the row that is met first, and a point between there and the second."""
     reach = polar @ directions.T
     order = np.argpartition(-reach, min(1, len(reach) - 1), axis=0)[:2]
@@ -121,5 +147,5 @@ def _first_hits(polar: Array, start: Array, directions: Array) -> list[tuple[int
             continue
         seen.add(int(pair[0]))
         t = 2 / first if second <= first / 4 else 2 / (first + second)
-        result.append((int(pair[0]), start + t * u))
+        result.append((int(pair[0]), start + t / stretch * u))
     return result
