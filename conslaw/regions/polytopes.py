@@ -21,6 +21,8 @@ from conslaw.regions.redundancy import Decided, decide
 from conslaw.regions.signs import signs_at
 from conslaw.regions.subdivision import Cells
 
+NEAR = 1e-9  # a wall so much nearer than others is left for a centre of the region
+
 
 @dataclass(frozen=True, eq=False)
 class ExactMatrix:
@@ -162,6 +164,8 @@ class Polytope(display.Shown):
         cost[-1] = -1
         solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b,
                          bounds=[(None, None)] * self.inputs + [(0, None)], method="highs")  # fmt: skip
+        if solved.x is None and self.bounded:
+            raise ConslawError(f"{self.about}: float64 finds no centre; the numbers differ too much in size")
         if solved.x is None:
             return _rounded(x), float("inf")
         return solved.x[:-1], float(solved.x[-1])
@@ -367,11 +371,17 @@ def _polytope(network: Network, x: tuple[Array, int], box: Inequalities | None) 
 
 def _completed(found: Polytope) -> Polytope:
     _, x, system, _ = found._made()
-    inside = x
-    if (system.slack(*x)[system.bent] <= 0).any():
-        inside = _interior(system, found)
+    seen = abs(system.distances(*x))
+    on_a_wall = (system.slack(*x)[system.bent] <= 0).any()
+    centre = _interior(system, found) if len(seen) and seen.min() < NEAR * seen.max() else None
+    if on_a_wall and centre is None:
+        on = ", ".join(map(str, found.walls[:8]))
+        raise ConslawError(
+            f"x lies on the walls of neurons {on or 'the box'}: no full-dimensional region was found where "
+            f"these are inactive; move x off the walls"
+        )
     try:
-        decided = decide(system, *inside)
+        decided = decide(system, *(centre or x))
     except OverflowError:
         raise ConslawError(
             f"{found.about}: x is {found.margin:.3g} from a wall, too near for float64; move x off the walls"
@@ -379,12 +389,13 @@ def _completed(found: Polytope) -> Polytope:
     facets = tuple(sorted(decided.witnesses))
     return replace(
         found, facets=facets, redundant=tuple(sorted(decided.multipliers)), undecided=decided.undecided,
-        bounded=True if found.box is not None else bounded(system), decided=decided, x=inside,
+        bounded=True if found.box is not None else bounded(system), decided=decided,
+        x=centre if centre and on_a_wall else x,
     )  # fmt: skip
 
 
-def _interior(system: Inequalities, found: Polytope) -> tuple[Array, int]:
-    """A point strictly inside, where x is on the boundary: a centre in floating point, checked exactly."""
+def _interior(system: Inequalities, found: Polytope) -> tuple[Array, int] | None:
+    """A point strictly inside, far from walls: a centre in floating point, checked exactly."""
     A, b = system.normalised
     d = A.shape[1]
     start = _rounded(found.x)  # type: ignore[arg-type]
@@ -396,11 +407,7 @@ def _interior(system: Inequalities, found: Polytope) -> tuple[Array, int]:
         inside = integers((start + solved.x[:-1]).astype(object), "centre")
         if (system.slack(*inside)[system.bent] > 0).all():
             return inside
-    on = ", ".join(map(str, found.walls[:8]))
-    raise ConslawError(
-        f"x lies on the walls of neurons {on or 'the box'}: no full-dimensional region was found where "
-        f"these are inactive; move x off the walls"
-    )
+    return None
 
 
 def _rounded(x: tuple[Array, int]) -> Array:
