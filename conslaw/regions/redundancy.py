@@ -19,7 +19,7 @@ from scipy.optimize import linprog
 from conslaw.regions.inequalities import Inequalities
 from conslaw.regions.networks_read import Array
 
-MOST_STEPS, ENOUGH = 1000, 1e-9
+MOST_STEPS, ENOUGH = 3000, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def _perceptrons(flat: Array, shown: Callable[[Array], None]) -> None:
     """
     sizes = np.linalg.norm(flat, axis=1, keepdims=True)
     work, left, u = 2e9 + 4e4 * flat.size, np.arange(len(flat)), flat / np.where(sizes > 0, sizes, 1)
-    for _ in range(MOST_STEPS):
+    for t in range(MOST_STEPS):
         work -= len(left) * len(flat) * (flat.shape[1] + 10)
         best = (u @ flat.T).argmax(axis=1)
         done = best == left
@@ -87,7 +87,7 @@ def _perceptrons(flat: Array, shown: Callable[[Array], None]) -> None:
             break
         step = flat[left] - flat[best]
         size = np.linalg.norm(step, axis=1, keepdims=True)
-        u = u + 0.1 * step / np.where(size > 0, size, 1)
+        u = u + 0.1 / (1 + 0.02 * t) ** 0.5 * step / np.where(size > 0, size, 1)
         u /= np.maximum(np.linalg.norm(u, axis=1, keepdims=True), 1e-300)
     if len(left):
         shown(u)
