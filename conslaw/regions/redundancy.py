@@ -75,9 +75,13 @@ def _perceptrons(flat: Array, shown: Callable[[Array], None]) -> None:
     They may do as much work as the linear programs that they save.
     """
     sizes = np.linalg.norm(flat, axis=1, keepdims=True)
-    work, left, u = 2e9 + 4e4 * flat.size, np.arange(len(flat)), flat / np.where(sizes > 0, sizes, 1)
+    work, left, u = (
+        2e6 * len(flat) + 4e4 * flat.size,
+        np.arange(len(flat)),
+        flat / np.where(sizes > 0, sizes, 1),
+    )
     for t in range(MOST_STEPS):
-        work -= len(left) * len(flat) * (flat.shape[1] + 10)
+        work -= 2e5 + len(left) * len(flat) * (flat.shape[1] + 10)
         best = (u @ flat.T).argmax(axis=1)
         done = best == left
         if done.any():
