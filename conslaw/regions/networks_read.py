@@ -282,6 +282,8 @@ def _ratio(value: Any, what: str) -> tuple[int, int]:
 def _checked(layers: list[Layer]) -> tuple[Layer, ...]:
     if not layers:
         raise ConslawError("the network has no layers: give at least one pair (W, b)")
+    if any(layer.slope is None for layer in layers[:-1]):
+        raise ConslawError("a layer before the last has no slope: give 0 for a ReLU")
     for number, (first, second) in enumerate(pairwise(layers), 1):
         if second.numerators.shape[1] - 1 != first.width:
             raise ConslawError(
