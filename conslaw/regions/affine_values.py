@@ -61,13 +61,15 @@ class Digits:
     for each column; digits are integers of absolute value at most 2^(base - 1).
 
     A neuron is divided by a power of two, so that its weights are below 1/4; the next layer takes it back.
+    Thus numbers may be as large or small as float64 allows, which ``Floats`` could not bear.
     """
 
     def __init__(self, network: Network) -> None:
         self.slopes = [layer.slope or Fraction(0) for layer in network.hidden]
         widest = max(layer.numerators.shape[1] for layer in network.hidden) * (1 + any(self.slopes))
         self.base = int((54 - log2(widest * PLACES)) / 2)
-        self.weights, units, slope = [], [0] * network.inputs, Fraction(0)
+        self.unit = _unit(network.hidden[0])
+        self.weights, units, slope = [], [self.unit] * network.inputs, Fraction(0)
         for layer in network.hidden:
             digits, own = self._digits_of(_doubled(layer, slope), units)
             slope = layer.slope or Fraction(0)
@@ -100,17 +102,18 @@ class Digits:
         """As for ``Floats``, each neuron times a positive number."""
         count, d = points.shape
         real = np.zeros((d + 1, count, 1 + d))
-        real[:-1, :, 0], real[-1, :, 0] = points.T, 1
+        real[:-1, :, 0], real[-1, :, 0] = np.ldexp(points.T, -self.unit), 1
         real[np.arange(d), :, 1 + np.arange(d)] = 1
         digits, error, exponent = self._split(real.reshape(d + 1, -1))
         values, errors, place = [], [], 0
+        own = np.tile([0, *[self.unit] * d], count)  # gradients are by inputs in that unit
         for weights, slope in zip(self.weights, self.slopes, strict=True):
             n = weights.shape[1]
             digits, error = self._product(weights, digits, error)
             rounded = self._sum(digits)
-            values.append(np.ldexp(rounded, exponent).reshape(n, count, 1 + d))
+            values.append(np.ldexp(rounded, exponent - own).reshape(n, count, 1 + d))
             bound = error * 1.001 + (PLACES + 5) * UNIT * abs(rounded)
-            errors.append(np.ldexp(bound, exponent).reshape(n, count, 1 + d) + TINY)
+            errors.append(np.ldexp(bound, exponent - own).reshape(n, count, 1 + d) + TINY)
             gate = np.repeat(signs[:, place : place + n].T, 1 + d, axis=1)
             place += n
             masks = [gate > 0, gate < 0] if slope else [gate > 0]
@@ -173,6 +176,13 @@ class Digits:
         if (lead < 2).any():
             error = error + (lead < 2) * 2.0 ** (-base * PLACES)
         return kept, error, exponent + base * (1 - lead)
+
+
+def _unit(first: Layer) -> int:
+    """The size of typical points, as a power of two: where the biases are as large as the weights."""
+    rows = [[abs(int(x)).bit_length() for x in row] for row in first.numerators.tolist()]
+    sizes = sorted(row[-1] - max(row[:-1]) for row in rows if row[-1] and max(row[:-1]))
+    return sizes[len(sizes) // 2] if sizes else 0
 
 
 def _doubled(layer: Layer, slope: Fraction) -> tuple[Array, int]:

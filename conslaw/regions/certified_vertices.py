@@ -113,8 +113,6 @@ def prove_vertices(network: Network, signs: Array, zeros: Array, points: Array) 
     NotProved
         With the reason.
     """
-    if not network.in_range:
-        raise NotProved("numbers out of the range of float64")
 
     def run(affine: Floats | Digits, part: Array) -> tuple[Array, Array]:
         return _sure_vertices(affine, signs[part], zeros[part], points[part])
@@ -132,7 +130,7 @@ def _decided(run: Run, network: Network, count: int) -> tuple[Array, Array]:
     """Indices of what neither number system decides, and the vectors that belong to all."""
     open_, found = np.arange(count), np.zeros((count, network.inputs))
     batch = max(1, BATCH_NUMBERS // (len(network.neurons) * (1 + network.inputs)))
-    for numbers in (Floats, Digits):
+    for numbers in (Floats, Digits) if network.in_range else (Digits,):
         if not len(open_):
             break
         affine, left = numbers(network), []
@@ -158,7 +156,9 @@ def _sure_vertices(affine: Floats | Digits, signs: Array, zeros: Array, points: 
     size = np.einsum("kbi,bi->kb", abs(values[:, :, 1:]), abs(step)) + abs(values[:, :, 0])
     error = np.einsum("kbi,bi->kb", errors[:, :, 1:], abs(step)) + errors[:, :, 0] + (d + 3) * UNIT * size
     rest = 1.001 * (abs(moved) + error)[zeros, np.arange(count)[:, None]]
-    bound = 1.001 * (abs(inverse) @ rest[:, :, None])[:, :, 0].max(axis=1) / (1 - np.minimum(defect, 0.5))
+    bound = (
+        1.001 * (abs(inverse) @ rest[:, :, None])[:, :, 0].max(axis=1) / (1 - np.minimum(defect, 0.5)) + TINY
+    )
     located = (defect < 0.5) & np.isfinite(bound)
     slope = (abs(values[:, :, 1:]) + errors[:, :, 1:]).sum(axis=2)
     sure = abs(moved) > (error + slope * bound) * 1.01
@@ -336,7 +336,9 @@ def _sure_rays(
     target = np.zeros((count, d))
     target[which, q] = s
     rest = 1.001 * (abs(target - slope[zeros, which[:, None]]) + error[zeros, which[:, None]] + UNIT)
-    bound = 1.001 * (abs(inverse) @ rest[:, :, None])[:, :, 0].max(axis=1) / (1 - np.minimum(defect, 0.5))
+    bound = (
+        1.001 * (abs(inverse) @ rest[:, :, None])[:, :, 0].max(axis=1) / (1 - np.minimum(defect, 0.5)) + TINY
+    )
     known = (defect < 0.5) & np.isfinite(bound)
     error = error + (abs(gradient) + doubt).sum(axis=2) * bound
     sure = (slope * signs.T > 1.01 * error) | ((gradient == 0) & (doubt <= TINY)).all(axis=2)

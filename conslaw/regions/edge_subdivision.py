@@ -82,7 +82,7 @@ def vertices(network: Network, most_vertices: int) -> Found:
     with np.errstate(all="ignore"):
         inverse = np.linalg.inv(first.floats[basis, :-1])
         start = -inverse @ first.floats[basis, -1]
-    if not network.in_range or not np.isfinite(start).all():
+    if not all(np.isfinite(part).all() for part in (start, *(layer.floats for layer in hidden))):
         raise Doubtful("numbers out of the range of float64")
     zeros = _Grown(np.array(basis)[:, None])
     points, far = _Grown(start[:, None]), _Grown(np.concatenate([inverse, -inverse], axis=1))
