@@ -75,14 +75,14 @@ def subdivided(network: Network, most_cells: int, box: Sequence[tuple[Array, int
 def _affordable(network: Network, cells: Cells, d: int, totals: list[int], most_cells: int) -> None:
     """Refuse what is too much, or will be when the first layer is through, by its growth from half to now."""
     done, first, every = len(totals) - 1, network.hidden[0].width, len(network.neurons)
-    factor = 1.0
-    if 4 * d + 8 <= done <= first:
-        growth = np.log(totals[-1] / totals[done // 2]) / np.log(done / (done // 2))
+    growth, factor = float(d), 1.0
+    if 2 * d + 4 <= done <= first:
+        growth = float(np.log(totals[-1] / totals[done // 2]) / np.log(done / (done // 2)))
         factor = (first / done) ** growth
     if cells.total > most_cells or cells.total * factor > 2 * most_cells:
         raise ConslawError(
             f"network {network.name}: {cells.total} cells after {done} of {every} neurons, about "
-            f"{cells.total * (every / done) ** d:.1g} in all: more than most_cells={most_cells}; "
+            f"{cells.total * (every / done) ** growth:.1g} in all: more than most_cells={most_cells}; "
             f"raise it, or give within="
         )
     size = 3 * (cells.total * cells.signs[0].shape[1] + 16 * sum(len(rows) for rows, _ in cells.facets))

@@ -284,6 +284,7 @@ BAD = {
     "box": (LINES, {"within": ([1, 1], [0, 0])}, "below"),
     "slice": (LINES, {"within": {"origin": [0, 0], "directions": [[1, 2], [1, 2]]}}, "dependent"),
     "point": (LINES, {"within": {"origin": [0], "directions": [[1], [1]]}}, "origin has 1 coordinates"),
+    "directions": (LINES, {"within": {"origin": [0, 0], "directions": 5}}, "directions has shape"),
     "perturbation": (LINES, {"perturb": -1}, "give a positive number"),
     "cells": (LINES, {"most_cells": 5}, "more than most_cells=5"),
     "dimensions": ([(np.eye(30), np.ones(30)), (np.ones((1, 30)), [0])], {}, "most_cells"),
