@@ -2,8 +2,9 @@
 
 A vertex is given by its d neurons and the signs of the others.  Under these signs every neuron is one affine
 function; the vertex is the solution of d of them, and the signs of the others there are certain where floats
-with a running error bound say so, or some 110 bits, and are found by rationals where they do not.  Then each of the 2d edges at
-each vertex must lead to one other vertex of the list, or be a ray along which no neuron changes its sign.
+with a running error bound say so, or some 110 bits, and are found by rationals where they do not.  Then each
+of the 2d edges at each vertex must lead to one other vertex of the list, or be a ray along which no neuron
+changes its sign.
 """
 
 from __future__ import annotations
