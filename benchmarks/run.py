@@ -217,10 +217,11 @@ def complex_of(widths: list[int], certify: bool) -> str:
     return f"{sum(found.f_vector)} cells, {'proved' if found.certified else 'not certified'}"
 
 
-def polytope_of(widths: list[int]) -> str:
+def polytope_of(widths: list[int], box: tuple[int, int] | None = None) -> str:
     from conslaw import regions
 
-    found = regions.polytope(normal_layers(widths), np.random.default_rng(1).normal(size=widths[0]))
+    x = np.random.default_rng(1).normal(size=widths[0])
+    found = regions.polytope(normal_layers(widths), x, box=box)
     return f"{len(found.facets)} facets, {len(found.redundant)} redundant, {len(found.undecided)} undecided"
 
 
@@ -355,10 +356,15 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("complex 3-15-15-1", "", complex_of, ([3, 15, 15, 1], True), 0),
     ("complex 3-50-50-1, search alone", "", complex_of, ([3, 50, 50, 1], False), 0),
     ("complex 3-50-50-1", "", complex_of, ([3, 50, 50, 1], True), 0),
+    ("complex 2-14x6-1", "", complex_of, ([2, *[14] * 6, 1], True), 0),
+    ("complex 3-20-2-20-20-1, a bottleneck", "", complex_of, ([3, 20, 2, 20, 20, 1], True), 0),
+    ("complex 2-40x20-1, search alone", "", complex_of, ([2, *[40] * 20, 1], False), 0),
+    ("complex 2-40x20-1", "", complex_of, ([2, *[40] * 20, 1], True), 0),
     ("complex 4-30-30-1, search alone", "", complex_of, ([4, 30, 30, 1], False), 0),
     ("complex 3-100-100-1, search alone", "", complex_of, ([3, 100, 100, 1], False), 0),
     ("polytope 64-128-128-10", "", polytope_of, ([64, 128, 128, 10],), 0),
     ("polytope 784-128-128-10", "", polytope_of, ([784, 128, 128, 10],), 0),
+    ("polytope 784-64-64-10, pixels", "", polytope_of, ([784, 64, 64, 10], (-5, 5)), 0),
     ("data patterns 784-128-128-10, 10,000 data", "", patterns_of, ([784, 128, 128, 10], 10_000), 0),
 ]
 

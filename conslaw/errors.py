@@ -79,10 +79,10 @@ def memory_limit() -> int:
     return min(limits)
 
 
-def check_memory(size: float, what: str) -> None:
+def check_memory(size: float, what: str, fix: str = "make the model or the degree smaller") -> None:
     """Refuse, before anything is allocated, what would need more than half of the memory (bytes)."""
     if size > memory_limit() / 2:
         raise TooLargeError(
             f"{what}: would need about {size / 1e9:,.0f} GB of memory, more than half of the "
-            f"{memory_limit() / 1e9:.3g} GB that there are; make the model or the degree smaller"
+            f"{memory_limit() / 1e9:.3g} GB that there are; {fix}"
         )

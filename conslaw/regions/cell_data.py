@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from conslaw.regions.inequalities import quotient
 from conslaw.regions.networks_read import Array
 from conslaw.regions.subdivision import Cells
 
@@ -48,7 +49,7 @@ class AllCells:
     @cached_property
     def points(self) -> Array:
         ends = self.found.ends[: self.found.vertices]
-        return np.array([[_quotient(x, row[-1]) for x in row[:-1]] for row in ends], float).reshape(
+        return np.array([[quotient(x, row[-1]) for x in row[:-1]] for row in ends], float).reshape(
             len(ends), ends.shape[1] - 1
         )
 
@@ -67,7 +68,7 @@ class AllCells:
         rows, columns = self.found.facets[1]
         far = self.found.ray[self.found.ray >= 0]
         directions = np.array(
-            [[_quotient(x, max(map(abs, row[:-1]))) for x in row[:-1]] for row in ends[far]], float
+            [[quotient(x, max(map(abs, row[:-1]))) for x in row[:-1]] for row in ends[far]], float
         ).reshape(len(far), ends.shape[1] - 1)
         return columns[(self.found.ray >= 0)[rows]], directions
 
@@ -100,10 +101,3 @@ class AllCells:
         beyond = rows[np.isin(columns, walls) & (rows != matches[0])]
         found: Array = self.cells(top)[np.unique(beyond)]
         return found
-
-
-def _quotient(x: int, w: int) -> float:
-    try:
-        return x / w
-    except OverflowError:
-        return float("inf") if (x > 0) == (w > 0) else float("-inf")

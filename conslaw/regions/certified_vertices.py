@@ -2,24 +2,28 @@
 
 A vertex is given by its d neurons and the signs of the others.  Under these signs every neuron is one affine
 function; the vertex is the solution of d of them, and the signs of the others there are certain where floats
-with a running error bound say so, and are found by rationals where they do not.  Then each of the 2d edges at
-each vertex must lead to one other vertex of the list, or be a ray along which no neuron changes its sign.
+with a running error bound say so, or some 110 bits, and are found by rationals where they do not.  Then each
+of the 2d edges at each vertex must lead to one other vertex of the list, or be a ray along which no neuron
+changes its sign.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from flint import fmpq_mat, fmpz_mat
 
-from conslaw.regions.networks_read import Array, Network, independent_rows, product
+from conslaw.errors import check_memory
+from conslaw.regions.affine_values import TINY, UNIT, Digits, Floats
+from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows, product
 
-UNIT, TINY = 2.0**-53, 2.0**-1000
-BATCH_NUMBERS = 4_000_000
+BATCH_NUMBERS = 300_000  # for each array of a batch to stay in the cache
 MOST_EXACT = 3_000  # vertices or rays that may go to rationals
+
+Run = Callable[[Floats | Digits, Array], tuple[Array, Array]]  # of indices: which are sure, and a vector each
 
 
 class NotProved(Exception):  # noqa: N818
@@ -27,7 +31,7 @@ class NotProved(Exception):  # noqa: N818
 
 
 class LeftOpen(NotProved):
-    """Nothing is wrong, but too much is uncertain in float64 for rationals to decide."""
+    """Nothing is wrong, but too much is uncertain for rationals to decide."""
 
 
 @dataclass
@@ -41,46 +45,16 @@ class Closed:
     directions: Array
 
 
-def _affine(network: Network, signs: Array, points: Array) -> tuple[Array, Array]:
-    """Values and gradients of all neurons, with bounds of their errors; arrays (neurons, B, 1 + d).
-
-    Gates are read off the signs; where a sign is 0 the gate is 0.
-    """
-    count, d = points.shape
-    behind = np.zeros((d, count, 1 + d))
-    behind[:, :, 0] = points.T
-    behind[np.arange(d), :, 1 + np.arange(d)] = 1
-    error = np.zeros_like(behind)
-    values, errors, place = [], [], 0
-    for layer in network.hidden:
-        n, m = layer.width, len(behind)
-        weights, bias = layer.floats[:, :-1], layer.floats[:, -1]
-        gamma = (m + 6) * UNIT * 1.01
-        z = (weights @ behind.reshape(m, -1)).reshape(n, count, 1 + d)
-        z[:, :, 0] += bias[:, None]
-        spread = error * 1.001 + gamma * abs(behind)
-        e = 1.001 * (abs(weights) @ spread.reshape(m, -1)).reshape(n, count, 1 + d) + TINY
-        e[:, :, 0] += gamma * abs(bias)[:, None]
-        values.append(z)
-        errors.append(e)
-        gate = signs[:, place : place + n].T[:, :, None]
-        place += n
-        slope = float(layer.slope or 0)
-        factor = np.where(gate > 0, 1.0, np.where(gate < 0, slope, 0.0))
-        behind = z * factor
-        error = e * abs(factor) * 1.001 + abs(behind) * (4 * UNIT)
-    return np.concatenate(values), np.concatenate(errors)
-
-
 def located(network: Network, signs: Array, zeros: Array) -> Array:
     """Coordinates of the vertices, from their signs alone; not proved."""
     result = np.zeros(zeros.shape)
     batch = max(1, BATCH_NUMBERS // (signs.shape[1] * (1 + zeros.shape[1])))
+    affine = Floats(network)
     for _ in range(2):  # the second step mends the rounding of the first
         for start in range(0, len(signs), batch):
             part = slice(start, start + batch)
             with np.errstate(all="ignore"):
-                values, errors = _affine(network, signs[part], result[part])
+                values, errors = affine(signs[part], result[part])
                 inverse = _solved(values, errors, zeros[part])[0]
                 rest = values[zeros[part], np.arange(len(inverse))[:, None], :1]
                 result[part] -= np.nan_to_num((inverse @ rest)[:, :, 0])
@@ -89,27 +63,27 @@ def located(network: Network, signs: Array, zeros: Array) -> Array:
 
 def found_signs(network: Network, zeros: Array, points: Array) -> Array:
     """Signs at the vertices by one forward pass; not proved."""
-    count = len(zeros)
-    where = np.arange(count)[:, None]
-    signs = np.zeros((count, len(network.neurons)), np.int8)
-    signs[:] = 2
-    signs[where, zeros] = 0
-    behind, place = points.T, 0
-    for layer in network.hidden:
-        z = layer.floats[:, :-1] @ behind + layer.floats[:, -1:]
-        here = signs[:, place : place + layer.width].T
-        z[here == 0] = 0
-        signs[:, place : place + layer.width] = np.sign(z).T.astype(np.int8)
-        place += layer.width
-        behind = np.where(z > 0, z, float(layer.slope or 0) * z)
+    check_memory(2.0 * len(zeros) * len(network.neurons), f"signs of {len(zeros)} vertices", SMALLER)
+    signs = np.empty((len(zeros), len(network.neurons)), np.int8)
+    batch = max(1, BATCH_NUMBERS // max(layer.width for layer in network.hidden))
+    for start in range(0, len(zeros), batch):
+        part = slice(start, start + batch)
+        top = np.zeros((len(zeros[part]), signs.shape[1]), bool)
+        np.put_along_axis(top, zeros[part], True, axis=1)
+        behind, place = points[part].T, 0
+        for layer in network.hidden:
+            z = layer.floats[:, :-1] @ behind + layer.floats[:, -1:]
+            z[top[:, place : place + layer.width].T] = 0
+            signs[part, place : place + layer.width] = np.sign(z).T
+            place += layer.width
+            behind = np.where(z > 0, z, float(layer.slope or 0) * z)
     return signs
 
 
-def _solved(values: Array, errors: Array, zeros: Array) -> tuple[Array, Array, Array]:
-    """Inverse of the gradients of the vanishing neurons, its defect, and a bound of |x* - x| (inf: none)."""
+def _solved(values: Array, errors: Array, zeros: Array) -> tuple[Array, Array]:
+    """Inverse of the gradients of the vanishing neurons, and a bound of |1 - inverse gradients|."""
     where = np.arange(zeros.shape[0])[:, None]
-    rows, doubts = values[zeros, where], errors[zeros, where]
-    jacobian = rows[:, :, 1:]
+    jacobian, doubt = values[zeros, where, 1:], errors[zeros, where, 1:]
     d = zeros.shape[1]
     with np.errstate(all="ignore"):
         try:
@@ -118,11 +92,8 @@ def _solved(values: Array, errors: Array, zeros: Array) -> tuple[Array, Array, A
             inverse = np.array([_inverse(one) for one in jacobian])
         size = abs(inverse) @ abs(jacobian)
         defect = abs(np.eye(d) - inverse @ jacobian) + (d + 3) * UNIT * 1.01 * (1 + size)
-        defect = 1.001 * (defect + abs(inverse) @ doubts[:, :, 1:])
-        q = defect.sum(axis=2).max(axis=1)
-        step = 1.001 * (abs(inverse) @ (abs(rows[:, :, :1]) + doubts[:, :, :1]))[:, :, 0].max(axis=1)
-        bound = np.where(q < 0.5, step / (1 - np.minimum(q, 0.5)) * 1.001, np.inf)
-    return inverse, q, np.where(np.isfinite(bound), bound, np.inf)
+        defect = 1.001 * (defect + abs(inverse) @ doubt)
+        return inverse, defect.sum(axis=2).max(axis=1)
 
 
 def _inverse(matrix: Array) -> Array:
@@ -136,33 +107,65 @@ def prove_vertices(network: Network, signs: Array, zeros: Array, points: Array) 
     """That there is a point with each of these sign vectors, where exactly those neurons vanish, and that
     their gradients there are independent.
 
+    Three filters, each for what the one before leaves open: float64, about 110 bits, rationals.
+
     Raises
     ------
     NotProved
         With the reason.
     """
-    if not network.in_range:
-        raise NotProved("numbers out of the range of float64")
-    d, total = zeros.shape[1], len(network.neurons)
-    batch = max(1, BATCH_NUMBERS // (total * (1 + d)))
-    doubtful = []
-    for start in range(0, len(signs), batch):
-        part = slice(start, start + batch)
-        own, names, x = signs[part], zeros[part], points[part].copy()
-        with np.errstate(all="ignore"):
-            values, errors = _affine(network, own, x)
-            _, _, bound = _solved(values, errors, names)
-            value, slope = values[:, :, 0], (abs(values[:, :, 1:]) + errors[:, :, 1:]).sum(axis=2)
-            sure = abs(value) > (errors[:, :, 0] + slope * bound) * 1.001
-            sure &= np.sign(value) == own.T
-        sure[names, np.arange(len(own))[:, None]] = np.isfinite(bound)[:, None]
-        doubtful += list(start + np.flatnonzero(~sure.all(axis=0)))
-    if len(doubtful) > MOST_EXACT:
+
+    def run(affine: Floats | Digits, part: Array) -> tuple[Array, Array]:
+        return _sure_vertices(affine, signs[part], zeros[part], points[part])
+
+    open_, _ = _decided(run, network, len(signs))
+    if len(open_) > MOST_EXACT:
         raise LeftOpen(
-            f"float64 leaves {len(doubtful)} of {len(signs)} vertices open: too many for rationals"
+            f"{len(open_)} of {len(signs)} vertices are open after 100 bits: too many for rationals"
         )
-    for v in doubtful:
+    for v in open_:
         _exact_vertex(network, signs[v], zeros[v])
+
+
+def _decided(run: Run, network: Network, count: int) -> tuple[Array, Array]:
+    """Indices of what neither number system decides, and the vectors that belong to all."""
+    open_, found = np.arange(count), np.zeros((count, network.inputs))
+    batch = max(1, BATCH_NUMBERS // (len(network.neurons) * (1 + network.inputs)))
+    for numbers in (Floats, Digits) if network.in_range else (Digits,):
+        if not len(open_):
+            break
+        affine, left = numbers(network), []
+        for start in range(0, len(open_), batch):
+            part = open_[start : start + batch]
+            with np.errstate(all="ignore"):
+                sure, found[part] = run(affine, part)
+            left.append(part[~sure])
+        open_ = np.concatenate(left)
+    return open_, found
+
+
+def _sure_vertices(affine: Floats | Digits, signs: Array, zeros: Array, points: Array) -> tuple[Array, Array]:
+    """Which vertices have these signs, and where they are.
+
+    One Newton step; then |J (x* - x - step)| = |z + J step| bounds how far the vertex x* is.
+    """
+    values, errors = affine(signs, points)
+    inverse, defect = _solved(values, errors, zeros)
+    count, d = zeros.shape
+    step = -(inverse @ values[zeros, np.arange(count)[:, None], :1])[:, :, 0]
+    moved = np.einsum("kbi,bi->kb", values[:, :, 1:], step) + values[:, :, 0]
+    size = np.einsum("kbi,bi->kb", abs(values[:, :, 1:]), abs(step)) + abs(values[:, :, 0])
+    error = np.einsum("kbi,bi->kb", errors[:, :, 1:], abs(step)) + errors[:, :, 0] + (d + 3) * UNIT * size
+    rest = 1.001 * (abs(moved) + error)[zeros, np.arange(count)[:, None]]
+    bound = (
+        1.001 * (abs(inverse) @ rest[:, :, None])[:, :, 0].max(axis=1) / (1 - np.minimum(defect, 0.5)) + TINY
+    )
+    located = (defect < 0.5) & np.isfinite(bound)
+    slope = (abs(values[:, :, 1:]) + errors[:, :, 1:]).sum(axis=2)
+    sure = abs(moved) > (error + slope * bound) * 1.01
+    sure &= (np.sign(moved) == signs.T) & located
+    sure[zeros, np.arange(count)[:, None]] = located[:, None]
+    return sure.all(axis=0), points + step
 
 
 def _exact_rows(network: Network, gates: Array) -> Array:
@@ -220,8 +223,10 @@ def planes(signs: Array) -> tuple[Array, Array]:
 def hashed(signs: Array, keys: Array) -> Array:
     """The key of each row; rows with different keys differ."""
     result = np.zeros(len(signs), np.uint64)
-    for column, key in enumerate(keys):
-        result += key[signs[:, column].astype(np.intp) + 1]
+    for start in range(0, len(signs), 4096):  # columns of a block, where rows are long
+        part = slice(start, start + 4096)
+        for key, column in zip(keys, np.ascontiguousarray(signs[part].T), strict=True):
+            result[part] += key[column + 1]
     return result
 
 
@@ -239,7 +244,8 @@ def close(network: Network, signs: Array, zeros: Array, points: Array) -> Closed
     keys = np.random.default_rng(1).integers(0, 2**64, (signs.shape[1], 3), dtype=np.uint64)
     keys[:, 1] = 0
     own = hashed(signs, keys)
-    if len(np.unique(own)) < count:
+    ordered = np.sort(own)
+    if (ordered[1:] == ordered[:-1]).any():
         raise NotProved("a vertex is listed twice")
     slots = np.empty((count, d, 2), np.uint64)
     for s in (0, 1):
@@ -276,41 +282,70 @@ def _rows(bits: tuple[Array, Array], zeros: Array, slot: Array) -> Array:
 
 def prove_rays(network: Network, signs: Array, zeros: Array, points: Array, rays: Array) -> Array:
     """That along each ray (vertex, place among its neurons, sign) no neuron changes its sign; directions."""
-    d, total = zeros.shape[1], len(network.neurons)
-    batch = max(1, BATCH_NUMBERS // (total * (1 + d)))
-    directions, doubtful = np.zeros((len(rays), d)), []
-    for start in range(0, len(rays), batch):
-        v, q, s = rays[start : start + batch].T
-        count = len(v)
-        own, names = signs[v].copy(), zeros[v]
-        own[np.arange(count), names[np.arange(count), q]] = s
-        with np.errstate(all="ignore"):
-            values, errors = _affine(network, own, points[v])
-            inverse, defect, _ = _solved(values, errors, names)
-            u = inverse[np.arange(count), :, q] * s[:, None]
-            gradient, doubt = values[:, :, 1:], errors[:, :, 1:]
-            # J (u* - u) = s e - J u =: r, so |u* - u| <= |inverse r| / (1 - q)
-            rows, off = gradient[names, np.arange(count)[:, None]], doubt[names, np.arange(count)[:, None]]
-            target = np.zeros((count, d))
-            target[np.arange(count), q] = s
-            rest = abs(target - (rows @ u[:, :, None])[:, :, 0])
-            rest = rest + ((off + (d + 3) * UNIT * abs(rows)) @ abs(u)[:, :, None])[:, :, 0] + UNIT
-            bound = 1.01 * (abs(inverse) @ rest[:, :, None])[:, :, 0].max(axis=1)
-            bound = np.where(defect < 0.5, 2 * bound, np.inf)
-            slope = np.einsum("kbi,bi->kb", gradient, u)
-            size = np.einsum("kbi,bi->kb", abs(gradient), abs(u))
-            off_all = np.einsum("kbi,bi->kb", doubt, abs(u))
-            error = off_all + (d + 3) * UNIT * size + (abs(gradient) + doubt).sum(axis=2) * bound
-            sure = slope * own.T > 1.01 * error
-            sure |= (gradient == 0).all(axis=2) & (doubt <= TINY).all(axis=2)
-        sure[names, np.arange(count)[:, None]] = np.isfinite(bound)[:, None]
-        doubtful += list(start + np.flatnonzero(~sure.all(axis=0)))
-        directions[start : start + count] = u / abs(u).max(axis=1, keepdims=True)
-    if len(doubtful) > MOST_EXACT:
-        raise LeftOpen(f"float64 leaves {len(doubtful)} of {len(rays)} rays open: too many for rationals")
-    for r in doubtful:
+
+    def run(affine: Floats | Digits, part: Array) -> tuple[Array, Array]:
+        v, q, s = rays[part].T
+        own, where = signs[v], np.arange(len(v))
+        own[where, zeros[v, q]] = s
+        sure, known, u = _sure_rays(affine, own, zeros[v], points[v], q, s)
+        along = _parallel(network, own, zeros[v], q) & known
+        return np.array((sure | along).all(axis=0)), u
+
+    open_, directions = _decided(run, network, len(rays))
+    if len(open_) > MOST_EXACT:
+        raise LeftOpen(f"100 bits leave {len(open_)} of {len(rays)} rays open: too many for rationals")
+    for r in open_:
         directions[r] = _exact_ray(network, signs, zeros, *map(int, rays[r]))
     return directions
+
+
+def _parallel(network: Network, signs: Array, zeros: Array, q: Array) -> Array:
+    """Which neurons have slope 0 along the rays exactly, by counting; of shape (neurons, rays).
+
+    All that comes behind a layer with r active neurons is a function of these.  If r independent gradients
+    that vanish along the ray come behind it, they span those of the r neurons, which vanish, too.
+    """
+    result, place = np.zeros(signs.T.shape, bool), 0
+    others = np.arange(zeros.shape[1]) != q[:, None]
+    for layer in network.hidden:
+        behind = place + layer.width
+        gates = signs[:, place:behind].T
+        active = (gates != 0) if layer.slope else (gates > 0)
+        flat = active.sum(axis=0) == ((zeros >= behind) & others).sum(axis=1)
+        result[place:behind] |= active & flat
+        result[behind:] |= flat
+        place = behind
+    return result
+
+
+def _sure_rays(
+    affine: Floats | Digits, signs: Array, zeros: Array, points: Array, q: Array, s: Array
+) -> tuple[Array, Array, Array]:
+    """Which neurons (neurons, rays) keep their signs; where the gradients are independent; directions u.
+
+    As J u* = s e_q, the error |u* - u| is at most |inverse (s e_q - J u)| / (1 - defect).
+    """
+    count, d = zeros.shape
+    which = np.arange(count)
+    values, errors = affine(signs, points)
+    inverse, defect = _solved(values, errors, zeros)
+    u = inverse[which, :, q] * s[:, None]
+    gradient, doubt = values[:, :, 1:], errors[:, :, 1:]
+    slope = np.einsum("kbi,bi->kb", gradient, u)
+    size = np.einsum("kbi,bi->kb", abs(gradient), abs(u))
+    error = np.einsum("kbi,bi->kb", doubt, abs(u)) + (d + 3) * UNIT * size
+    target = np.zeros((count, d))
+    target[which, q] = s
+    rest = 1.001 * (abs(target - slope[zeros, which[:, None]]) + error[zeros, which[:, None]] + UNIT)
+    bound = (
+        1.001 * (abs(inverse) @ rest[:, :, None])[:, :, 0].max(axis=1) / (1 - np.minimum(defect, 0.5)) + TINY
+    )
+    known = (defect < 0.5) & np.isfinite(bound)
+    error = error + (abs(gradient) + doubt).sum(axis=2) * bound
+    sure = (slope * signs.T > 1.01 * error) | ((gradient == 0) & (doubt <= TINY)).all(axis=2)
+    sure &= known
+    sure[zeros, which[:, None]] = known[:, None]
+    return sure, known, u / abs(u).max(axis=1, keepdims=True)
 
 
 def _exact_ray(network: Network, signs: Array, zeros: Array, v: int, q: int, s: int) -> Array:

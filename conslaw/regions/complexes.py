@@ -12,7 +12,16 @@ import numpy as np
 from conslaw import display
 from conslaw.errors import ConslawError
 from conslaw.regions.cell_data import CellData
-from conslaw.regions.networks_read import Array, Layer, Network, independent_rows, point, product, read
+from conslaw.regions.networks_read import (
+    Array,
+    Layer,
+    Network,
+    independent_rows,
+    matrix,
+    point,
+    product,
+    read,
+)
 from conslaw.regions.search import found
 from conslaw.regions.signs import signs_at
 
@@ -298,7 +307,8 @@ def _within(network: Network, within: Any) -> tuple[Network, Box | None]:
 
 def _sliced(network: Network, origin: Any, directions: Any) -> Network:
     start = point(origin, network.inputs, "origin")
-    rows = [point(row, network.inputs, "a column of directions") for row in np.asarray(directions).T]
+    columns = matrix(directions, "directions").T
+    rows = [point(row, network.inputs, "a column of directions") for row in columns]
     if not rows or len(rows) > network.inputs:
         raise ConslawError(f"directions: give an array of shape ({network.inputs}, k)")
     first = network.layers[0]

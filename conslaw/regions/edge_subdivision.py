@@ -11,12 +11,12 @@ Nothing here is trusted: :mod:`conslaw.regions.certified_vertices` proves what i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
+from math import comb, prod
 
 import numpy as np
 
-from conslaw.errors import ConslawError, memory_limit
-from conslaw.regions.networks_read import Array, Network, independent_rows
+from conslaw.errors import ConslawError, check_memory, memory_limit
+from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows
 
 TIE, PARALLEL = 1e-13, 1e-11  # relative to the size of the terms
 MEMORY = memory_limit()  # bytes
@@ -54,9 +54,10 @@ class _Grown:
     def append(self, new: Array) -> None:
         need = self.size + new.shape[-1]
         if need > self._all.shape[-1]:
-            wider = np.empty(
-                (*self._all.shape[:-1], max(need, self._all.shape[-1] * 3 // 2)), self._all.dtype
-            )
+            shape = (*self._all.shape[:-1], max(need, self._all.shape[-1] * 3 // 2))
+            both = (prod(shape) + self._all.size) * float(self._all.itemsize)
+            check_memory(both, f"{shape[-1]} vertices or edges in the search", SMALLER)
+            wider = np.empty(shape, self._all.dtype)
             wider[..., : self.size] = self.now
             self._all = wider
         self._all[..., self.size : need] = new
@@ -78,7 +79,7 @@ def vertices(network: Network, most_vertices: int) -> Found:
     with np.errstate(all="ignore"):
         inverse = np.linalg.inv(first.floats[basis, :-1])
         start = -inverse @ first.floats[basis, -1]
-    if not network.in_range or not np.isfinite(start).all():
+    if not all(np.isfinite(part).all() for part in (start, *(layer.floats for layer in hidden))):
         raise Doubtful("numbers out of the range of float64")
     zeros = _Grown(np.array(basis)[:, None])
     points, far = _Grown(start[:, None]), _Grown(np.concatenate([inverse, -inverse], axis=1))

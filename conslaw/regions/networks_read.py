@@ -20,6 +20,7 @@ from conslaw.errors import ConslawError
 from conslaw.models.potential import Model
 
 Array = npt.NDArray[Any]
+SMALLER = "give within=, or a smaller network"  # what to do where memory does not suffice
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,6 +282,8 @@ def _ratio(value: Any, what: str) -> tuple[int, int]:
 def _checked(layers: list[Layer]) -> tuple[Layer, ...]:
     if not layers:
         raise ConslawError("the network has no layers: give at least one pair (W, b)")
+    if any(layer.slope is None for layer in layers[:-1]):
+        raise ConslawError("a layer before the last has no slope: give 0 for a ReLU")
     for number, (first, second) in enumerate(pairwise(layers), 1):
         if second.numerators.shape[1] - 1 != first.width:
             raise ConslawError(
@@ -304,9 +307,11 @@ def matrix(values: Any, what: str) -> Array:
 
 
 def product(a: Array, b: Array) -> Array:
-    """The product of two integer matrices, by FLINT."""
+    """The product of two integer matrices, by FLINT where it does more than to convert."""
     if 0 in (*a.shape, *b.shape):
         return np.zeros((a.shape[0], b.shape[1]), object)
+    if b.shape[1] == 1:
+        return np.asarray(a.dot(b), object)
     entries = (fmpz_mat(a.tolist()) * fmpz_mat(b.tolist())).entries()
     result = np.empty(a.shape[0] * b.shape[1], object)
     result[:] = list(map(int, entries))

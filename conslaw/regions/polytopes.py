@@ -14,11 +14,14 @@ from scipy.optimize import linprog
 from conslaw import display
 from conslaw.errors import ConslawError
 from conslaw.regions.faces import MOST_DIMENSIONS, polyhedron, volume
+from conslaw.regions.inequalities import Inequalities, quotient
 from conslaw.regions.networks_read import Array, Network, independent_rows, integers, point, product, read
 from conslaw.regions.recession import bounded
 from conslaw.regions.redundancy import Decided, decide
-from conslaw.regions.signs import exact_values
+from conslaw.regions.signs import signs_at
 from conslaw.regions.subdivision import Cells
+
+NEAR = 1e-9  # a wall so much nearer than others is left for a centre of the region
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +36,9 @@ class ExactMatrix:
         return tuple(self.numerators.shape)
 
     def as_float(self) -> Array:
-        """Rounded to float64, each entry correctly."""
+        """Rounded to float64, each entry correctly; infinite where it is too large."""
         rows = zip(self.numerators.tolist(), self.denominators, strict=True)
-        return np.array([[x / q for x in row] for row, q in rows], float).reshape(self.shape)
+        return np.array([[quotient(x, q) for x in row] for row, q in rows], float).reshape(self.shape)
 
     def fractions(self) -> list[list[Fraction]]:
         """Exactly."""
@@ -77,7 +80,7 @@ class Polytope(display.Shown):
     network: Network | None = field(default=None, repr=False)
     x: tuple[Array, int] | None = field(default=None, repr=False)
     box: Any = field(default=None, repr=False)
-    integer_rows: Array | None = field(default=None, repr=False)
+    system: Inequalities | None = field(default=None, repr=False)
     decided: Decided | None = field(default=None, repr=False)
 
     @property
@@ -95,17 +98,16 @@ class Polytope(display.Shown):
         """Nothing: what could not be decided is in ``undecided``."""
         return {}
 
-    def _made(self) -> tuple[Network, tuple[Array, int], Array, Decided]:
-        if self.network is None or self.x is None or self.integer_rows is None or self.decided is None:
+    def _made(self) -> tuple[Network, tuple[Array, int], Inequalities, Decided]:
+        if self.network is None or self.x is None or self.system is None or self.decided is None:
             raise ConslawError(f"{self.about} was read back from JSON: make it again to see this")
-        return self.network, self.x, self.integer_rows, self.decided
+        return self.network, self.x, self.system, self.decided
 
     @cached_property
     def inequalities(self) -> tuple[ExactMatrix, ExactMatrix]:
         """(A, b) with A x <= b, all of them, exact; ``.as_float()`` rounds."""
-        rows = self._made()[2]
-        ones = np.array([1] * len(rows), object)
-        return ExactMatrix(rows[:, :-1], ones), ExactMatrix(-rows[:, -1:], ones)
+        system = self._made()[2]
+        return ExactMatrix(system.rows[:, :-1], system.units), ExactMatrix(-system.rows[:, -1:], system.units)
 
     @cached_property
     def factors(self) -> list[ExactMatrix]:
@@ -144,42 +146,49 @@ class Polytope(display.Shown):
     @property
     def multipliers(self) -> Mapping[int, Mapping[int, Fraction]]:
         """For each redundant row i, multipliers l_j >= 0 with a_i = sum l_j a_j and sum l_j b_j <= b_i."""
-        return self._made()[3].multipliers
+        _, _, system, decided = self._made()
+        units = system.units
+        return {
+            i: {j: weight * Fraction(units[j], units[i]) for j, weight in found.items()}
+            for i, found in decided.multipliers.items()
+        }
 
     @cached_property
     def chebyshev(self) -> tuple[Array, float]:
         """Centre and radius of a largest ball in the region, in floating point; the radius may be inf."""
-        rows = self._made()[2][list(self.facets)]
-        if not len(rows):
-            return _rounded(self._made()[1]), float("inf")
-        A, b, _ = _normalised(rows)
+        _, x, system, _ = self._made()
+        if not self.facets:
+            return _rounded(x), float("inf")
+        A, b = (a[np.isin(np.flatnonzero(system.bent), self.facets)] for a in system.normalised)
         cost = np.zeros(self.inputs + 1)
         cost[-1] = -1
         solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b,
                          bounds=[(None, None)] * self.inputs + [(0, None)], method="highs")  # fmt: skip
+        if solved.x is None and self.bounded:
+            raise ConslawError(f"{self.about}: float64 finds no centre; the numbers differ too much in size")
         if solved.x is None:
-            return _rounded(self._made()[1]), float("inf")
+            return _rounded(x), float("inf")
         return solved.x[:-1], float(solved.x[-1])
 
     @property
     def distance(self) -> float:
         """From x to the boundary of the region (or of the box), in floating point."""
-        _, x, rows, _ = self._made()
-        return _distance(rows, x)
+        _, x, system, _ = self._made()
+        return _least(system.distances(*x))
 
     def neighbour(self, i: int) -> Polytope:
         """The region across facet i (a row of the inequalities, one of ``facets``)."""
-        network, (x, w), rows, decided = self._made()
+        network, (x, w), system, decided = self._made()
         if i not in decided.witnesses or i >= len(self.pattern):
             raise ConslawError(f"neighbour({i!r}): give one of the facets {[*self.facets][:12]} of neurons")
         y, v = integers(decided.witnesses[i].astype(object), "witness")
         inner, outer = np.append(x, w), np.append(y, v)
-        low, high = int(rows[i].dot(inner)), int(rows[i].dot(outer))
+        low, high = int(system.rows[i].dot(inner)), int(system.rows[i].dot(outer))
         hit = inner * high - outer * low  # on the wall, and on no other
         beyond = outer
         for _ in range(200):
-            found = _polytope(network, (beyond[:-1], int(beyond[-1])), self.box, decide_rows=False)
-            if found is not None and not found.walls and max(_times(found, hit)) <= 0:
+            found = _polytope(network, (beyond[:-1], int(beyond[-1])), self.box)
+            if found is not None and not found.walls and found._made()[2].slack(hit[:-1], hit[-1]).min() >= 0:
                 return _completed(found)
             beyond = beyond * hit[-1] + hit * beyond[-1]  # halfway to the wall
             beyond = beyond // np.gcd.reduce(beyond)
@@ -187,7 +196,7 @@ class Polytope(display.Shown):
 
     @cached_property
     def _faces(self) -> Cells:
-        rows = self._made()[2]
+        rows = self._made()[2].rows
         if self.inputs > MOST_DIMENSIONS:
             raise ConslawError(
                 f"{self.inputs} dimensions: faces are for at most {MOST_DIMENSIONS}; take a slice"
@@ -293,13 +302,13 @@ def polytope(network: Any, x: Any, weights: Any = None, *, box: Any = None) -> P
     """
     given = read(network, weights)
     place = point(x, given.inputs)
-    found = _polytope(given, place, _box_rows(box, given.inputs), decide_rows=False)
+    found = _polytope(given, place, _box_rows(box, given.inputs))
     if found is None:
         raise ConslawError(f"x={x!r:.60} is outside the box: give a point inside")
     return _completed(found)
 
 
-def _box_rows(box: Any, inputs: int) -> Array | None:
+def _box_rows(box: Any, inputs: int) -> Inequalities | None:
     if box is None:
         return None
     if not isinstance(box, tuple | list) or len(box) != 2:
@@ -312,7 +321,7 @@ def _box_rows(box: Any, inputs: int) -> Array | None:
     for i in range(inputs):
         rows[i, i], rows[i, -1] = high_scale, -high[i]
         rows[inputs + i, i], rows[inputs + i, -1] = -low_scale, low[i]
-    return rows
+    return Inequalities(rows, np.array([high_scale] * inputs + [low_scale] * inputs, object))
 
 
 def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int]]:
@@ -339,38 +348,40 @@ def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int
     return result
 
 
-def _polytope(
-    network: Network, x: tuple[Array, int], box: Array | None, decide_rows: bool
-) -> Polytope | None:
-    values = exact_values(network, *x)
-    flat = [v for layer, found in zip(network.layers, values, strict=True) if layer.slope is not None
-            for v in found]  # fmt: skip
-    pattern = tuple((v > 0) - (v < 0) for v in flat)
-    affine = [m for m, _ in _affine(replace(network, layers=network.hidden), pattern)] if pattern else []
-    functions = np.concatenate([np.zeros((0, network.inputs + 1), object), *affine])
-    walls = tuple(n for n, s, row in zip(network.neurons, pattern, functions, strict=True)
-                  if s == 0 and any(row[:-1]))  # fmt: skip
-    rows = functions * np.array([-1 if s > 0 else 1 for s in pattern], object)[:, None]
-    rows = np.concatenate([rows, box if box is not None else rows[:0]])
-    if box is not None and max(product(box, np.append(*x)[:, None])[:, 0]) > 0:
-        return None
+def _polytope(network: Network, x: tuple[Array, int], box: Inequalities | None) -> Polytope | None:
+    pattern = tuple(signs_at(network, *x).tolist())
+    affine = _affine(replace(network, layers=network.hidden), pattern) if pattern else []
+    rows = np.concatenate([np.zeros((0, network.inputs + 1), object), *(values for values, _ in affine)])
+    units = np.array([scale for values, scale in affine for _ in values], object)
+    for i in np.flatnonzero(np.array(pattern) > 0):
+        rows[i] = -rows[i]
+    system = Inequalities(rows, units)
+    margin = _least(system.distances(*x))
+    walls = tuple(network.neurons[i] for i in np.flatnonzero(system.bent) if pattern[i] == 0)
+    if box is not None:
+        if box.slack(*x).min() < 0:
+            return None
+        system = Inequalities(np.concatenate([rows, box.rows]), np.concatenate([units, box.units]))
     return Polytope(
-        name=network.name, inputs=network.inputs, rows=len(rows), pattern=pattern, walls=walls,
-        margin=_distance(rows[: len(pattern)], x), facets=(), redundant=(), undecided=(), bounded=None,
-        network=network, x=x, box=box, integer_rows=rows, decided=Decided({}, {}, ()),
+        name=network.name, inputs=network.inputs, rows=len(system.rows), pattern=pattern, walls=walls,
+        margin=margin, facets=(), redundant=(), undecided=(), bounded=None,
+        network=network, x=x, box=box, system=system, decided=Decided({}, {}, ()),
     )  # fmt: skip
 
 
 def _completed(found: Polytope) -> Polytope:
-    rows, x = found.integer_rows, found.x
-    assert rows is not None
-    assert x is not None
-    useful = rows[[any(row[:-1]) for row in rows.tolist()]]
-    inside = x
-    if len(useful) and max(product(useful, np.append(*x)[:, None])[:, 0]) >= 0:
-        inside = _interior(useful, found)
+    _, x, system, _ = found._made()
+    seen = abs(system.distances(*x))
+    on_a_wall = (system.slack(*x)[system.bent] <= 0).any()
+    centre = _interior(system, found) if len(seen) and seen.min() < NEAR * seen.max() else None
+    if on_a_wall and centre is None:
+        on = ", ".join(map(str, found.walls[:8]))
+        raise ConslawError(
+            f"x lies on the walls of neurons {on or 'the box'}: no full-dimensional region was found where "
+            f"these are inactive; move x off the walls"
+        )
     try:
-        decided = decide(rows, *inside)
+        decided = decide(system, *(centre or x))
     except OverflowError:
         raise ConslawError(
             f"{found.about}: x is {found.margin:.3g} from a wall, too near for float64; move x off the walls"
@@ -378,13 +389,14 @@ def _completed(found: Polytope) -> Polytope:
     facets = tuple(sorted(decided.witnesses))
     return replace(
         found, facets=facets, redundant=tuple(sorted(decided.multipliers)), undecided=decided.undecided,
-        bounded=bounded(rows), decided=decided, x=x if inside is x else inside,
+        bounded=True if found.box is not None else bounded(system), decided=decided,
+        x=centre if centre and on_a_wall else x,
     )  # fmt: skip
 
 
-def _interior(rows: Array, found: Polytope) -> tuple[Array, int]:
-    """A point strictly inside, where x is on the boundary: a centre in floating point, checked exactly."""
-    A, b, _ = _normalised(rows)
+def _interior(system: Inequalities, found: Polytope) -> tuple[Array, int] | None:
+    """A point strictly inside, far from walls: a centre in floating point, checked exactly."""
+    A, b = system.normalised
     d = A.shape[1]
     start = _rounded(found.x)  # type: ignore[arg-type]
     solved = linprog(
@@ -393,43 +405,17 @@ def _interior(rows: Array, found: Polytope) -> tuple[Array, int]:
     )  # fmt: skip
     if solved.x is not None:
         inside = integers((start + solved.x[:-1]).astype(object), "centre")
-        if max(product(rows, np.append(*inside)[:, None])[:, 0]) < 0:
+        if (system.slack(*inside)[system.bent] > 0).all():
             return inside
-    on = ", ".join(map(str, found.walls[:8]))
-    raise ConslawError(
-        f"x lies on the walls of neurons {on or 'the box'}: no full-dimensional region was found where "
-        f"these are inactive; move x off the walls"
-    )
-
-
-def _normalised(rows: Array) -> tuple[Array, Array, Array]:
-    largest = [max(map(abs, row)) or 1 for row in rows[:, :-1].tolist()]
-    floats = np.array([[x / m for x in row] for row, m in zip(rows.tolist(), largest, strict=True)])
-    norms = np.linalg.norm(floats[:, :-1], axis=1)
-    return floats[:, :-1] / norms[:, None], -floats[:, -1] / norms, norms
+    return None
 
 
 def _rounded(x: tuple[Array, int]) -> Array:
     return np.array([c / x[1] for c in x[0]], float)
 
 
-def _distance(rows: Array, x: tuple[Array, int]) -> float:
-    used = rows[[any(row[:-1]) for row in rows.tolist()]] if len(rows) else rows
-    if not len(used):
-        return float("inf")
-    slack = -product(used, np.append(*x)[:, None])[:, 0]
-    largest = [max(map(abs, row)) for row in used[:, :-1].tolist()]
-    norms = np.linalg.norm(
-        np.array([[c / m for c in row] for row, m in zip(used[:, :-1].tolist(), largest, strict=True)]),
-        axis=1,
-    )
-    away = np.array([s / (m * x[1]) for s, m in zip(slack, largest, strict=True)], float) / norms
-    return float(abs(away).min())
-
-
-def _times(found: Polytope, ends: Array) -> list[int]:
-    assert found.integer_rows is not None
-    return list(product(found.integer_rows, ends[:, None])[:, 0])
+def _least(distances: Array) -> float:
+    return float(abs(distances).min()) if len(distances) else float("inf")
 
 
 __all__ = ["ExactMatrix", "Polytope", "independent_rows", "polytope"]

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from flint import fmpq_mat, fmpz_mat
 from scipy.optimize import linprog
 
+from conslaw.regions.inequalities import Inequalities
 from conslaw.regions.networks_read import Array, independent_rows, product
 
 BITS = 40
 
 
-def bounded(rows: Array) -> bool | None:
-    """For integer rows (A | -b) of a nonempty polyhedron; None if neither could be shown.
+def bounded(system: Inequalities) -> bool | None:
+    """For a nonempty polyhedron; None if neither could be shown.
 
     Unbounded: a direction u != 0 with A u <= 0, or a kernel.  Bounded: A of full rank, l > 0 with l A = 0.
     """
-    matrix = rows[[any(row[:-1]) for row in rows.tolist()], :-1] if len(rows) else rows[:, :-1]
-    d = rows.shape[1] - 1
+    matrix, d = system.rows[system.bent, :-1], system.rows.shape[1] - 1
     if len(matrix) <= d or fmpz_mat(matrix.tolist()).rank() < d:
         return False
-    largest = np.array([max(map(abs, row)) for row in matrix.tolist()], object)
-    floats = np.array([[x / m for x in row] for row, m in zip(matrix.tolist(), largest, strict=True)])
+    floats = system.floats[system.bent, :-1]
     solved = linprog(
         floats.sum(axis=0), A_ub=floats, b_ub=np.zeros(len(floats)), bounds=(-1, 1), method="highs"
     )
@@ -29,24 +30,26 @@ def bounded(rows: Array) -> bool | None:
         return None
     if solved.fun < -1e-9:
         tight = np.flatnonzero(abs(floats @ solved.x) < 1e-9)
-        found = _projected(_integers(solved.x), matrix[tight])
+        found = _projected(_integers(solved.x), matrix[tight], independent_rows(matrix[tight]))
         return False if found.any() and max(product(matrix, found[:, None])[:, 0]) <= 0 else None
     balanced = linprog(
-        largest.astype(float) * 0 + 1, A_eq=floats.T, b_eq=np.zeros(d), bounds=(1, None), method="highs"
+        np.ones(len(floats)), A_eq=floats.T, b_eq=np.zeros(d), bounds=(1, None), method="highs"
     )
     if balanced.status != 0 or balanced.x is None:
         return None
-    numbers = _integers(balanced.x / balanced.x.max()) * (np.lcm.reduce(largest) // largest)
-    return True if (_projected(numbers, matrix.T) > 0).all() else None
+    sizes = [size for size, bent in zip(system.sizes, system.bent, strict=True) if bent]
+    longest = max(size.bit_length() for size in sizes)
+    numbers = [(int(x) << longest) // size for x, size in zip(_integers(balanced.x), sizes, strict=True)]
+    return True if (_projected(np.array(numbers, object), matrix.T, range(d)) > 0).all() else None
 
 
 def _integers(x: Array) -> Array:
     return np.array([int(v) for v in np.rint(x * 2.0**BITS)], object)
 
 
-def _projected(x: Array, rows: Array) -> Array:
-    """A positive multiple of the projection of x to the kernel of the rows."""
-    rows = rows[independent_rows(rows)]
+def _projected(x: Array, rows: Array, basis: Iterable[int]) -> Array:
+    """A positive multiple of the projection of x to the kernel of the rows, ``basis`` spanning them."""
+    rows = rows[[*basis]]
     if not len(rows):
         return x
     gram = fmpq_mat(fmpz_mat(product(rows, rows.T).tolist()))

@@ -9,16 +9,17 @@ product of matrices; only the rows that none of them shows cost a linear program
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
-from flint import fmpq_mat, fmpz_mat
 from scipy.optimize import linprog
 
-from conslaw.regions.networks_read import Array, independent_rows, integers, product
+from conslaw.regions.inequalities import Inequalities
+from conslaw.regions.networks_read import Array
 
-ROUNDS, STEPS, ENOUGH = 8, 40, 1e-9
+MOST_STEPS, ENOUGH = 3000, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,87 +31,114 @@ class Decided:
     undecided: tuple[int, ...]
 
 
-def decide(rows: Array, inside: Array, denominator: int) -> Decided:
-    """Rows are integers (A | -b), each times a positive number; ``inside / denominator`` is inside.
+def decide(system: Inequalities, inside: Array, denominator: int) -> Decided:
+    """Which rows are facets; ``inside / denominator`` is strictly inside.
 
     A witness is a float64 point; that it breaks one inequality alone is shown exactly.
     """
-    multipliers: dict[int, dict[int, Fraction]] = {}
-    first: dict[tuple[int, ...], int] = {}
-    for i, row in enumerate(rows.tolist()):
-        if not any(row[:-1]):
-            multipliers[i] = {}  # 0 <= b
-            continue
-        scale = int(np.gcd.reduce(np.array(row, object)))
-        twin = first.setdefault(tuple(x // scale for x in row), i)
-        if twin != i:
-            other = int(np.gcd.reduce(rows[twin]))
-            multipliers[i] = {twin: Fraction(scale, other)}
-    chosen = np.array([i for i in range(len(rows)) if i not in multipliers], int)
+    multipliers = _twins(system)
+    chosen = np.array([i for i in range(len(system.rows)) if i not in multipliers], int)
     if not len(chosen):
         return Decided({}, multipliers, ())
-    polar, start = _polar(rows[chosen], inside, denominator)
+    slack = system.slack(inside, denominator)[chosen]
+    stretch = np.array([system.sizes[i] * denominator / int(s) for i, s in zip(chosen, slack, strict=True)])
+    polar = system.floats[chosen, :-1] * (stretch / stretch.max())[:, None]
+    start = np.array([x / denominator for x in inside], float)
     witnesses: dict[int, Array] = {}
-    exact = Exact(rows)
 
     def shown(candidates: Array) -> None:
-        for i, y in _first_hits(polar, start, candidates):
-            row = int(chosen[i])
-            if row not in witnesses and exact.alone(row, y, chosen):
-                witnesses[row] = y
+        found = _first_hits(polar, start, candidates, float(stretch.max()))
+        hits = [(int(chosen[i]), y) for i, y in found if int(chosen[i]) not in witnesses]
+        if hits:
+            rows, points = (np.array(found) for found in zip(*hits, strict=True))
+            good = system.alone(rows, points, chosen)
+            witnesses.update({int(row): y for row, y in zip(rows[good], points[good], strict=True)})
 
     basis = np.linalg.svd(polar, full_matrices=False)[2]
     flat = polar @ basis.T
-    directions = flat / np.linalg.norm(flat, axis=1, keepdims=True)
-    for _ in range(ROUNDS):  # perceptrons, one for each row left: u prefers p_i to the row that it shows
-        left = np.array([i for i in range(len(chosen)) if int(chosen[i]) not in witnesses], int)
-        if not len(left):
-            break
-        u = directions[left]
-        for _ in range(STEPS):
-            best = (flat @ u.T).argmax(axis=0)
-            step = flat[left] - flat[best]
-            size = np.linalg.norm(step, axis=1, keepdims=True)
-            u = u + step / np.where(size > 0, size, 1) * np.linalg.norm(u, axis=1, keepdims=True) * 0.1
-        directions[left] = u / np.linalg.norm(u, axis=1, keepdims=True)
-        shown(directions[left] @ basis)
-    open_: list[int] = []
-    gone: set[int] = set()
+    _perceptrons(flat, lambda u: shown(u @ basis))
+    known = {i for i in range(len(chosen)) if int(chosen[i]) in witnesses}
     for i in range(len(chosen)):
         row = int(chosen[i])
-        if row in witnesses:
-            continue
-        others = np.array([j for j in range(len(chosen)) if j != i and j not in gone], int)
-        solved = linprog(-flat[i], A_ub=np.vstack([flat[others], flat[i]]), method="highs",
-                         b_ub=np.append(np.ones(len(others)), 2.0), bounds=(None, None))  # fmt: skip
-        if solved.status == 0 and float(solved.fun or 0) < -1 - ENOUGH:
-            shown((solved.x @ basis)[None])
-        if row not in witnesses and solved.status == 0:
-            support = others[-solved.ineqlin.marginals[:-1] > 1e-9]
-            found = exact.farkas(row, [int(chosen[j]) for j in support])
+        if row not in witnesses:
+            support = _implied(flat, i, known, lambda u: shown((u @ basis)[None]))
+            found = system.farkas(row, [int(chosen[j]) for j in support]) if row not in witnesses else None
             if found is not None:
                 multipliers[row] = found
-                gone.add(i)
-        if row not in witnesses and row not in multipliers:
-            open_.append(row)
-    return Decided(witnesses, multipliers, tuple(open_))
+    undecided = [int(row) for row in chosen if int(row) not in witnesses and int(row) not in multipliers]
+    return Decided(witnesses, multipliers, tuple(undecided))
 
 
-def _polar(rows: Array, inside: Array, denominator: int) -> tuple[Array, Array]:
-    """p_i in float64, exact slack; and the interior point."""
-    slack = -product(rows, np.append(inside, denominator)[:, None])[:, 0]
-    largest = np.array([max(map(abs, row)) for row in rows[:, :-1].tolist()], object)
-    scaled = (rows[:, :-1] * denominator).tolist()
-    if len(rows) * rows.shape[1] and min(slack) > 0:
-        polar = np.array([[x / s for x in row] for row, s in zip(scaled, slack, strict=True)], float)
-    else:
-        polar = np.array(
-            [[x / m for x in row] for row, m in zip(rows[:, :-1].tolist(), largest, strict=True)]
-        )
-    return polar, np.array([x / denominator for x in inside], float)
+def _perceptrons(flat: Array, shown: Callable[[Array], None]) -> None:
+    """One for each row: u prefers p_i to the row that it shows, until that is i.
+
+    They may do as much work as the linear programs that they save.
+    """
+    sizes = np.linalg.norm(flat, axis=1, keepdims=True)
+    work, left, u = (
+        2e6 * len(flat) + 4e4 * flat.size,
+        np.arange(len(flat)),
+        flat / np.where(sizes > 0, sizes, 1),
+    )
+    for t in range(MOST_STEPS):
+        work -= 2e5 + len(left) * len(flat) * (flat.shape[1] + 10)
+        best = (u @ flat.T).argmax(axis=1)
+        done = best == left
+        if done.any():
+            shown(u[done])
+        left, u, best = left[~done], u[~done], best[~done]
+        if not len(left) or work < 0:
+            break
+        step = flat[left] - flat[best]
+        size = np.linalg.norm(step, axis=1, keepdims=True)
+        u = u + 0.1 / (1 + 0.02 * t) ** 0.5 * step / np.where(size > 0, size, 1)
+        u /= np.maximum(np.linalg.norm(u, axis=1, keepdims=True), 1e-300)
+    if len(left):
+        shown(u)
 
 
-def _first_hits(polar: Array, start: Array, directions: Array) -> list[tuple[int, Array]]:
+def _implied(flat: Array, i: int, known: set[int], shown: Callable[[Array], None]) -> list[int]:
+    """Rows that imply row i, or none if it is a facet, as far as floats can see.
+
+    Only rows that are needed are in the programs (Clarkson 1994): those known to be facets, and what the
+    optimum breaks, which joins them.
+    """
+    size = float(np.linalg.norm(flat[i])) or 1.0
+    while True:
+        others = np.array(sorted(known - {i}), int)
+        solved = linprog(-flat[i] / size, A_ub=np.vstack([flat[others], flat[i] / size]), method="highs",
+                         b_ub=np.append(np.ones(len(others)), 2.0 / size), bounds=(None, None))  # fmt: skip
+        if solved.status != 0 or solved.x is None or solved.fun is None:
+            return []
+        if float(solved.fun) * size >= -1 - ENOUGH:
+            weights = -solved.ineqlin.marginals[:-1]
+            return [int(j) for j in others[weights > ENOUGH * weights.max(initial=0)]]
+        shown(solved.x)
+        first = int((flat @ solved.x).argmax())
+        known.add(first)
+        if first == i or first in others:
+            return []
+
+
+def _twins(system: Inequalities) -> dict[int, dict[int, Fraction]]:
+    """Multipliers of the rows that are zero, or multiples of earlier ones: these round to equal floats."""
+    multipliers: dict[int, dict[int, Fraction]] = {}
+    first: dict[bytes, list[int]] = {}
+    rows, sizes = system.rows, system.sizes
+    for i, floats in enumerate(system.floats):
+        if not system.bent[i]:
+            multipliers[i] = {}  # 0 <= b
+            continue
+        alike = first.setdefault(floats.tobytes(), [])
+        twin = next((j for j in alike if (rows[i] * sizes[j] == rows[j] * sizes[i]).all()), None)
+        if twin is None:
+            alike.append(i)
+        else:
+            multipliers[i] = {twin: Fraction(sizes[i], sizes[twin])}
+    return multipliers
+
+
+def _first_hits(polar: Array, start: Array, directions: Array, stretch: float) -> list[tuple[int, Array]]:
     """For each direction the row that is met first, and a point between there and the second."""
     reach = polar @ directions.T
     order = np.argpartition(-reach, min(1, len(reach) - 1), axis=0)[:2]
@@ -123,55 +151,5 @@ def _first_hits(polar: Array, start: Array, directions: Array) -> list[tuple[int
             continue
         seen.add(int(pair[0]))
         t = 2 / first if second <= first / 4 else 2 / (first + second)
-        result.append((int(pair[0]), start + t * u))
+        result.append((int(pair[0]), start + t / stretch * u))
     return result
-
-
-class Exact:
-    """The rows, and what is decided with them exactly: by floats with an error bound, else by integers."""
-
-    def __init__(self, rows: Array) -> None:
-        self.rows = rows
-        top = [max(1, *(abs(x) for x in row)) for row in rows.tolist()]
-        self.floats = np.array([[x / m for x in row] for row, m in zip(rows.tolist(), top, strict=True)])
-
-    def alone(self, row: int, y: Array, among: Array) -> bool:
-        """Whether y breaks this inequality and no other of those."""
-        if not np.isfinite(y).all():
-            return False
-        values = self.floats[:, :-1] @ y + self.floats[:, -1]
-        bound = abs(self.floats[:, :-1]) @ abs(y) + abs(self.floats[:, -1])
-        error = (self.floats.shape[1] + 4) * 2.0**-52 * bound + 1e-300
-        broken = values > error
-        kept = values < -error
-        unsure = [int(i) for i in among if not broken[i] and not kept[i]]
-        signs = {int(i): (1 if broken[i] else -1) for i in among}
-        if unsure:
-            if len(unsure) > 8:
-                return False
-            numbers, w = integers(y.astype(object), "witness")
-            column = np.append(numbers, w)
-            for i in unsure:
-                signs[i] = 1 if int(self.rows[i].dot(column)) > 0 else -1
-                if int(self.rows[i].dot(column)) == 0 and i == row:
-                    return False
-        return signs[row] > 0 and all(s < 0 for i, s in signs.items() if i != row)
-
-    def farkas(self, row: int, support: list[int]) -> dict[int, Fraction] | None:
-        """Multipliers l >= 0 with a_row = sum l_j a_j and sum l_j b_j <= b_row, on that support."""
-        if not support:
-            return None
-        support = [support[i] for i in independent_rows(self.rows[support][:, :-1])]
-        matrix = self.rows[support]
-        gram = fmpz_mat(product(matrix[:, :-1], matrix[:, :-1].T).tolist())
-        right = product(matrix[:, :-1], self.rows[row][:-1, None])
-        solved = fmpq_mat(gram).solve(fmpq_mat(fmpz_mat(right.tolist())))
-        values = [Fraction(int(solved[i, 0].p), int(solved[i, 0].q)) for i in range(len(support))]
-        if min(values) < 0:
-            return None
-        numbers, w = integers(np.array(values, object), "multiplier")
-        combined = product(numbers[None], matrix)[0]
-        target = self.rows[row] * w
-        if (combined[:-1] != target[:-1]).any() or combined[-1] < target[-1]:
-            return None
-        return dict(zip(support, values, strict=True))

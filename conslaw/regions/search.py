@@ -59,6 +59,7 @@ def _searched(network: Network, most_cells: int, certify: bool) -> tuple[CellDat
     zeros = candidates.zeros.astype(np.int64)
     signs = found_signs(network, zeros, candidates.points)
     cells = SimpleCells(close(network, signs, zeros, candidates.points), candidates.points)
+    cells.counts(most_cells)  # refuses what is too much before the proof, which takes longer
     if not certify:
         return cells, False, FLOATS
     try:

@@ -13,9 +13,9 @@ from flint import fmpq_mat, fmpz_mat
 
 from conslaw.errors import ConslawError, check_memory
 from conslaw.regions.certified_vertices import Closed, hashed, planes
-from conslaw.regions.networks_read import Array
+from conslaw.regions.networks_read import SMALLER, Array
 
-CHUNK = 1 << 20
+CHUNK = 1 << 16  # rows that stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +35,17 @@ class SimpleCells:
         return self.closed.rays[:, 0], self.closed.directions
 
     def counts(self, most_cells: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Numbers of cells and of bounded cells.
+        """Numbers of cells and of bounded cells."""
+        f, b = self._counts
+        if sum(f) > most_cells:
+            raise ConslawError(
+                f"{sum(f)} cells: more than most_cells={most_cells}; raise it, or give within="
+            )
+        return f, b
 
-        Euler's relation in each j-cell, summed over all of them (a k-cell lies on 2^(j-k) C(d-k, j-k)), is
+    @cached_property
+    def _counts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Euler's relation in each j-cell, summed over all of them (a k-cell lies on 2^(j-k) C(d-k, j-k)), is
         sum_k (-1)^k 2^(j-k) C(d-k, j-k) f_k = b_j, and in the whole sum_k (-1)^k f_k = (-1)^d.  With f_0 and
         f_1 that is all in the plane; in space the regions must be counted too, and so on.
         """
@@ -63,10 +71,6 @@ class SimpleCells:
             count(k, *self._count(k))
         f = [int(reduced[k, d + 1].p) for k in range(d + 1)]
         b = [sum(e * n for e, n in zip(euler[j], f, strict=True)) for j in range(d + 1)]
-        if sum(f) > most_cells:
-            raise ConslawError(
-                f"{sum(f)} cells: more than most_cells={most_cells}; raise it, or give within="
-            )
         return tuple(f), tuple(b)
 
     def _choices(self, k: int) -> Array:
@@ -95,7 +99,9 @@ class SimpleCells:
     def _all(self, k: int) -> tuple[Array, Array, Array]:
         """Keys of all (choice, vertex), in order, the order, and the choices."""
         choices, zeros = self._choices(k), self.closed.zeros
-        check_memory(30.0 * len(choices) * len(zeros), f"{len(choices) * len(zeros)} cells at vertices")
+        check_memory(
+            30.0 * len(choices) * len(zeros), f"{len(choices) * len(zeros)} cells at vertices", SMALLER
+        )
         keys, own = self._keys
         every = np.empty((len(choices), len(zeros)), np.uint64)
         for row, choice in zip(every, choices, strict=True):
@@ -109,28 +115,28 @@ class SimpleCells:
         """Where, in the order by keys, a new cell starts; equal keys are proved to be equal rows."""
         ordered, order, choices = self._all(k)
         same = np.concatenate([[False], ordered[1:] == ordered[:-1]])
-        equal = np.flatnonzero(same)
-        for start in range(0, len(equal), CHUNK):
-            part = equal[start : start + CHUNK]
-            if not (self._rows(order[part], choices) == self._rows(order[part - 1], choices)).all():
+        for start in range(0, len(order), CHUNK):
+            rows = self._rows(order[start : start + CHUNK + 1], choices)
+            equal = (rows[..., 1:] == rows[..., :-1]).all(axis=(0, 1))
+            if not equal[same[start + 1 : start + CHUNK + 1]].all():
                 raise ConslawError(
                     "two cells with one key: this should not happen in the age of the universe"
                 )
         return np.flatnonzero(~same), order, choices
 
     def _rows(self, entries: Array, choices: Array) -> Array:
-        """Sign vectors as bits of plus, and of minus unless no sign is 0."""
-        count = len(self.closed.zeros)
-        c, v = entries // count, entries % count
+        """Sign vectors as bits of plus, and of minus unless no sign is 0; of shape (planes, words, rows)."""
+        c, v = np.divmod(entries, len(self.closed.zeros))
         top = bool((choices != 0).all())
-        result = [self._bits[0][v]] if top else [self._bits[0][v], self._bits[1][v]]
+        result = np.stack([plane[v].T for plane in (self._bits[:1] if top else self._bits)])
         one = np.uint64(1)
         for place in range(choices.shape[1]):
             name, sign = self.closed.zeros[v, place], choices[c, place]
             bit = one << (name % 64).astype(np.uint64)
             for plane, value in zip(result, (1, -1), strict=False):
-                plane[np.arange(len(v)), name // 64] |= np.where(sign == value, bit, np.uint64(0))
-        return np.stack(result)
+                for word in range(len(plane)):
+                    plane[word] |= bit * ((sign == value) & (name // 64 == word))
+        return result
 
     def _count(self, k: int) -> tuple[int, int]:
         starts, order, choices = self._starts(k)
@@ -151,7 +157,7 @@ class SimpleCells:
             return self.closed.signs
         starts, order, choices = self._starts(dimension)
         c, v = np.divmod(order[starts], len(self.points))
-        check_memory(float(len(v)) * self.closed.signs.shape[1], f"{len(v)} sign vectors")
+        check_memory(float(len(v)) * self.closed.signs.shape[1], f"{len(v)} sign vectors", SMALLER)
         result = self.closed.signs[v]
         result[np.arange(len(v))[:, None], self.closed.zeros[v]] = choices[c]
         return result

@@ -16,8 +16,10 @@ from itertools import product as tuples
 
 import numpy as np
 
-from conslaw.errors import ConslawError
-from conslaw.regions.networks_read import Array, Network, independent_rows, inverse, product
+from conslaw.errors import ConslawError, check_memory
+from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows, inverse, product
+
+INTEGER = 80  # bytes of one with its place in an array, of 100 to 300 bits
 
 
 @dataclass
@@ -55,7 +57,7 @@ def subdivided(network: Network, most_cells: int, box: Sequence[tuple[Array, int
     columns = len(network.neurons) + (network.inputs if box is not None else 0)
     cells = _cross(first[basis], columns) if box is None else _box(box, columns)
     column = network.inputs if box is not None else 0
-    behind = cells.ends
+    behind, totals = cells.ends, [cells.total]
     for number, layer in enumerate(hidden, 1):
         cells.values = product(behind, layer.numerators.T)
         widened = behind[:, -1:] * layer.denominator
@@ -63,16 +65,30 @@ def subdivided(network: Network, most_cells: int, box: Sequence[tuple[Array, int
         for neuron in range(layer.width):
             _cut(cells, neuron, column)
             column += 1
-            if cells.total > most_cells:
-                done, all_ = column - columns + len(network.neurons), len(network.neurons)
-                guess = cells.total * (all_ / done) ** len(basis)
-                raise ConslawError(
-                    f"network {network.name}: {cells.total} cells after {done} of {all_} neurons, about "
-                    f"{guess:.1g} in all: more than most_cells={most_cells}; raise it, or give within="
-                )
+            totals.append(cells.total)
+            _affordable(network, cells, len(basis), totals, most_cells)
         if number < len(hidden):
             behind = _activated(cells.values, Fraction(layer.slope or 0))
     return cells
+
+
+def _affordable(network: Network, cells: Cells, d: int, totals: list[int], most_cells: int) -> None:
+    """Refuse what is too much, or will be when the first layer is through, by its growth from half to now."""
+    done, first, every = len(totals) - 1, network.hidden[0].width, len(network.neurons)
+    growth, factor = float(d), 1.0
+    if 2 * d + 4 <= done <= first:
+        growth = float(np.log(totals[-1] / totals[done // 2]) / np.log(done / (done // 2)))
+        factor = (first / done) ** growth
+    if cells.total > most_cells or cells.total * factor > 2 * most_cells:
+        raise ConslawError(
+            f"network {network.name}: {cells.total} cells after {done} of {every} neurons, about "
+            f"{cells.total * (every / done) ** growth:.1g} in all: more than most_cells={most_cells}; "
+            f"raise it, or give within="
+        )
+    size = 3 * (cells.total * cells.signs[0].shape[1] + 16 * sum(len(rows) for rows, _ in cells.facets))
+    objects = 2 * INTEGER * (cells.ends.size + cells.values.size)
+    what = f"network {network.name}: {cells.total} cells after {done} of {every} neurons"
+    check_memory(factor * (size + objects), what, SMALLER)
 
 
 def _activated(values: Array, slope: Fraction) -> Array:

@@ -58,6 +58,9 @@ def tamperings(whole):
             changed = json.loads(whole["network"])
             changed[network.index(layer)]["numerators"][i] = [str(-int(c)) for c in row]
             yield {"network": json.dumps(changed)}
+    changed = json.loads(whole["network"])
+    changed[1]["slope"] = None
+    yield {"network": json.dumps(changed)}
     yield {"claim": whole["claim"].replace("cells", "many cells")}
     yield {"version": 2}
     yield {"method": "trust"}
@@ -78,3 +81,13 @@ def test_every_tampering_is_caught(true, method):
         assert verdict == "FAIL", change
         count += 1
     assert count >= 70
+
+
+def test_a_linear_layer_in_between_is_no_relu_layer():
+    """Were it left out of the neurons, a true certificate of another network would fit."""
+    square = [([[1, 2], [3, 5]], [1, 1]), ([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])]
+    whole = regions.polyhedral_complex(square).certificate()
+    one = regions.polyhedral_complex([square[0], square[2]]).certificate()
+    layers = json.loads(whole["network"])
+    layers[1]["slope"] = None
+    assert conslaw.verify({**one, "network": json.dumps(layers)}).verdict == "FAIL"

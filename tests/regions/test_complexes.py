@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 import conslaw
 from conslaw import ConslawError, regions
+from conslaw.regions import certified_vertices
 from conslaw.regions.cell_data import AllCells
 from conslaw.regions.networks_read import read
 from conslaw.regions.signs import exact_signs, signs_at
 from conslaw.regions.subdivision import subdivided
 
-SIZES = [(1, 5, 4, 1), (2, 5, 4, 1), (2, 3, 3, 3, 1), (3, 6, 4, 1), (4, 5, 3, 1), (2, 26, 1), (3, 1, 5, 2)]
+SIZES = [(1, 5, 4, 1), (2, 5, 4, 1), (2, 3, 3, 3, 1), (3, 6, 4, 1), (4, 5, 3, 1), (2, 26, 1), (3, 1, 5, 2),
+         (3, 9, 2, 9, 6, 1), (3, 8, 1, 9, 6, 1)]  # fmt: skip
 
 
 def normal(widths, seed=0, bias=True):
@@ -114,6 +116,17 @@ def test_both_searches_find_the_same_cells(widths, seed):
         assert rows(found.cells(k)) == rows(slow.cells(k))
 
 
+@pytest.mark.parametrize("widths", [(3, 9, 2, 9, 6, 1), (4, 8, 2, 6, 6, 1), (3, 8, 1, 9, 6, 1)])
+@pytest.mark.parametrize("slope", [0, Fraction(-1, 3)])
+def test_rays_parallel_to_later_neurons_need_no_rationals(widths, slope, monkeypatch):
+    """Behind a bottleneck slopes along rays are exactly zero, which no floats could show."""
+    layers = [(W, b, slope) for W, b in normal(widths)]
+    monkeypatch.setattr(certified_vertices, "MOST_EXACT", 0)
+    found, slow = regions.polyhedral_complex(layers), AllCells(subdivided(read(layers), 10**6))
+    assert found.method.startswith("vertices searched")
+    assert (found.f_vector, found.bounded) == slow.counts(0)
+
+
 @pytest.mark.parametrize("widths", [(2, 13, 12, 1), (3, 8, 6, 1)])
 def test_the_star_of_a_generic_vertex(widths):
     """3^d cells, 2d of them edges; the vertices are where they are said to be."""
@@ -191,7 +204,10 @@ def test_scales_of_floats_do_not_matter(scale):
     moved = [(W * scale, b * scale), *((V, c * scale) for V, c in rest)]
     assert regions.polyhedral_complex(moved).f_vector == regions.polyhedral_complex(layers).f_vector
     stretched = [(W, b * scale), *((V, c * scale) for V, c in rest)]
-    assert regions.polyhedral_complex(stretched).f_vector == regions.polyhedral_complex(layers).f_vector
+    found, plain = regions.polyhedral_complex(stretched), regions.polyhedral_complex(layers)
+    assert (found.f_vector, found.method) == (plain.f_vector, plain.method)
+    assert found.certified
+    assert conslaw.verify(found.certificate()).ok
 
 
 @pytest.mark.parametrize("gap", [0, 1e-15, -1e-15, 1e-30, 1e-200])
@@ -268,6 +284,7 @@ BAD = {
     "box": (LINES, {"within": ([1, 1], [0, 0])}, "below"),
     "slice": (LINES, {"within": {"origin": [0, 0], "directions": [[1, 2], [1, 2]]}}, "dependent"),
     "point": (LINES, {"within": {"origin": [0], "directions": [[1], [1]]}}, "origin has 1 coordinates"),
+    "directions": (LINES, {"within": {"origin": [0, 0], "directions": 5}}, "directions has shape"),
     "perturbation": (LINES, {"perturb": -1}, "give a positive number"),
     "cells": (LINES, {"most_cells": 5}, "more than most_cells=5"),
     "dimensions": ([(np.eye(30), np.ones(30)), (np.ones((1, 30)), [0])], {}, "most_cells"),
@@ -304,4 +321,15 @@ def test_what_is_too_large_is_refused_by_an_estimate_before_the_search(monkeypat
         regions.polyhedral_complex(lines, most_cells=1_000_000)
     monkeypatch.setattr(edge_subdivision, "MEMORY", 2**30)
     with pytest.raises(conslaw.ConslawError, match="GiB for the values of layer 1"):
+        regions.polyhedral_complex(lines)
+
+
+def test_exact_subdivisions_are_estimated_too(monkeypatch):
+    from conslaw import errors
+
+    lines = [(np.random.default_rng(0).normal(size=(400, 3)), None), (np.ones((1, 400)), None)]
+    with pytest.raises(ConslawError, match=r"cells after (\d\d) of 400 neurons, about .* in all: more than"):
+        regions.polyhedral_complex(lines, most_cells=100_000)
+    monkeypatch.setattr(errors.os, "sysconf", lambda name: 2**11)
+    with pytest.raises(ConslawError, match=r"would need about \d+ GB of memory"):
         regions.polyhedral_complex(lines)

@@ -121,3 +121,37 @@ def test_a_point_too_near_a_wall_for_floats_is_refused_in_words():
     x = [Fraction(1, 2**1080), Fraction(-1, 2**1000)]
     with pytest.raises(ConslawError, match="too near for float64"):
         regions.polytope([([[2.0**290, 1.0]], [0]), ([[1]], [0])], x)
+
+
+@pytest.mark.parametrize("widths", [(3, 6, 5, 1), (2, *[30] * 18, 1)])
+def test_slacks_are_the_values_of_the_neurons(widths):
+    """A x - b = -abs(z) in the units of the network, so that deep networks have floats, too."""
+    layers, x = normal(widths, 2), np.full(widths[0], 0.3)
+    found = regions.polytope(layers, x)
+    A, b = found.inequalities
+    values = [abs(z) for layer in exact_values(read(layers), *_point(x))[:-1] for z in layer]
+    exact = map_exact(x)
+    slack = [c - v for v, (c,) in zip(product(A.fractions(), exact), b.fractions(), strict=True)]
+    assert slack == values
+    assert np.isfinite(A.as_float()).all()
+    assert np.isfinite(b.as_float()).all()
+    assert not found.undecided
+
+
+@pytest.mark.parametrize("near", [1e-9, 1e-100, 1e-300])
+def test_a_near_wall_does_not_hide_the_others(near):
+    found = regions.polytope([([[1, 0], [0, 1], [1, 1]], [0, 0, -1]), ([[1, 1, 1]], [0])], [near, 0.5])
+    assert found.facets == (0, 1, 2)
+    assert found.distance == pytest.approx(near)
+    assert found.neighbour(0).pattern == (-1, 1, -1)
+
+
+def test_pixels_and_many_redundant_rows():
+    """In the plane most of many lines are redundant; in a box of many dimensions no side is."""
+    many = regions.polytope(normal((2, 200, 1)), [0.1, 0.1])
+    assert not many.undecided
+    assert len(many.vertices.fractions()) == len(many.facets)
+    box = regions.polytope(normal((40, 20, 10, 1)), np.full(40, 0.5), box=(0, 1))
+    assert box.bounded
+    assert not box.undecided
+    assert set(range(30, 110)) <= {*box.facets, *box.redundant}
