@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from conslaw import display
-from conslaw.certificates import ansatz_rules, array_files, neurovarieties, rules
+from conslaw.certificates import ansatz_rules, array_files, neurovarieties, neurovariety_ranks, rules
 from conslaw.certificates.budget import BYTES, OPERATIONS, NotChecked, Task
 from conslaw.certificates.kernel import Refuted
 from conslaw.certificates.reading import problem, read
@@ -204,7 +204,7 @@ def dimension_of_a_neurovariety(whole: Mapping[str, Any], budget: float) -> Iter
         yield work
         return
     yield checked("at most", lambda: neurovarieties.upper(whole))
-    yield checked("at least", lambda: neurovarieties.lower(whole))
+    yield checked("at least", lambda: neurovariety_ranks.lower(whole))
     yield checked("conclusion", lambda: neurovarieties.conclusion(whole))
 
 

@@ -22,8 +22,9 @@ from conslaw.errors import ConslawError, check_seed
 from conslaw.models.potential import Model
 from conslaw.varieties.architecture import Architecture, architecture
 from conslaw.varieties.fibre import fibre_dimension, gradient_of, gradients_mod
-from conslaw.varieties.lower_bound import DENSE, Colouring, best_colouring, dense
-from conslaw.varieties.upper_bound import Reason, upper_bound
+from conslaw.varieties.lower_bound import LowerBounds
+from conslaw.varieties.steps import Step
+from conslaw.varieties.upper_bound import upper_bound
 
 VERSION = 1
 LARGEST = 4000  # parameters of a model of the user's own, or of a network that no colouring settles
@@ -71,9 +72,7 @@ class Dimension(display.Shown):
     error_probability: float | None
     prime: int
     seed: int
-    _run: tuple[Architecture, Colouring | None, Reason] | None = field(
-        default=None, repr=False, compare=False
-    )
+    _run: tuple[Architecture, Step, Step] | None = field(default=None, repr=False, compare=False)
 
     @property
     def about(self) -> str:
@@ -130,7 +129,7 @@ class Dimension(display.Shown):
                 f"{self.model}: certificates are for networks of the family polynomial, from an answer "
                 f"that was not read back"
             )
-        network, colouring, reason = self._run
+        network, below, above = self._run
         said = {"widths": list(network.widths), "powers": list(network.powers), "bias": network.bias}
         bounds = {"lower": str(self.dimension), "upper": str(self.upper_bound)}
         whole = {
@@ -141,13 +140,8 @@ class Dimension(display.Shown):
             "claim": neurovarieties.claim(said, bounds),
             "network": said,
             "bounds": bounds,
-            "upper": reason.to_json(),
-            "lower": {
-                "prime": self.prime,
-                "key": f"dimension {self.seed}",
-                "colours": colouring.colours if colouring else 0,
-                "shared": bool(colouring and colouring.shared),
-            },
+            "upper": above.to_json(),
+            "lower": {"prime": self.prime, "key": f"dimension {self.seed}", "steps": below.to_json()},
         }
         return {**whole, "digests": digests(whole)}
 
@@ -238,17 +232,10 @@ def dimension(model: Model, *, seed: int = 0, prime: int | None = None) -> Dimen
         raise ConslawError(
             f"prime={p}: not larger than the power {max(network.powers)}; choose a larger prime"
         )
-    reason, key = upper_bound(network), f"dimension {seed}"
-    lower, colouring, whole = 0, None, -1  # whole: the rank of the Jacobian, once it is taken
-    if network.parameters <= DENSE:
-        lower = whole = dense(network, reason.bound, key, p)
-    elif found := best_colouring(network, reason.bound, key, p):
-        lower, colouring = found.bound, found
-    if lower < reason.bound and DENSE < network.parameters <= LARGEST:
-        whole = dense(network, reason.bound, key, p)
-        lower, colouring = (whole, None) if whole > lower else (lower, colouring)
-    exact = lower == reason.bound
-    error = 0.0 if exact else _error(model, lower, p) if prime is None and whole == lower else None
+    reason = upper_bound(network)
+    below = LowerBounds(f"dimension {seed}", p).of(network)
+    lower, exact = below.bound, below.bound == reason.bound
+    error = 0.0 if exact else _error(model, lower, p) if prime is None and below.rule == "rank" else None
     return Dimension(
         model=f"polynomial {network}",
         parameters=network.parameters,
@@ -266,7 +253,7 @@ def dimension(model: Model, *, seed: int = 0, prime: int | None = None) -> Dimen
         error_probability=error,
         prime=p,
         seed=seed,
-        _run=(network, colouring, reason),
+        _run=(network, below, reason),
     )
 
 
