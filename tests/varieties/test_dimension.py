@@ -125,6 +125,7 @@ def test_models_of_the_users_own():
     )
     found = varieties.dimension(product)
     assert (found.dimension, found.exact) == (2 * (3 + 3 - 2), True)
+    assert found.verify().ok
     own = conslaw.model(
         lambda p, c: c.a * p.x * p.y + c.b * p.x**2 * p.y**2,
         parameters={"x": (), "y": ()},
@@ -132,6 +133,58 @@ def test_models_of_the_users_own():
         name="hyperbola",
     )
     assert (varieties.dimension(own).dimension, varieties.dimension(own).exact) == (1, True)
+    assert varieties.dimension(own).verify().ok
+
+
+def own_certificate(tmp_path, change=None):
+    """A potential with an array that it does not use, saved and read."""
+    model = conslaw.model(
+        lambda p, c: c.v @ p.U @ p.V @ c.x + (c.x @ p.w) ** 2,
+        parameters={"U": (2, 1), "V": (1, 3), "w": (3,), "idle": (2,)},
+        data={"x": (3,), "v": (2,)},
+        name="mine",
+    )
+    found = varieties.dimension(model)
+    assert (found.dimension, found.exact) == (2 + 3 - 1 + 3, True)
+    whole = found.certificate()
+    if change:
+        from conslaw.certificates.written import digests
+
+        change(whole)
+        whole["digests"] = digests(whole)
+    file = tmp_path / "dimension.json"
+    file.write_text(json.dumps(whole), encoding="utf-8")
+    return conslaw.verify(file)
+
+
+def test_certificates_of_the_users_own_models(tmp_path):
+    checked = own_certificate(tmp_path)
+    assert checked.ok
+    assert "'mine'" in checked.claim
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: w["bounds"].update(lower=8),
+        lambda w: w["bounds"].update(upper=6),
+        lambda w: w["upper"]["fields"].append({"U[1,1]": "1"}),
+        lambda w: w["upper"]["fields"].pop(),
+        lambda w: w["upper"]["fields"].append({"x[1]": "1"}),
+        lambda w: w["upper"]["fields"].append(w["upper"]["fields"][0]) or w["bounds"].update(upper=6),
+        lambda w: w["model"]["data"].update(v=[3]),
+        lambda w: w["model"].update(graph=w["model"]["graph"][:-1]),
+        lambda w: w["lower"].update(prime=2**30),
+        lambda w: w.update(claim="less"),
+    ],
+)
+def test_forged_certificates_of_the_users_own_models_are_refused(tmp_path, change):
+    assert not own_certificate(tmp_path, change).ok
+
+
+def test_rooms_are_reached_from_the_package():
+    assert conslaw.varieties.dimension is varieties.dimension
+    assert {"varieties", "layers", "regions"} <= set(dir(conslaw))
 
 
 def test_an_open_defect_is_probable_only():
