@@ -13,6 +13,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 CONVERGED = 1e-8  # norm of the gradient
 SAME = 1e-5  # distance of functions that are one
+NEAR = 0.1  # distance to the limit, in the norm of the loss, of starts that approach it slowly
+PARALLEL = 0.1  # sine of the angle of two weights that become one
 NAIVE = 0.1  # the same for end points that are not polished: a tenth of the target, in the norm of the loss
 
 
@@ -110,6 +112,62 @@ def clusters(functions: Array, tolerance: float) -> list[Array]:
     return found
 
 
+def curve(data: Data, angles: Array, apart: float = 0.0) -> tuple[Array, Array]:
+    """Losses (n,) and functions (n, 3, 3) of the best combination of two units at these angles -+ ``apart``;
+    at 0 of a unit and its tangent, the boundary.
+    """
+    def unit(at: Array) -> tuple[Array, Array]:
+        w = np.stack([np.cos(at), np.sin(at)], axis=1)
+        turned = np.stack([-np.sin(at), np.cos(at)], axis=1)
+        return squares(w) @ data.root, (tangents(w) @ turned[:, :, None])[:, :, 0] @ data.root
+
+    pair = (unit(angles - apart)[0], unit(angles + apart)[0]) if apart else unit(angles)
+    planes = np.linalg.qr(np.stack(pair, axis=2))[0]
+    white = data.target @ data.root
+    best = np.einsum("ji,nik,nlk->njl", white, planes, planes)
+    losses = ((best - white) ** 2).sum(axis=(1, 2)) / 2
+    return losses, best @ np.linalg.inv(data.root)
+
+
+def boundary_minima(data: Data) -> list[tuple[float, Array]]:
+    """Losses and functions of the boundary that no real units near it improve on: where weights diverge to."""
+    found = []
+    grid = np.linspace(0, np.pi, 2001)[:-1]
+    losses = curve(data, grid)[0]
+    for i in np.flatnonzero((losses < np.roll(losses, 1)) & (losses < np.roll(losses, -1))):
+        low, high = grid[i] - 2e-3, grid[i] + 2e-3
+        for _ in range(8):  # a grid in a grid
+            fine = np.linspace(low, high, 21)
+            best = fine[np.argmin(curve(data, fine)[0])]
+            width = (high - low) / 10
+            low, high = best - width, best + width
+        value, function = (x[0] for x in curve(data, np.array([best])))
+        near = best + np.linspace(-0.02, 0.02, 41)
+        if all(curve(data, near, apart)[0].min() > value for apart in (0.02, 0.05)):
+            found.append((float(value), function))
+    return found
+
+
+def with_dead(theta: Array, data: Data) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Weights whose smaller neuron is put to w = 0 and whose other is polished; and where no direction of w
+    lowers the loss then.
+    """
+    w, u = theta[:, :4].reshape(-1, 2, 2).copy(), theta[:, 4:].reshape(-1, 2, 3)
+    rows, dead = np.arange(len(theta)), parts(theta).argmin(axis=1)
+    w[rows, dead] = 0
+    ended = polish(np.concatenate([w.reshape(-1, 4), theta[:, 4:]], axis=1), data)
+    ended[:, :4].reshape(-1, 2, 2)[rows, dead] = 0
+    pull = np.einsum("njb,nj->nb", residuals(ended, data)[1] @ data.root.T, u[rows, dead])
+    matrices = np.stack([[pull[:, 0], pull[:, 1]], [pull[:, 1], pull[:, 2]]]).transpose(2, 0, 1)
+    return ended, np.linalg.eigvalsh(matrices)[:, 0] > 0
+
+
+def parts(theta: Array) -> Array:
+    """How much each neuron (n, 2) adds to the function."""
+    w, u = theta[:, :4].reshape(-1, 2, 2), theta[:, 4:].reshape(-1, 2, 3)
+    return np.asarray((w**2).sum(axis=2) * np.linalg.norm(u, axis=2))
+
+
 def strata(data: Data) -> dict[str, list[float]]:
     """Critical values: of full rank (two of three singular values, real units), of one neuron, of the
     boundary, of zero.
@@ -120,18 +178,12 @@ def strata(data: Data) -> dict[str, list[float]]:
     for k in range(3):
         normal = data.root @ right[k]  # the other two are spanned by squares of the roots of this form
         real = normal[1] ** 2 * 4 - 4 * normal[0] * normal[2] > 0
-        values["full rank" if real else "full rank, not real"].append(sigma[k] ** 2 / 2)
+        values["full rank" if real else "full rank, not real"].append(float(sigma[k] ** 2 / 2))
     angles = np.linspace(0, np.pi, 20001)
-    w = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    s = squares(w) @ data.root
-    along = (tangents(w) @ np.stack([-np.sin(angles), np.cos(angles)], axis=1)[:, :, None])[
-        :, :, 0
-    ] @ data.root
-    planes = np.linalg.qr(np.stack([s, along], axis=2))[0]
+    s = squares(np.stack([np.cos(angles), np.sin(angles)], axis=1)) @ data.root
     one = sigma @ sigma / 2 - ((s / np.linalg.norm(s, axis=1)[:, None]) @ white.T) ** 2 @ np.ones(3) / 2
-    two = sigma @ sigma / 2 - (np.einsum("ji,nik->njk", white, planes) ** 2).sum(axis=(1, 2)) / 2
-    for name, curve in (("one neuron", one), ("boundary", two)):
-        inner = curve[:-1]
+    for name, losses in (("one neuron", one), ("boundary", curve(data, angles)[0])):
+        inner = losses[:-1]
         extreme = (inner - np.roll(inner, 1)) * (inner - np.roll(inner, -1)) > 0
         values[name] = inner[extreme].tolist()
     values["zero"] = [float(sigma @ sigma / 2)]
@@ -144,9 +196,10 @@ class Outcome:
 
     functions: list[Array]
     naive: int  # clusters of the unpolished end points: how many depends on NAIVE and on when training stops
+    converged: int
+    boundary: int  # starts whose weights diverge, to a minimum of the boundary
     unconverged: int
-    matched: list[tuple[float, str, float]]  # loss of a cluster, nearest stratum, distance of the values
-    left: list[tuple[float, str, float]]  # the same for starts that did not converge, distinct ones
+    matched: list[tuple[float, str, float]]  # loss of a function, nearest stratum, distance of the values
     positive: int
     died: int
     drift: float
@@ -161,30 +214,42 @@ def experiment(seed: int, starts: int = 200) -> Outcome:
         w, u = at[:, :4].reshape(-1, 2, 2), at[:, 4:].reshape(-1, 2, 3)
         return (w**2).sum(axis=2) - 2 * (u**2).sum(axis=2)
 
+    def distance(f: Array, g: Array) -> Array:
+        return np.asarray(np.linalg.norm((f - g) @ data.root, axis=(-2, -1)))
+
     trained = flow(theta, data)
     ended = polish(trained, data)
-    functions, r, _ = residuals(ended, data)
-    loss = (r**2).sum(axis=(1, 2)) / 2
+    functions = residuals(ended, data)[0]
     converged = np.linalg.norm(gradient(ended, data), axis=1) < CONVERGED
+    dying, stable = with_dead(ended, data)
+    limit = residuals(dying, data)[0]
+    dead = ~converged & stable & (np.linalg.norm(gradient(dying, data), axis=1) < CONVERGED)
+    dead &= distance(limit, functions) < NEAR
+    functions[dead], ended[dead] = limit[dead], dying[dead]
+    converged |= dead
+    w = ended[:, :4].reshape(-1, 2, 2)
+    turned = np.abs(np.linalg.det(w)) / np.linalg.norm(w, axis=2).prod(axis=1).clip(1e-300)
+    diverging = np.zeros(starts, dtype=bool)
+    found = clusters(functions[converged], SAME)
+    for _, f in boundary_minima(data):
+        here = ~converged & (turned < PARALLEL) & (distance(functions, f) < NEAR)
+        diverging |= here
+        found += [f] if here.any() else []
     known = [(value, name) for name, values in strata(data).items() for value in values]
 
     def nearest(value: float) -> tuple[float, str, float]:
         best = min(known, key=lambda one: abs(one[0] - value))
         return value, best[1], abs(best[0] - value)
 
-    distinct = clusters(functions[converged], SAME)
-    values = [float((((f - data.target) @ data.root) ** 2).sum() / 2) for f in distinct]
-    left = sorted({round(float(x), 4) for x in loss[~converged]})
-    size = np.linalg.norm(ended[:, :4].reshape(-1, 2, 2), axis=2) * np.linalg.norm(
-        ended[:, 4:].reshape(-1, 2, 3), axis=2
-    )
-    positive = (quantity(theta) > 0) & converged[:, None]
+    size, settled = parts(ended), converged | diverging
+    positive = (quantity(theta) > 0) & settled[:, None]
     return Outcome(
-        functions=distinct,
+        functions=found,
         naive=len(clusters(residuals(trained, data)[0] @ data.root, NAIVE)),
-        unconverged=int((~converged).sum()),
-        matched=[nearest(value) for value in values],
-        left=[nearest(value) for value in left],
+        converged=int(converged.sum()),
+        boundary=int(diverging.sum()),
+        unconverged=int((~settled).sum()),
+        matched=[nearest(float(distance(f, data.target) ** 2 / 2)) for f in found],
         positive=int(positive.sum()),
         died=int(((size < 1e-6) & positive).sum()),
         drift=float(np.abs(quantity(trained) - quantity(theta)).max()),
@@ -197,22 +262,16 @@ def learning() -> str:
     counts = [len(one.functions) for one in outcomes]
     naive = [one.naive for one in outcomes]
     positive, died = sum(one.positive for one in outcomes), sum(one.died for one in outcomes)
+    converged, boundary = sum(one.converged for one in outcomes), sum(one.boundary for one in outcomes)
     return (
-        f"{min(counts)}-{max(counts)} functions (unpolished, within {NAIVE}: "
-        f"{min(naive)}-{max(naive)}); "
-        f"{sum(one.unconverged for one in outcomes)} of 1600 unconverged; {died} of {positive} neurons died"
+        f"{min(counts)}-{max(counts)} functions (unpolished, within {NAIVE}: {min(naive)}-{max(naive)}); "
+        f"of 1600 starts {converged} converged, {boundary} diverge to the boundary, "
+        f"{sum(one.unconverged for one in outcomes)} neither; {died} of {positive} neurons died"
     )
 
 
 if __name__ == "__main__":
     for number in range(8):
-        outcome = experiment(number)
-        print(
-            number,
-            len(outcome.functions),
-            outcome.naive,
-            outcome.unconverged,
-            outcome.matched,
-            outcome.left[:3],
-        )
-        print("   ", outcome.positive, outcome.died, outcome.drift)
+        one = experiment(number)
+        print(number, len(one.functions), one.naive, one.converged, one.boundary, one.unconverged, one.matched)
+        print("   ", one.positive, one.died, one.drift)

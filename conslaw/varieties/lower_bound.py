@@ -96,7 +96,7 @@ class LowerBounds:
                 yield self._bottleneck(d, r, k)
         if (m := span_bounds(d, r)[-1]) < d[-1]:
             yield self._outputs(d, r, m)
-        smaller = _smaller(d, r, most)
+        smaller = narrowed(d, r, most)
         if smaller != d:
             part = self.best(smaller, r)
             yield Step("subnetwork", d, r, part.bound, parts=(part,))
@@ -301,7 +301,7 @@ def classes(d: Widths, q: int, shared: bool) -> list[tuple[int, Widths]]:
     return [(count, widths) for widths, count in dealt.items()]
 
 
-def _smaller(d: Widths, r: Widths, most: int) -> Widths:
+def narrowed(d: Widths, r: Widths, most: int) -> Widths:
     """Hidden layers as narrow as the upper bound allows without falling."""
     for k in sorted(range(1, len(d) - 1), key=lambda i: -d[i]):
         low, high = 1, d[k]
