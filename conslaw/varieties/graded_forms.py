@@ -21,6 +21,7 @@ from conslaw.algebra.finite_field import Residues, drawn, matmul, powered, rank
 
 LARGEST_BLOCK = 1000  # rank of a block
 LARGEST_DEGREE = 12
+SHARES = 12  # in which units are dealt to types
 SPARE = 40  # columns of a block beyond what its rank can be
 Numbers = tuple[int, ...]
 
@@ -115,7 +116,8 @@ def best(
 ) -> tuple[int, Numbers, int] | None:
     """The numbers of groups and of units of each type that promise most, and the bound that they give."""
     hopes = []
-    for groups in sorted({*range(1, min(n, 12) + 1), n, n // 2, n // 3} - {0}):
+    tried = {*range(1, 13), n, n // 2, n // 3, hidden, hidden // 2, hidden // 3}
+    for groups in sorted(groups for groups in tried if 0 < groups <= n):
         forms = Forms(n, degree, power, outputs, groups)
         for counts in _dealt(forms, hidden):
             units = dict(zip(forms.types(), counts, strict=True))

@@ -22,7 +22,6 @@ from conslaw.varieties.steps import Step, Widths
 from conslaw.varieties.upper_bound import span_bounds, upper_bound
 
 DENSE = 640  # parameters up to which the Jacobian is taken as a whole
-SMALL = 8  # neurons of a layer where nothing else is found
 LARGEST = 4000  # the same, where no other rule settles it
 MOST_COLOURINGS = 3  # of those that cannot reach the upper bound
 MOST_NEURONS = 12  # of the narrowest layer in a class of a colouring
@@ -111,9 +110,14 @@ class LowerBounds:
         for colouring in colourings[:MOST_COLOURINGS]:
             if self.known[d, r].bound < colouring.hope < most:
                 yield self._coloured(d, r, colouring)
-        if not self.known[d, r].bound:
-            part = self.best(tuple(min(n, SMALL) for n in d), r)
-            yield Step("subnetwork", d, r, part.bound, parts=(part,))
+        narrowest = min(d[:-1])
+        for most_units in (min(d[-3:-1]), narrowest):  # where classes are not independent
+            cut = (*d[:-2], min(d[-2], most_units), d[-1])
+            if most_units == narrowest:
+                cut = (d[0], *(min(n, narrowest) for n in d[1:-1]), d[-1])
+            if cut != d and upper_bound(Architecture(cut, r)).bound > self.known[d, r].bound:
+                part = self.best(cut, r)
+                yield Step("subnetwork", d, r, part.bound, parts=(part,))
 
     def _key(self, rule: str, d: Widths) -> str:
         return f"{self.key}/{rule}/{'-'.join(map(str, d))}"
