@@ -101,8 +101,8 @@ for widths, power, found in unexplained[:12]:
     )
 
 # %% [markdown]
-# The first one is 2-3-7-1 with power 5: its three units of layer 1 are binary quintics, which lie on a plane curve of degree 5, and forms of degree 5 on it have one dimension less. In all others the units of layer 1
-# are linearly independent quadrics fewer than those of layer 2 can tell apart: a general linear group acts between them.
+# The first one is 2-3-7-1 with power 5: its three units of layer 1 are binary quintics, which lie on a plane curve of degree 5, and forms of degree 5 on it have one dimension less. In the others a general linear group acts
+# between the units of layer 1 and the few of layer 2, so that more is lost than a scale for each.
 
 # %%
 dimension([2, 3, 7, 1], 5)

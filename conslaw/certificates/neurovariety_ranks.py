@@ -137,7 +137,7 @@ def work(step: Step) -> float:
             blocks = forms_blocks(step, tuple(d), tuple(r))
             return sum(30.0 * most**3 + 1e4 * most for _, _, _, most in blocks)
         case "bottleneck" | "outputs" | "biases":
-            return _of_spans([min(n, 1500) for n in d])
+            return _of_spans([min(n, WIDEST) for n in d])
     return 1.0
 
 
@@ -201,7 +201,7 @@ class Rule:
             case "bottleneck":
                 return self._bottleneck()
             case "outputs" if 1 <= self.units < d[-1]:
-                m, cut = int(self.units), (d[0], *(min(n, 1500) for n in d[1:-1]), 1)
+                m, cut = self.units, (*(min(n, WIDEST) for n in d[:-1]), 1)
                 span = self._rank(self._run("units", cut, r, cut[-2]).units[-2])
                 return self._of(((*d[:-1], m), r))[0] + (d[-1] - m) * span
             case "subnetwork":
@@ -217,8 +217,9 @@ class Rule:
                 return self._of(((d[0] + 1, *d[1:]), r))[0]
             case "biases" if self.bias:
                 self.bias = False
-                here = self._run("biases", d, r, min(1500, max(d)))
-                added = [self._rank(here.slopes[layer][: d[layer]]) for layer in range(1, last)]
+                cut = tuple(min(n, WIDEST) for n in d)
+                here = self._run("biases", cut, r, max(cut))
+                added = [self._rank(here.slopes[layer][: cut[layer]]) for layer in range(1, last)]
                 return self._of((d, r))[0] + sum(added)
         raise Refuted(f"the rule {self.step['rule'][:40]!r} does not apply to {list(d)}"[:200])
 
@@ -262,9 +263,10 @@ class Rule:
         if not 0 < k < self.last or d[k] > min(d[:k]):
             raise Refuted(f"layer {k} of {list(d)} is no bottleneck"[:200])
         before, after = self._of((d[: k + 1], r[: k - 1]), (d[k:], r[k:]))
-        if (self.parts[0]["rule"], self.parts[0]["units"]) != ("colours", d[k]):
+        if k > 1 and (self.parts[0]["rule"], self.parts[0]["units"]) != ("colours", d[k]):
             raise Refuted(f"the {d[k]} units of layer {k} have no classes of their own")
-        if self._rank(self._run("inputs", d[k:], r[k:], d[k]).slopes[0]) < d[k]:
+        tail = (d[k], *(min(n, WIDEST) for n in d[k + 1 :]))
+        if self._rank(self._run("inputs", tail, r[k:], d[k]).slopes[0]) < d[k]:
             raise Refuted(f"the derivatives by the {d[k]} units of layer {k} are not independent")
         return before + after - d[k]
 
@@ -274,14 +276,15 @@ class Rule:
         """
         d, groups, total = self.d, -(-self.d[-1] // c), 0
         lower = sum(a * b for a, b in itertools.pairwise(d[:-2]))
-        known: dict[tuple[int, int], int] = {}
-        for i in range(groups):
-            outputs, units = min(c, d[-1] - i * c), d[-2] // groups + (i < d[-2] % groups)
-            if (outputs, units) not in known:
-                known[outputs, units] = self._group(outputs, units, 0)
-            total += known[outputs, units]
+        dealt: dict[tuple[int, int], int] = {}
+        for start, end in itertools.pairwise(sorted({0, d[-2] % groups, groups - 1, groups})):
+            one = min(c, d[-1] - start * c), d[-2] // groups + (start < d[-2] % groups)
+            dealt[one] = dealt.get(one, 0) + end - start
+        for i, ((outputs, units), count) in enumerate(dealt.items()):
+            own = self._group(outputs, units, 0)
+            total += count * own
             if i == 0 and 0 < lower <= LARGEST_BLOCK:
-                total += self._group(outputs, units, lower) - known[outputs, units]
+                total += self._group(outputs, units, lower) - own
         return total
 
     def _group(self, outputs: int, units: int, lower: int) -> int:
@@ -334,6 +337,7 @@ class Rule:
         return self._rank(side_by_side(*blocks))
 
 
+WIDEST = 1500  # layers whose spans are ranks
 LARGEST_BLOCK = 2500  # weights of lower layers that the first group of outputs takes
 
 

@@ -106,9 +106,9 @@ class Forms:
         return sum(count * self.rank(beta, sizes, units, key, p) for count, beta, sizes in self.blocks())
 
 
-def too_large(degree: int) -> bool:
-    """Whether outputs of this degree have more types of blocks than are tried."""
-    return degree > LARGEST_DEGREE
+def too_large(degree: int, outputs: int) -> bool:
+    """Whether outputs have more types of blocks than are tried, or are too many for a block."""
+    return degree > LARGEST_DEGREE or outputs > LARGEST_BLOCK
 
 
 def best(

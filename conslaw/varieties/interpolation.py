@@ -232,7 +232,7 @@ def equations(
 
 
 def _narrowest(model: Model, network: Architecture | None, found: Dimension) -> Model:
-    """A subnetwork of the same dimension, both proved: its variety is the same, since both are irreducible."""
+    """A subnetwork of the same dimension, both proved: it has the same variety, an irreducible one."""
     if network is None or network.bias or not found.exact:
         return model
     d = narrowed(network.widths, network.powers, found.dimension)
@@ -410,9 +410,9 @@ def _images(coordinates: Coordinates) -> tuple[list[Any], Any]:
     left = [i for i in range(coordinates.parameters) if i not in coordinates.ones]
     context = flint.fmpq_mpoly_ctx.get([f"t{i}" for i in left] or ["t"], "degrevlex")
     zero, images = context.from_dict({}), []
-    for polynomial in coordinates.polynomials:
+    for one in coordinates.polynomials:
         image = zero
-        for monomial, c in polynomial.items():
+        for monomial, c in one.items():
             exponents = tuple(monomial.count(i) for i in left) or (0,)
             image += context.from_dict({exponents: flint.fmpq(c.numerator, c.denominator)})
         images.append(image)

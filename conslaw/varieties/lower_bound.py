@@ -91,7 +91,7 @@ class LowerBounds:
                 yield self._coloured(d, r, colouring)
             colourings.append(colouring)
         for k in range(1, last):
-            if d[k] <= min(d[:k]):
+            if d[k] <= min(*d[:k], WIDEST):
                 yield self._bottleneck(d, r, k)
         if (m := span_bounds(d, r)[-1]) < d[-1]:
             yield self._outputs(d, r, m)
@@ -136,8 +136,9 @@ class LowerBounds:
         """At biases 0 their columns have degrees of their own: they add the spans of the derivatives."""
         d, r = network.widths, network.powers
         part = self.best(d, r)
-        here = run(Architecture(d, r), min(WIDEST, max(d)), self._key("biases", d), self.p)
-        spans = [rank(here.derivatives[layer][: d[layer]], self.p) for layer in range(1, network.depth)]
+        cut = _capped(d)
+        here = run(Architecture(cut, r), max(cut), self._key("biases", cut), self.p)
+        spans = [rank(here.derivatives[layer][: cut[layer]], self.p) for layer in range(1, network.depth)]
         return Step("biases", d, r, part.bound + sum(spans), numbers=tuple(spans), parts=(part,))
 
     # colours
@@ -190,9 +191,13 @@ class LowerBounds:
     def _bottleneck(self, d: Widths, r: Widths, k: int) -> Step:
         """Each unit of layer k has a class of its own before it: d_k forms in variables of their own."""
         head = (d[: k + 1], r[: k - 1])
-        before = self._coloured(*head, self._colouring(*head, d[k], False))
+        before = (
+            self._linear(Architecture(*head))
+            if k == 1
+            else self._coloured(*head, self._colouring(*head, d[k], False))
+        )
         after = self.best(d[k:], r[k:])
-        tail = Architecture(d[k:], r[k:])
+        tail = Architecture((d[k], *_capped(d[k + 1 :])), r[k:])
         here = run(tail, d[k], self._key("inputs", tail.widths), self.p)
         if not before.bound or rank(here.derivatives[0], self.p) < d[k]:
             return Step("nothing", d, r, 0)
@@ -207,34 +212,29 @@ class LowerBounds:
 
     def _span(self, d: Widths, r: Widths) -> int:
         """The dimension spanned by the last hidden units, by a rank."""
-        cut = tuple(min(n, WIDEST) for n in d[1:-1])
-        network = Architecture((d[0], *cut, 1), r)
+        cut = _capped(d[:-1])
+        network = Architecture((*cut, 1), r)
         here = run(network, cut[-1], self._key("units", network.widths), self.p)
         return rank(here.units[-2], self.p)
 
     def _dealt(self, d: Widths, r: Widths) -> Iterator[Step]:
-        """The last hidden units are dealt to groups of c outputs each."""
-        sizes = []
-        for c in range(1, d[-1] + 1):
-            groups = -(-d[-1] // c)
-            if c * d[-2] + -(-d[-2] // groups) * d[-3] <= LARGEST_BLOCK:
-                sizes.append(c)
-        if sizes and sum(d[i] * d[i + 1] for i in range(len(d) - 3)) <= WIDEST**2:
+        """The last hidden units are dealt to groups of c outputs each: as many as a block has room for."""
+        sizes = [
+            c
+            for c in range(1, min(d[-1], LARGEST_BLOCK) + 1)
+            if c * d[-2] + -(-d[-2] // -(-d[-1] // c)) * d[-3] <= LARGEST_BLOCK
+        ]
+        if sizes and max(d[:-1]) <= LARGEST_BLOCK:
             yield self.dealt(d, r, sizes[-1])
 
     def dealt(self, d: Widths, r: Widths, c: int) -> Step:
         """The bound for groups of c outputs."""
-        groups, total, first = -(-d[-1] // c), 0, True
-        found: dict[tuple[int, int], int] = {}
-        for i in range(groups):
-            outputs = min(c, d[-1] - i * c)
-            units = d[-2] // groups + (i < d[-2] % groups)
-            if (outputs, units) not in found:
-                found[outputs, units] = self._group(d, r, outputs, units, whole=False)
-            total += found[outputs, units]
-            if first and len(d) > 3 and sum(d[j] * d[j + 1] for j in range(len(d) - 3)) <= LARGEST_BLOCK:
-                total += self._group(d, r, outputs, units, whole=True) - found[outputs, units]
-            first = False
+        total = 0
+        for i, (count, outputs, units) in enumerate(groups_of(d[-1], d[-2], c)):
+            own = self._group(d, r, outputs, units, whole=False)
+            total += count * own
+            if i == 0 and len(d) > 3 and sum(d[j] * d[j + 1] for j in range(len(d) - 3)) <= LARGEST_BLOCK:
+                total += self._group(d, r, outputs, units, whole=True) - own
         return Step("outputs dealt", d, r, total, units=c)
 
     def _group(self, d: Widths, r: Widths, outputs: int, units: int, whole: bool) -> int:
@@ -254,14 +254,11 @@ class LowerBounds:
     def _forms(self, d: Widths, r: Widths) -> Iterator[Step]:
         """The units of the last hidden layer are any forms, if the network before it is filling."""
         k = len(d) - 2
-        if (
-            graded_forms.too_large(prod(r))
-            or upper_bound(Architecture(d[: k + 1], r[: k - 1])).bound
-            < Architecture(d[: k + 1], r[: k - 1]).ambient
-        ):
+        before = Architecture(d[: k + 1], r[: k - 1])
+        if graded_forms.too_large(prod(r), d[-1]) or upper_bound(before).bound < before.ambient:
             return
         part = self.best(d[: k + 1], r[: k - 1])
-        if part.bound < Architecture(d[: k + 1], r[: k - 1]).ambient:
+        if part.bound < before.ambient:
             return
         found = graded_forms.best(d[0], prod(r[: k - 1]), r[-1], d[k], d[-1], self._key("forms", d), self.p)
         if found:
@@ -303,6 +300,19 @@ def classes(d: Widths, q: int, shared: bool) -> list[tuple[int, Widths]]:
         widths = (*part[:-1], d[-1]) if shared else tuple(part)
         dealt[widths] = dealt.get(widths, 0) + end - start
     return [(count, widths) for widths, count in dealt.items()]
+
+
+def _capped(d: Widths) -> Widths:
+    """A subnetwork whose spans are ranks."""
+    return tuple(min(n, WIDEST) for n in d)
+
+
+def groups_of(outputs: int, units: int, c: int) -> list[tuple[int, int, int]]:
+    """How many groups of at most c outputs have how many outputs and how many units, dealt out evenly."""
+    number = -(-outputs // c)
+    size, more = divmod(units, number)
+    found = [(more, c, size + 1), (number - 1 - more, c, size), (1, outputs - (number - 1) * c, size)]
+    return [(count, own, some) for count, own, some in found if count]
 
 
 def narrowed(d: Widths, r: Widths, most: int) -> Widths:
