@@ -53,7 +53,7 @@ class Dimension(display.Shown):
     finitely_identifiable : whether the scales of hidden units are all that leaves the functions unchanged,
         up to finitely many choices: ``dimension == naive_dimension``
     error_probability : 0 if exact; else a bound on the probability that the dimension is larger than the
-        lower bound (None with a given prime)
+        lower bound (None with a given prime, or if no rank of the whole was taken)
     prime, seed : what reproduces the run
     """
 
