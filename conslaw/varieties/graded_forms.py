@@ -135,10 +135,7 @@ def _dealt(forms: Forms, hidden: int) -> Iterator[Numbers]:
     """Some ways to deal the hidden units to types."""
     types = forms.types()
     numbers = [forms.number(type_) for type_ in types]
-    steps = 12
-    for shares in combinations_with_replacement(
-        range(len(types)), min(steps, 2 if len(types) > 3 else steps)
-    ):
+    for shares in combinations_with_replacement(range(len(types)), SHARES if len(types) < 3 else 2):
         left, counts = hidden, [0] * len(types)
         for i in range(len(types)):
             counts[i] = hidden * shares.count(i) // len(shares) // numbers[i]
