@@ -333,10 +333,18 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("neurovarieties: 10,000 random networks", "", random_networks, (10_000,), 0),
     *[
         (f"neurovariety {'-'.join(map(str, widths))}, power {power}", "", neurovariety, (widths, power), 0)
-        for widths, power in (([10] * 4, 3), ([100] * 3, 3), ([784, 512, 10], 2), ([1000] * 4, 2))
+        for widths, power in (
+            ([10] * 4, 3),
+            ([100] * 3, 3),
+            ([784, 512, 10], 2),
+            ([1000] * 4, 2),
+            ([37, 1000, 53], 2),
+            ([30, 2000, 3000, 5], 2),
+        )
     ],
     ("neurovariety 3-3-3, equations to degree 4", "", equations, ([3, 3, 3], 2, 4), 0),
     ("neurovariety 3-3-3, equations to degree 6", "", equations, ([3, 3, 3], 2, 6), 0),
+    ("neurovariety 2-2-3-1, power 3, equations to degree 7", "", equations, ([2, 2, 3, 1], 3, 7), 0),
     ("learning: 8 data sets x 200 starts of 2-2-3", "", learned, (), 0),
     *[
         (f"layers: {kind} of n = 5, {segments} segments", "", high_order, (kind, segments), 0)

@@ -14,12 +14,20 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from conslaw import display
-from conslaw.certificates import ansatz_rules, array_files, groups, neurovarieties, rules
+from conslaw.certificates import (
+    ansatz_rules,
+    array_files,
+    groups,
+    neurovarieties,
+    neurovariety_ranks,
+    rules,
+)
 from conslaw.certificates.budget import BYTES, OPERATIONS, NotChecked, Task
 from conslaw.certificates.kernel import Refuted
+from conslaw.certificates.model_dimensions import OwnModel
 from conslaw.certificates.reading import problem, read
 from conslaw.certificates.subject import Subject
-from conslaw.certificates.written import DIMENSION, FORMAT, VERSION, claim, digests
+from conslaw.certificates.written import DIMENSION, FORMAT, MODEL_DIMENSION, VERSION, claim, digests
 from conslaw.errors import ConslawError, TooLargeError
 
 LARGEST_BUDGET = 10_000.0  # what anybody may want to allow
@@ -204,14 +212,35 @@ def dimension_of_a_neurovariety(whole: Mapping[str, Any], budget: float) -> Iter
         yield work
         return
     yield checked("at most", lambda: neurovarieties.upper(whole))
-    yield checked("at least", lambda: neurovarieties.lower(whole))
+    yield checked("at least", lambda: neurovariety_ranks.lower(whole))
     yield checked("conclusion", lambda: neurovarieties.conclusion(whole))
+
+
+def dimension_of_a_model(whole: Mapping[str, Any], budget: float) -> Iterator[Check]:
+    """The checks of a certificate of the dimension of a user's own model."""
+    made = list[OwnModel]()
+
+    def build() -> str:
+        made.append(OwnModel(whole))
+        return f"{whole['model']['name']}, from its array code as data"
+
+    yield (built := checked("model", build))
+    if not built.ok:
+        return
+    [model] = made
+    if not (work := checked("work", lambda: model.work(budget * OPERATIONS))).ok:
+        yield work
+        return
+    yield checked("at most", model.upper)
+    yield checked("at least", model.lower)
+    yield checked("conclusion", model.conclusion)
 
 
 UPPER = {"brackets": rules.upper_bound, "subnetworks": rules.splitting, "groups": groups.groups}
 KINDS: dict[str, tuple[str, Callable[[Mapping[str, Any], float], Iterator[Check]]]] = {
     "conservation laws": ("certificate.schema.json", conservation_laws),
     DIMENSION: ("neurovariety.schema.json", dimension_of_a_neurovariety),
+    MODEL_DIMENSION: ("model_dimension.schema.json", dimension_of_a_model),
 }
 
 

@@ -34,8 +34,11 @@ from conslaw.version import __version__
 
 FORMAT, VERSION, KIND = "conslaw certificate", 2, "conservation laws"
 SECTIONS = ("claim", "model", "flow", "bounds", "upper", "lower")
-SECTIONS_OF_DIMENSIONS = ("claim", "network", "bounds", "upper", "lower")
-DIMENSION = "dimension of a neurovariety"  # the kind of these
+DIMENSION, MODEL_DIMENSION = "dimension of a neurovariety", "dimension of a model"  # other kinds
+SECTIONS_OF = {
+    DIMENSION: ("claim", "network", "bounds", "upper", "lower"),
+    MODEL_DIMENSION: ("claim", "model", "bounds", "upper", "lower"),
+}
 
 
 def certificate(
@@ -83,7 +86,8 @@ def certificate(
 
 def digests(whole: Mapping[str, Any]) -> dict[str, str]:
     """The SHA-256 of each section, written as JSON with sorted keys and no spaces."""
-    names = SECTIONS_OF_DIMENSIONS if whole.get("kind") == DIMENSION else SECTIONS
+    kind = whole.get("kind")
+    names = SECTIONS_OF.get(kind, SECTIONS) if isinstance(kind, str) else SECTIONS
     text = {name: json.dumps(whole[name], sort_keys=True, separators=(",", ":")) for name in names}
     return {name: hashlib.sha256(value.encode()).hexdigest() for name, value in text.items()}
 

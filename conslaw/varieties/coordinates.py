@@ -45,9 +45,9 @@ class Coordinates:
 
     ``index`` says for each coordinate of such a network its output and exponents, else it is empty: then
     permutations of outputs and of inputs permute the coordinates, ``outputs`` and ``inputs`` in number.
-    ``ones`` are weights that may be put to 1 where an equation, homogeneous in each output, is to be checked:
-    the scales of the hidden units and of the outputs move almost every point there; ``scales`` are those
-    of the hidden units alone.
+    ``ones`` are weights that may be put to 1 where an equation, homogeneous in each output and each input, is
+    to be checked: the scales of the hidden units, of the outputs and of the inputs move almost every point
+    there; ``scales`` are those of the hidden units alone.
     """
 
     names: tuple[str, ...]
@@ -130,13 +130,15 @@ def of_network(
 
 
 def _first_columns(network: Architecture) -> tuple[frozenset[int], frozenset[int]]:
-    """The numbers of the weights in the first columns of all matrices, and of all but the last."""
+    """The numbers of the weights in the first columns of all matrices and the first row of the first, and of
+    those in the first columns of all matrices but the last.
+    """
     columns, start = list[list[int]](), 0
     for rows, width in shapes(network.widths):
         columns.append([start + row * width for row in range(rows)])
         start += rows * width
     hidden = frozenset(i for column in columns[:-1] for i in column)
-    return hidden | frozenset(columns[-1]), hidden
+    return hidden | {*columns[-1], *range(network.widths[0])}, hidden
 
 
 def _of_model(

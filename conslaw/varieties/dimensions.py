@@ -12,18 +12,20 @@ import numpy as np
 from conslaw import display
 from conslaw.algebra.bounds import Bounds, BoundsNumbers
 from conslaw.algebra.evaluation import evaluate
-from conslaw.algebra.finite_field import PRIMES_DRAWN_FROM, check_prime, random_prime, rank
-from conslaw.certificates import neurovarieties
+from conslaw.algebra.finite_field import LIFTING_PRIME, PRIMES_DRAWN_FROM, check_prime, random_prime, rank
+from conslaw.certificates import model_dimensions, neurovarieties
 from conslaw.certificates.verification import Verification, verify
-from conslaw.certificates.written import DIMENSION, digests
+from conslaw.certificates.written import DIMENSION, MODEL_DIMENSION, digests, graph
 from conslaw.certificates.written import FORMAT as CERTIFICATE
 from conslaw.certificates.written import VERSION as CERTIFICATE_VERSION
 from conslaw.errors import ConslawError, check_seed
+from conslaw.flows.coordinates import entries, write
 from conslaw.models.potential import Model
 from conslaw.varieties.architecture import Architecture, architecture
-from conslaw.varieties.fibre import fibre_dimension, gradient_of, gradients_mod
-from conslaw.varieties.lower_bound import DENSE, Colouring, best_colouring, dense
-from conslaw.varieties.upper_bound import Reason, upper_bound
+from conslaw.varieties.fibre import Field, fibre_fields, gradient_of, gradients_mod
+from conslaw.varieties.lower_bound import LowerBounds
+from conslaw.varieties.steps import Step
+from conslaw.varieties.upper_bound import upper_bound
 
 VERSION = 1
 LARGEST = 4000  # parameters of a model of the user's own, or of a network that no colouring settles
@@ -51,7 +53,7 @@ class Dimension(display.Shown):
     finitely_identifiable : whether the scales of hidden units are all that leaves the functions unchanged,
         up to finitely many choices: ``dimension == naive_dimension``
     error_probability : 0 if exact; else a bound on the probability that the dimension is larger than the
-        lower bound (None with a given prime)
+        lower bound (None with a given prime, or if no rank of the whole was taken)
     prime, seed : what reproduces the run
     """
 
@@ -71,9 +73,7 @@ class Dimension(display.Shown):
     error_probability: float | None
     prime: int
     seed: int
-    _run: tuple[Architecture, Colouring | None, Reason] | None = field(
-        default=None, repr=False, compare=False
-    )
+    _proof: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def about(self) -> str:
@@ -99,7 +99,7 @@ class Dimension(display.Shown):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary; integers from 2**63 on are text."""
-        names = [name for name in type(self).__dataclass_fields__ if name != "_run"]
+        names = [name for name in type(self).__dataclass_fields__ if name != "_proof"]
         values = {name: getattr(self, name) for name in names}
         written = {
             name: str(x) if type(x) is int and x >= TEXT_FROM else list(x) if isinstance(x, tuple) else x
@@ -111,7 +111,7 @@ class Dimension(display.Shown):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """A dimension from its JSON."""
         display.check_stamp(data, "dimension", VERSION)
-        values = {name: data[name] for name in cls.__dataclass_fields__ if name != "_run"}
+        values = {name: data[name] for name in cls.__dataclass_fields__ if name != "_proof"}
         numbers = ("parameters", "ambient_dimension", "naive_dimension", "expected_dimension", "dimension")
         for name in (*numbers, "upper_bound", "defect", "fibre_dimension"):
             values[name] = int(values[name]) if values[name] is not None else None
@@ -123,32 +123,18 @@ class Dimension(display.Shown):
         Raises
         ------
         ConslawError
-            For a model that is not of the family ``polynomial``, or an answer that was read back.
+            For an answer that was read back.
         """
-        if self._run is None:
+        if self._proof is None:
             raise ConslawError(
-                f"{self.model}: certificates are for networks of the family polynomial, from an answer "
-                f"that was not read back"
+                f"{self.model}: an answer that was read back has no certificate; find it again"
             )
-        network, colouring, reason = self._run
-        said = {"widths": list(network.widths), "powers": list(network.powers), "bias": network.bias}
-        bounds = {"lower": str(self.dimension), "upper": str(self.upper_bound)}
-        whole = {
+        made = {
             "format": CERTIFICATE,
             "version": CERTIFICATE_VERSION,
-            "kind": DIMENSION,
             "made_by": display.stamp("", 0)["made_by"],
-            "claim": neurovarieties.claim(said, bounds),
-            "network": said,
-            "bounds": bounds,
-            "upper": reason.to_json(),
-            "lower": {
-                "prime": self.prime,
-                "key": f"dimension {self.seed}",
-                "colours": colouring.colours if colouring else 0,
-                "shared": bool(colouring and colouring.shared),
-            },
         }
+        whole = {**made, **self._proof}
         return {**whole, "digests": digests(whole)}
 
     def verify(self, *, budget: float = 1.0) -> Verification:
@@ -239,16 +225,9 @@ def dimension(model: Model, *, seed: int = 0, prime: int | None = None) -> Dimen
             f"prime={p}: not larger than the power {max(network.powers)}; choose a larger prime"
         )
     reason, key = upper_bound(network), f"dimension {seed}"
-    lower, colouring, whole = 0, None, -1  # whole: the rank of the Jacobian, once it is taken
-    if network.parameters <= DENSE:
-        lower = whole = dense(network, reason.bound, key, p)
-    elif found := best_colouring(network, reason.bound, key, p):
-        lower, colouring = found.bound, found
-    if lower < reason.bound and DENSE < network.parameters <= LARGEST:
-        whole = dense(network, reason.bound, key, p)
-        lower, colouring = (whole, None) if whole > lower else (lower, colouring)
-    exact = lower == reason.bound
-    error = 0.0 if exact else _error(model, lower, p) if prime is None and whole == lower else None
+    below = LowerBounds(key, p).of(network)
+    lower, exact = below.bound, below.bound == reason.bound
+    error = 0.0 if exact else _error(model, lower, p) if prime is None and below.rule == "rank" else None
     return Dimension(
         model=f"polynomial {network}",
         parameters=network.parameters,
@@ -266,7 +245,7 @@ def dimension(model: Model, *, seed: int = 0, prime: int | None = None) -> Dimen
         error_probability=error,
         prime=p,
         seed=seed,
-        _run=(network, colouring, reason),
+        _proof=_of_steps(network, below, reason, p, key),
     )
 
 
@@ -278,7 +257,8 @@ def _of_model(model: Model, p: int, seed: int, random: bool) -> Dimension:
         )
     key = f"dimension {seed}"
     lower = rank(gradients_mod(model, model.size, key, p)[1], p)
-    fibre, degree = (0, 0) if lower == model.size else fibre_dimension(model, key)
+    fields, degree = (list[Field](), 0) if lower == model.size else fibre_fields(model, key)
+    fibre = len(fields)
     upper = model.size - fibre
     reason = f"{model.size} parameters"
     if fibre:
@@ -300,7 +280,42 @@ def _of_model(model: Model, p: int, seed: int, random: bool) -> Dimension:
         error_probability=0.0 if lower == upper else _error(model, lower, p) if random else None,
         prime=p,
         seed=seed,
+        _proof=_of_fields(model, fields, lower, p, key),
     )
+
+
+def _of_steps(network: Architecture, below: Step, above: Step, p: int, key: str) -> dict[str, Any]:
+    """What proves the bounds of a network, for its certificate."""
+    said = {"widths": list(network.widths), "powers": list(network.powers), "bias": network.bias}
+    bounds = {"lower": str(below.bound), "upper": str(above.bound)}
+    return {
+        "kind": DIMENSION,
+        "claim": neurovarieties.claim(said, bounds),
+        "network": said,
+        "bounds": bounds,
+        "upper": above.to_json(),
+        "lower": {"prime": p, "key": key, "steps": below.to_json()},
+    }
+
+
+def _of_fields(model: Model, fields: list[Field], lower: int, p: int, key: str) -> dict[str, Any]:
+    """The same for a model of the user's own."""
+    names = entries(model.parameters)
+    shapes = {
+        kind: {name: list(shape) for name, shape in named.items()}
+        for kind, named in (("parameters", model.parameters), ("data", model.data))
+    }
+    said = {"name": model.name, **shapes, "graph": graph(model.potential)}
+    bounds = {"lower": lower, "upper": model.size - len(fields)}
+    written = [{names[i - 1].text(1): write(terms, names) for i, terms in one.items()} for one in fields]
+    return {
+        "kind": MODEL_DIMENSION,
+        "claim": model_dimensions.claim(said, bounds),
+        "model": said,
+        "bounds": bounds,
+        "upper": {"fields": written, "prime": LIFTING_PRIME, "key": f"{key}/fields"},
+        "lower": {"prime": p, "key": key},
+    }
 
 
 def _error(model: Model, found: int, p: int) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
+from itertools import groupby
 from math import comb, lcm, prod
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,10 +15,12 @@ import numpy as np
 from conslaw import display
 from conslaw.algebra.finite_field import LIFTING_PRIME, Residues, RowSpace, fraction
 from conslaw.errors import ConslawError
+from conslaw.models.networks import polynomial
 from conslaw.models.potential import Model, is_positive_integer
-from conslaw.varieties.architecture import architecture
+from conslaw.varieties.architecture import Architecture, architecture
 from conslaw.varieties.coordinates import Coordinates, coordinates
-from conslaw.varieties.dimensions import dimension
+from conslaw.varieties.dimensions import Dimension, dimension
+from conslaw.varieties.lower_bound import narrowed
 from conslaw.varieties.weight_spaces import Space, Weight, check_size, dominant, moved, orbit, spaces
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 VERSION = 1
 SURPLUS = 5  # points beyond the number of monomials
 PRIMES = (LIFTING_PRIME, 2147483629, 2147483587, 2147483579)  # the next is tried where lifting fails
-MOST_PRODUCTS = 2 * 10**7  # products of terms in an expansion by which an equation is verified
+MOST_PRODUCTS = 2 * 10**8  # products of terms in an expansion by which an equation is verified
 Terms = tuple[tuple[tuple[int, ...], int], ...]  # (sorted coordinate numbers, coefficient)
 
 
@@ -201,7 +204,7 @@ def equations(
         hilbert = tuple(comb(ambient - 1 + d, d) for d in range(degree + 1))
         multi = tuple(multidegree) if multidegree else None
         return Equations(found.model, (), degree, multi, empty, hilbert, degree, found.dimension, 0, True, ())
-    interpolation = _Interpolation(coordinates(model))
+    interpolation = _Interpolation(coordinates(_narrowest(model, network, found)))
     check_size(interpolation.coordinates, degree)
     for d in range(1, degree + 1):
         interpolation.add_degree(d, within)
@@ -226,6 +229,16 @@ def equations(
 
         return replace(answer, whole_ideal=generates(interpolation.coordinates, answer.generators))
     return answer
+
+
+def _narrowest(model: Model, network: Architecture | None, found: Dimension) -> Model:
+    """A subnetwork of the same dimension, both proved: it has the same variety, an irreducible one."""
+    if network is None or network.bias or not found.exact:
+        return model
+    d = narrowed(network.widths, network.powers, found.dimension)
+    smaller = polynomial(d, network.powers or 2)
+    same = d != network.widths and dimension(smaller)
+    return smaller if same and same.exact and same.dimension == found.dimension else model
 
 
 def _within(multidegree: Sequence[int] | None, outputs: int) -> Weight | None:
@@ -354,25 +367,34 @@ class _Interpolation:
     def _vanishes(self, terms: Terms) -> bool:
         """Whether it vanishes identically in the weights: by expansion over Q, if that is not too much work.
 
-        Products of the first coordinates of a monomial are kept for the next one.
+        As Horner does: what a coordinate is multiplied by is summed up first, large coordinates last.
         """
         images, zero = _images(self.coordinates)
-        total, work = zero, 0
-        prefixes: list[tuple[int, Any]] = []
-        for monomial, c in sorted(terms):
-            kept = 0
-            while kept < len(prefixes) and prefixes[kept][0] == monomial[kept]:
-                kept += 1
-            del prefixes[kept:]
-            product = prefixes[-1][1] if prefixes else zero + 1
-            for i in monomial[kept:]:
-                work += len(product) * len(images[i])
-                if work > MOST_PRODUCTS:
-                    return False
-                product = product * images[i]
-                prefixes.append((i, product))
-            total += product * c
-        return bool(total == 0)
+        left = MOST_PRODUCTS
+
+        def value(rows: list[tuple[tuple[int, ...], int]], depth: int) -> Any:
+            nonlocal left
+            if depth == len(rows[0][0]):
+                return sum(c for _, c in rows)
+            total = zero
+            for i, own in groupby(rows, key=lambda row: row[0][depth]):
+                rest = value(list(own), depth + 1)
+                if depth < len(rows[0][0]) - 1:
+                    left -= len(rest) * len(images[i])
+                    if left < 0:
+                        raise _TooMuch
+                total += rest * images[i]
+            return total
+
+        rows = sorted((tuple(sorted(m, key=lambda i: (-len(images[i]), i))), c) for m, c in terms)
+        try:
+            return not len(value(rows, 0))
+        except _TooMuch:
+            return False
+
+
+class _TooMuch(Exception):  # noqa: N818
+    """An expansion of more products than MOST_PRODUCTS."""
 
 
 def _rounded(n: int) -> int:
@@ -388,9 +410,9 @@ def _images(coordinates: Coordinates) -> tuple[list[Any], Any]:
     left = [i for i in range(coordinates.parameters) if i not in coordinates.ones]
     context = flint.fmpq_mpoly_ctx.get([f"t{i}" for i in left] or ["t"], "degrevlex")
     zero, images = context.from_dict({}), []
-    for polynomial in coordinates.polynomials:
+    for one in coordinates.polynomials:
         image = zero
-        for monomial, c in polynomial.items():
+        for monomial, c in one.items():
             exponents = tuple(monomial.count(i) for i in left) or (0,)
             image += context.from_dict({exponents: flint.fmpq(c.numerator, c.denominator)})
         images.append(image)

@@ -7,14 +7,13 @@ the bound can be checked again without the search.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache
 from math import comb, prod
-from typing import Any
 
 from conslaw.varieties.architecture import Architecture
-from conslaw.varieties.lower_bound import independent_units
+from conslaw.varieties.network_ranks import independent_units
+from conslaw.varieties.steps import TRIVIAL, Step, Widths
 
 SPORADIC = {  # (power; d_0, d_1, d_2): the naive dimension or the ambient one, and one less
     (3, 5, 7, 1): "Alexander-Hirschowitz",
@@ -24,69 +23,9 @@ SPORADIC = {  # (power; d_0, d_1, d_2): the naive dimension or the ambient one, 
     (3, 3, 5, 2): "Segre-Veronese",
     (2, 4, 6, 5): "Segre-Veronese",
 }
-Widths = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Reason:
-    """One step: the rule, what it is applied to, the bound, and the steps that it uses.
-
-    ``layer`` (and ``source``) say where a network is split (and from which layer a hypersurface is counted).
-    """
-
-    rule: str
-    widths: Widths
-    powers: Widths
-    bound: int
-    layer: int = 0
-    source: int = 0
-    units: int = 0
-    parts: tuple[Reason, ...] = ()
-
-    def __str__(self) -> str:
-        where = "-".join(map(str, self.widths))
-        return f"{where}: at most {self.bound:,} ({self.said()})"
-
-    def said(self) -> str:
-        """The rule in words."""
-        match self.rule:
-            case "split":
-                return f"split at layer {self.layer}"
-            case "units":
-                return f"split before layer {self.layer}, whose units span {self.units} dimensions"
-            case "hypersurface":
-                return (
-                    f"the {self.widths[self.layer]} units of layer {self.layer} lie on a hypersurface "
-                    f"over layer {self.source}"
-                )
-            case _:
-                return self.rule
-
-    def steps(self) -> list[str]:
-        """The step and those that it uses, in words; trivial ones left out."""
-        below = [line for part in self.parts if part.rule not in TRIVIAL for line in part.steps()]
-        return [str(self), *dict.fromkeys(below)]
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dictionary."""
-        parts = [part.to_json() for part in self.parts]
-        numbers = {"layer": self.layer, "source": self.source, "units": self.units}
-        lists = {"widths": list(self.widths), "powers": list(self.powers)}
-        return {"rule": self.rule, **lists, "bound": str(self.bound), **numbers, "parts": parts}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Reason:
-        """A step from that dictionary."""
-        parts = tuple(cls.from_json(part) for part in data["parts"])
-        numbers = {name: data[name] for name in ("layer", "source", "units")}
-        d, r = tuple(data["widths"]), tuple(data["powers"])
-        return cls(data["rule"], d, r, int(data["bound"]), **numbers, parts=parts)
-
-
-TRIVIAL = ("parameters without scales", "coefficients")
-
-
-def upper_bound(network: Architecture) -> Reason:
+def upper_bound(network: Architecture) -> Step:
     """The least bound that the rules give.
 
     A network with biases is a network without, which has one more unit, the constant 1, in the input and in
@@ -95,48 +34,48 @@ def upper_bound(network: Architecture) -> Reason:
     if not network.bias or network.depth == 1:
         return _bound(network.widths, network.powers)
     own = min(
-        Reason(TRIVIAL[0], network.widths, network.powers, network.naive),
-        Reason(TRIVIAL[1], network.widths, network.powers, network.ambient),
-        key=lambda reason: reason.bound,
+        Step(TRIVIAL[0], network.widths, network.powers, network.naive),
+        Step(TRIVIAL[1], network.widths, network.powers, network.ambient),
+        key=lambda step: step.bound,
     )
     d = network.widths
     larger = _bound((*(n + 1 for n in d[:-2]), *d[-2:]), network.powers)
-    bias = Reason("biases as constant units", d, network.powers, larger.bound, parts=(larger,))
-    return min(own, bias, key=lambda reason: reason.bound)
+    bias = Step("biases as constant units", d, network.powers, larger.bound, parts=(larger,))
+    return min(own, bias, key=lambda step: step.bound)
 
 
 @lru_cache(maxsize=100_000)
-def _bound(d: Widths, r: Widths) -> Reason:
-    return min(_reasons(d, r), key=lambda reason: reason.bound)
+def _bound(d: Widths, r: Widths) -> Step:
+    return min(_steps(d, r), key=lambda step: step.bound)
 
 
-def _reasons(d: Widths, r: Widths) -> Iterator[Reason]:
+def _steps(d: Widths, r: Widths) -> Iterator[Step]:
     network = Architecture(d, r)
     last = network.depth
-    yield Reason(TRIVIAL[0], d, r, network.naive)
-    yield Reason(TRIVIAL[1], d, r, network.ambient)
+    yield Step(TRIVIAL[0], d, r, network.naive)
+    yield Step(TRIVIAL[1], d, r, network.ambient)
     if last == 1:
         return
     spans = span_bounds(d, r)
     if spans[last - 1] < min(d[last], network.monomials):
         s = spans[last - 1]
-        yield Reason("determinantal", d, r, s * (d[last] + network.monomials - s), units=s)
+        yield Step("determinantal", d, r, s * (d[last] + network.monomials - s), units=s)
     if last == 2 and (cited := two_layers(d, r[0])):
-        yield Reason(cited[0], d, r, cited[1])
+        yield Step(cited[0], d, r, cited[1])
     for k in range(1, last):
         before, after = _bound(d[: k + 1], r[: k - 1]), _bound(d[k:], r[k:])
-        yield Reason("split", d, r, before.bound + after.bound - d[k], layer=k, parts=(before, after))
+        yield Step("split", d, r, before.bound + after.bound - d[k], layer=k, parts=(before, after))
         for j in range(k):
             if d[k] == d[j] + 1:
                 bound = before.bound - d[k] + on_hypersurface(d, r, j, k)
-                yield Reason("hypersurface", d, r, bound, layer=k, source=j, parts=(before,))
+                yield Step("hypersurface", d, r, bound, layer=k, source=j, parts=(before,))
     for k in range(1, last + 1):
         m = min(spans[k - 1], d[k])
         first, second = (*d[:k], m), (m, *d[k:])
         if d not in (first, second) and independent_units(d[:k], r[: k - 1], m):
             before, after = _bound(first, r[: k - 1]), _bound(second, r[k - 1 :])
             bound = before.bound + after.bound - m * m
-            yield Reason("units", d, r, bound, layer=k, units=m, parts=(before, after))
+            yield Step("units", d, r, bound, layer=k, units=m, parts=(before, after))
 
 
 def span_bounds(d: Widths, r: Widths) -> list[int]:

@@ -68,18 +68,44 @@ def test_bounds_never_cross_and_meet_without_biases(widths, power, bias):
         assert found.dimension == other.dimension
 
 
-@pytest.mark.parametrize("widths", [[5, 4, 3, 2], [4, 4, 1], [6, 5, 4], [3, 4, 5, 4], [6, 6, 1], [4, 6, 2]])
-@pytest.mark.parametrize("power", [2, 3])
-def test_colours_never_exceed_the_whole_rank(widths, power):
-    from conslaw.varieties.architecture import Architecture
-    from conslaw.varieties.lower_bound import Colouring, coloured, dense
+# where the Jacobian is too large to be taken as a whole: no colouring, or none alone, reaches these
+WIDE = [
+    ([20, 400, 10], 3, 11600),  # 400 cubes of 20 variables, dealt to outputs
+    ([40, 600, 20, 3], 2, 40 * 41 // 2 * 20 + 20 * 3 - 20),  # 20 quadrics, any
+    ([1000, 3, 50, 50], 2, 1000 * 3 + 6 * 50 - 3),  # a bottleneck; then any quadrics of its 3 units
+    ([5, 200, 200, 5], 2, 5 * 70),
+    ([4, 46, 89], 2, 10 * 89),
+]
 
-    network = Architecture(tuple(widths), (power,) * (len(widths) - 2))
-    whole = dense(network, network.naive, "whole")
-    for q in range(1, min(widths[:-1]) + 1):
-        for shared in (False, True):
-            if shared or q <= widths[-1]:
-                assert coloured(network, Colouring(q, shared), f"{q}") <= whole
+
+@pytest.mark.parametrize(("widths", "power", "expected"), WIDE, ids=str)
+def test_wide_networks_are_proved(widths, power, expected):
+    found = varieties.dimension(polynomial(widths, power))
+    assert (found.dimension, found.exact) == (expected, True)
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [[5, 4, 3, 2], [4, 4, 1], [6, 5, 4], [3, 4, 5, 4], [5, 7, 1], [4, 6, 3], [4, 2, 5, 3], [2, 6, 3]],
+)
+@pytest.mark.parametrize("power", [2, 3])
+def test_special_points_never_exceed_the_whole_rank(widths, power):
+    """Each rule for large networks, where the whole Jacobian is small enough to compare."""
+    from conslaw.varieties.architecture import Architecture
+    from conslaw.varieties.lower_bound import LowerBounds
+    from conslaw.varieties.network_ranks import dense
+
+    d, r = tuple(widths), (power,) * (len(widths) - 2)
+    bounds = LowerBounds("special", 2**31 - 1)
+    whole = dense(Architecture(d, r), Architecture(d, r).naive, "whole")
+    steps = [bounds._coloured(d, r, one) for one in bounds._colourings(d, r)]
+    steps += [bounds._bottleneck(d, r, k) for k in range(1, len(d) - 1) if d[k] <= min(d[:k])]
+    steps += [bounds._outputs(d, r, m) for m in range(1, d[-1])]
+    steps += [bounds.dealt(d, r, c) for c in range(1, d[-1] + 1)]
+    steps += bounds._forms(d, r)
+    assert max(step.bound for step in steps) > 0
+    assert all(step.bound <= whole for step in steps), [step for step in steps if step.bound > whole]
+    assert whole == bounds.dealt(d, r, d[-1]).bound  # one group: all weights, but the scales
 
 
 def test_ambient_dimensions_are_exact_beyond_64_bits():
@@ -99,6 +125,7 @@ def test_models_of_the_users_own():
     )
     found = varieties.dimension(product)
     assert (found.dimension, found.exact) == (2 * (3 + 3 - 2), True)
+    assert found.verify().ok
     own = conslaw.model(
         lambda p, c: c.a * p.x * p.y + c.b * p.x**2 * p.y**2,
         parameters={"x": (), "y": ()},
@@ -106,6 +133,58 @@ def test_models_of_the_users_own():
         name="hyperbola",
     )
     assert (varieties.dimension(own).dimension, varieties.dimension(own).exact) == (1, True)
+    assert varieties.dimension(own).verify().ok
+
+
+def own_certificate(tmp_path, change=None):
+    """A potential with an array that it does not use, saved and read."""
+    model = conslaw.model(
+        lambda p, c: c.v @ p.U @ p.V @ c.x + (c.x @ p.w) ** 2,
+        parameters={"U": (2, 1), "V": (1, 3), "w": (3,), "idle": (2,)},
+        data={"x": (3,), "v": (2,)},
+        name="mine",
+    )
+    found = varieties.dimension(model)
+    assert (found.dimension, found.exact) == (2 + 3 - 1 + 3, True)
+    whole = found.certificate()
+    if change:
+        from conslaw.certificates.written import digests
+
+        change(whole)
+        whole["digests"] = digests(whole)
+    file = tmp_path / "dimension.json"
+    file.write_text(json.dumps(whole), encoding="utf-8")
+    return conslaw.verify(file)
+
+
+def test_certificates_of_the_users_own_models(tmp_path):
+    checked = own_certificate(tmp_path)
+    assert checked.ok
+    assert "'mine'" in checked.claim
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: w["bounds"].update(lower=8),
+        lambda w: w["bounds"].update(upper=6),
+        lambda w: w["upper"]["fields"].append({"U[1,1]": "1"}),
+        lambda w: w["upper"]["fields"].pop(),
+        lambda w: w["upper"]["fields"].append({"x[1]": "1"}),
+        lambda w: w["upper"]["fields"].append(w["upper"]["fields"][0]) or w["bounds"].update(upper=6),
+        lambda w: w["model"]["data"].update(v=[3]),
+        lambda w: w["model"].update(graph=w["model"]["graph"][:-1]),
+        lambda w: w["lower"].update(prime=2**30),
+        lambda w: w.update(claim="less"),
+    ],
+)
+def test_forged_certificates_of_the_users_own_models_are_refused(tmp_path, change):
+    assert not own_certificate(tmp_path, change).ok
+
+
+def test_rooms_are_reached_from_the_package():
+    assert conslaw.varieties.dimension is varieties.dimension
+    assert {"varieties", "layers", "regions"} <= set(dir(conslaw))
 
 
 def test_an_open_defect_is_probable_only():
@@ -137,15 +216,17 @@ def forged(change):
     [
         lambda w: w["bounds"].update(upper="22"),
         lambda w: w["bounds"].update(lower="24"),
-        lambda w: w["upper"].update(bound="22"),
-        lambda w: w["upper"].update(source=1),
-        lambda w: w["upper"].update(rule="determinantal"),
-        lambda w: w["upper"].update(rule="Segre-Veronese"),
-        lambda w: w["upper"]["parts"][0].update(bound="5"),
-        lambda w: w["upper"].update(parts=[]),
+        lambda w: w["upper"][-1].update(bound="22"),
+        lambda w: w["upper"][-1].update(source=1),
+        lambda w: w["upper"][-1].update(rule="determinantal"),
+        lambda w: w["upper"][-1].update(rule="Segre-Veronese"),
+        lambda w: w["upper"][0].update(bound="5"),
+        lambda w: w["upper"][-1].update(parts=[]),
         lambda w: w["network"].update(powers=[5, 4]),
         lambda w: w["network"].update(bias=True),
-        lambda w: w["lower"].update(colours=2),
+        lambda w: w["lower"]["steps"][-1].update(rule="colours", units=2),
+        lambda w: w["lower"]["steps"][-1].update(rule="one more input"),
+        lambda w: w["lower"]["steps"][-1].update(parts=[0]),
         lambda w: w.update(claim="something else"),
     ],
 )
@@ -191,8 +272,8 @@ def test_the_shell(capsys):
 
 
 def test_what_no_rank_was_taken_of_has_no_probability():
-    found = varieties.dimension(polynomial([30, 2000, 3000, 5]))
-    assert not found.exact
+    found = varieties.dimension(polynomial([10, 63, 98, 93, 1]))
+    assert 0 < found.dimension < found.upper_bound
     assert not found.probable
     assert found.error_probability is None
 
