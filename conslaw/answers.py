@@ -20,6 +20,7 @@ from conslaw.laws.matrix_notation import MOST_TERMS, LawFamily, law_families
 from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Split
 from conslaw.recorded import RecordedLaws, RecordedSplit
+from conslaw.routes.plan import RouteTaken
 
 if TYPE_CHECKING:
     import sympy
@@ -48,7 +49,9 @@ class Count(display.Shown):
         brackets were not exhausted)
     primes, seed : what reproduces the run
     bound : the run that proves ``laws_at_most``; the JSON has its ``split``
-    seconds : wall-clock seconds, ``lie``, ``ansatz`` and ``total``
+    route : what was tried, what it took by estimate, what it proved, and why it ended
+    seconds : wall-clock seconds, in all (``total``), of laws (``ansatz``), of the rest (``lie``), and of each
+        route
     """
 
     model: str
@@ -67,6 +70,7 @@ class Count(display.Shown):
     primes: tuple[int, ...]
     seed: int
     bound: LieRanks | Split | RecordedSplit | None = field(repr=False)
+    route: RouteTaken = field(repr=False)
     seconds: Mapping[str, float] = field(repr=False)
 
     @property
@@ -95,11 +99,12 @@ class Count(display.Shown):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes."""
-        names = [name for name in Count.__dataclass_fields__ if name not in ("bound", "seconds")]
+        names = [name for name in Count.__dataclass_fields__ if name not in ("bound", "route", "seconds")]
         values = {name: getattr(self, name) for name in names}
         split = {**self.split.to_json(), "text": str(self.split)} if self.split else None
         lists = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return {**display.stamp("count", VERSION), **lists, "split": split, "seconds": dict(self.seconds)}
+        spent = {"route": self.route.to_json(), "seconds": dict(self.seconds)}
+        return {**display.stamp("count", VERSION), **lists, "split": split, **spent}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -151,7 +156,7 @@ class Analysis(Count):
     laws_found : rank of the gradients of ``laws``; **proved** lower bound on the number of independent laws
     complete : True iff ``laws_found == laws_at_most``: both bounds meet, so the number of laws is **proved**
     ansatz : how the laws were found: ``"monomials"`` (all polynomials up to the degree) or ``"matrix"``
-        (combinations of the model's own arrays)
+        (combinations of the model's own arrays); None if none were looked for, as there are none
     laws : the laws as SymPy expressions in the model's own names
     polynomial_laws : those that are polynomials (in the state, and where needed the logarithms of its
         entries)
@@ -164,7 +169,7 @@ class Analysis(Count):
     homogeneous: bool
     laws_found: int
     complete: bool
-    ansatz: str
+    ansatz: str | None
     polynomial_laws: PolynomialLaws | MatrixLaws | RecordedLaws
     rational_laws: RationalLaws | None
     lower_split: Split | None
@@ -392,6 +397,7 @@ class Analysis(Count):
 
 def _fields_of_count(data: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a count from its JSON."""
-    names = [name for name in Count.__dataclass_fields__ if name != "bound"]
+    names = [name for name in Count.__dataclass_fields__ if name not in ("bound", "route")]
     values = {name: tuple(data[name]) if isinstance(data[name], list) else data[name] for name in names}
-    return {**values, "bound": data["split"] and RecordedSplit(data["split"])}
+    bound, route = data["split"] and RecordedSplit(data["split"]), RouteTaken.from_json(data["route"])
+    return {**values, "bound": bound, "route": route}

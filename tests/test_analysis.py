@@ -46,6 +46,7 @@ def test_results_are_frozen_and_carry_the_names_of_the_json():
     assert {name: data.pop(name) for name in stamp} == stamp
     assert (data.pop("laws_beside_families"), data.pop("looked_for")) == ([], [])
     assert data.pop("laws_are_long") is False
+    assert data.pop("route") == json.loads(json.dumps(analysis.route.to_json()))
     for name, value in data.items():
         ours = getattr(analysis, name)
         if name == "law_families":
@@ -56,7 +57,7 @@ def test_results_are_frozen_and_carry_the_names_of_the_json():
             ]
         else:
             assert (list(ours) if isinstance(ours, tuple) else ours) == value
-    assert set(data["seconds"]) == {"lie", "ansatz", "total"}
+    assert set(data["seconds"]) == {"lie", "ansatz", "total", *(step.route for step in analysis.route.steps)}
 
 
 def test_a_long_list_of_laws_is_cut_in_the_repr_only():

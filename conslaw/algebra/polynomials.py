@@ -305,6 +305,8 @@ def concatenate(parts: list[PolynomialArray], offsets: list[int], shape: Shape) 
     """Terms of several arrays in one array of the given shape, their entries shifted by the offsets; equal
     terms are added.
     """
+    if not parts:
+        return collect(shape, np.zeros(0, np.int64), np.zeros((0, 0), np.int32), np.zeros(0, np.int64))
     width = max(x.degree for x in parts)
     padded = [np.pad(x.monomial, ((0, 0), (width - x.degree, 0))) for x in parts]
     exact = any(x.coefficient.dtype == object for x in parts)

@@ -157,25 +157,12 @@ def polynomial_laws(
     """
     flow = check_flow(flow)
     seed = check_seed(seed)
-    if (
-        not isinstance(homogeneous, bool)
-        or not isinstance(logs, bool)
-        or not is_positive_integer(max_unknowns)
-    ):
-        raise ConslawError(
-            f"homogeneous={homogeneous!r}, logs={logs!r}, max_unknowns={max_unknowns!r}: give two booleans "
-            f"and an integer"
-        )
-    named, unknowns = (
-        _groups(flow, degree, time_degree),
-        ansatz_size(flow, degree, time_degree, homogeneous, logs=logs),
+    if not isinstance(logs, bool):
+        raise ConslawError(f"logs={logs!r}: give True or False")
+    unknowns = check_ansatz(
+        flow, degree, time_degree, homogeneous=homogeneous, logs=logs, max_unknowns=max_unknowns
     )
-    if unknowns > max_unknowns:
-        many = f"{unknowns:,}" if unknowns < 10**15 else f"about 10^{int(unknowns.bit_length() * 0.30103)}"
-        raise ConslawError(
-            f"degree={degree!r}: the ansatz has {many} unknowns, more than max_unknowns={max_unknowns:,}; "
-            f"lower the degree or give degrees per group of arrays"
-        )
+    named = _groups(flow, degree, time_degree)
     check_memory(
         100.0 * unknowns * sum(d for _, d in named), f"degree={degree!r}: an ansatz of {unknowns:,} unknowns"
     )
@@ -206,6 +193,33 @@ def polynomial_laws(
     laws = laws.select(np.argsort(laws.degrees(), kind="stable"))
     names = [c or Coordinate("unused") for c in coordinates]
     return PolynomialLaws(names, laws, _independent(laws, n, seed), unknowns)
+
+
+def check_ansatz(
+    flow: Flow,
+    degree: Degree,
+    time_degree: int | None,
+    *,
+    homogeneous: bool,
+    max_unknowns: int,
+    logs: bool = False,
+    refuse: bool = True,
+) -> int:
+    """The number of monomials in the ansatz, or :class:`ConslawError` for bad arguments, and if it is larger
+    than ``max_unknowns`` where such are to be refused.
+    """
+    if not isinstance(homogeneous, bool) or not is_positive_integer(max_unknowns):
+        raise ConslawError(
+            f"homogeneous={homogeneous!r}, max_unknowns={max_unknowns!r}: give a boolean and an integer"
+        )
+    unknowns = ansatz_size(flow, degree, time_degree, homogeneous, logs=logs)
+    if refuse and unknowns > max_unknowns:
+        many = f"{unknowns:,}" if unknowns < 10**15 else f"about 10^{int(unknowns.bit_length() * 0.30103)}"
+        raise ConslawError(
+            f"degree={degree!r}: the ansatz has {many} unknowns, more than max_unknowns={max_unknowns:,}; "
+            f"lower the degree or give degrees per group of arrays"
+        )
+    return unknowns
 
 
 def ansatz_size(

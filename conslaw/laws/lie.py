@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import comb, log2
 from typing import Any
 
@@ -30,7 +31,6 @@ from conslaw.algebra.finite_field import (
     from_integers,
     random_prime,
     rank,
-    small_prime,
 )
 from conslaw.algebra.jets import Jet, Jets, lift, part, without
 from conslaw.algebra.threads import one_blas_thread
@@ -40,6 +40,7 @@ from conslaw.models.potential import Model
 
 logger = logging.getLogger(__name__)
 
+FIRST_BATCH = 32  # samples; each further batch of a depth is twice as large
 SURPLUS = 4  # samples that add no rank before a depth counts as exhausted
 MEMORY = 2**28  # bytes of jets per batch of samples
 DEPTH = 14  # brackets of more fields than this are not tried (each depth costs three times the one before)
@@ -137,10 +138,8 @@ def lie_ranks(
     p, state, rng = random_start(flow, seed, prime)
 
     def ranks_at(state: State, **options: Any) -> tuple[int, ...]:
-        def samples(depth: int, count: int) -> Residues:
-            return trace_samples(flow, state, depth, count, rng, p)
-
-        return ranks_by_depth(samples, n, p, width=n, most=n if most is None else most, **options)
+        samples = partial(trace_samples, flow, state, rng=rng, p=p)
+        return ranks_by_depth(samples, n, p, width=n, most=most, **options)
 
     ranks = ranks_at(state, limit=DEPTH, target=n - laws)
     if point is None:
@@ -153,20 +152,6 @@ def lie_ranks(
         raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
     ranks = ranks_at(given, limit=DEPTH_AT_POINT, target=ranks[-1], patience=DEPTH_AT_POINT)
     return LieRanks(ranks, n, p, seed, False, None)
-
-
-def quick_ranks(flow: Flow, *, seed: int, most: int | None = None, laws: int = 0) -> LieRanks:
-    """The ranks at a random point mod a random prime between 2**22 and 2**23, for where laws may show that
-    nothing was missed.
-
-    They prove as much as those mod a larger prime and take less time, but have no ``error_probability``.
-    """
-    rng = np.random.default_rng(seed)
-    for _ in range(3):
-        p = small_prime(rng)
-        if not singular(flow, random_point(flow, rng, p), p):
-            return lie_ranks(flow, seed=seed, prime=p, most=most, laws=laws)
-    return lie_ranks(flow, seed=seed, most=most, laws=laws)
 
 
 def random_start(flow: Flow, seed: int, prime: int | None) -> tuple[int, State, np.random.Generator]:
@@ -239,54 +224,95 @@ def _random(shape: Shape, rng: np.random.Generator, p: int) -> Residues:
     return rng.integers(0, p, shape, dtype=np.uint64)
 
 
+@dataclass(frozen=True)
+class Trace:
+    """What is known of a trace, depth by depth: it grows by batches of samples (:func:`grown`).
+
+    Attributes
+    ----------
+    space : what the samples span
+    ranks : the rank after each depth that is done
+    batch : how many samples to draw next, at most
+    idle : how many depths in a row added nothing
+    ended : whether it is known as far as it was wanted
+    """
+
+    space: RowSpace
+    ranks: tuple[int, ...] = ()
+    batch: int = FIRST_BATCH
+    idle: int = 0
+    ended: bool = False
+
+    @property
+    def depth(self) -> int:
+        """Of the next samples."""
+        return len(self.ranks) + 1
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """The ranks with what the depth that is not done has found so far."""
+        before = self.ranks[-1] if self.ranks else 0
+        return self.ranks if self.space.rank == before and self.ranks else (*self.ranks, self.space.rank)
+
+
 def ranks_by_depth(
+    samples: Callable[[int, int], Residues], columns: int, p: int, *, most: int | None = None, **options: Any
+) -> tuple[int, ...]:
+    """Ranks of ``samples(depth, count)`` depth by depth, until they reach a target or stand still: see
+    :func:`grown`.  Refused if the rank exceeds ``most``.
+    """
+    trace = Trace(RowSpace.zero(columns, p))
+    while not trace.ended:
+        trace = grown(trace, samples, **options)
+        if most is not None and trace.space.rank > most:
+            raise ConslawError(
+                f"the Lie rank is more than {most:,} in {columns:,} coordinates: too large for the "
+                f"plain route"
+            )
+    return trace.ranks
+
+
+def grown(
+    trace: Trace,
     samples: Callable[[int, int], Residues],
-    columns: int,
-    p: int,
     *,
     limit: int,
     target: int,
     width: int,
     patience: int = 1,
     silent: int = 0,
-    most: int | None = None,
     all_or_nothing: bool = False,
-) -> tuple[int, ...]:
-    """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target``
-    or stand still.
+) -> Trace:
+    """A trace with a batch of samples more.
 
-    ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in
-    a row may add nothing, not counting the first ``silent`` ones if they found nothing at all.  Refused if
-    the rank exceeds ``most``.  With ``all_or_nothing`` it ends as soon as ranks that go on growing as they do
-    would not reach the target.
+    It ends after ``limit`` depths, when the rank reaches ``target``, or stands still for ``patience`` depths
+    in a row, not counting the first ``silent`` ones if they found nothing at all.  ``width`` is the dimension
+    of the state.  With ``all_or_nothing`` it ends as soon as ranks that go on growing as they do would not
+    reach the target.
     """
-    space, ranks, idle = RowSpace.zero(columns, p), list[int](), 0
-    while True:
-        depth = len(ranks) + 1
-        before, batch, exhausted = space.rank, 32, False
-        while not exhausted and space.rank < target:
-            count = min(
-                batch, target - space.rank + SURPLUS, max(SURPLUS + 1, MEMORY // (8 * width * 2**depth))
-            )
-            known = space.rank
-            check_memory(
-                24.0 * (known + count) * columns,
-                f"a Lie rank of more than {known:,} in {columns:,} coordinates",
-            )
-            space = space.extend(samples(depth, count))
-            if most is not None and space.rank > most:
-                raise ConslawError(
-                    f"the Lie rank is more than {most:,} in {columns:,} coordinates: too large for the "
-                    f"plain route"
-                )
-            exhausted = space.rank - known <= count - SURPLUS
-            batch *= 2
-            logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
-        ranks.append(space.rank)
-        idle = idle + 1 if space.rank == before and (space.rank or depth > silent) else 0
-        slow = all_or_nothing and depth > 3 and _prolonged(ranks, limit) < target
-        if space.rank >= target or depth == limit or idle == patience or slow:
-            return tuple(ranks)
+    space, depth, known, exhausted = trace.space, trace.depth, trace.space.rank, False
+    if known < target:
+        count = next_batch(trace, target, width)
+        columns = known + len(space.free)
+        check_memory(
+            24.0 * (known + count) * columns, f"a Lie rank of more than {known:,} in {columns:,} coordinates"
+        )
+        space = space.extend(samples(depth, count))
+        exhausted = space.rank - known <= count - SURPLUS
+        logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
+    if space.rank < target and not exhausted:
+        return replace(trace, space=space, batch=2 * trace.batch)
+    before, ranks = trace.ranks[-1] if trace.ranks else 0, (*trace.ranks, space.rank)
+    idle = trace.idle + 1 if space.rank == before and (space.rank or depth > silent) else 0
+    slow = all_or_nothing and depth > 3 and _prolonged(ranks, limit) < target
+    ended = space.rank >= target or depth == limit or idle == patience or slow
+    return Trace(space, ranks, idle=idle, ended=ended)
+
+
+def next_batch(trace: Trace, target: int, width: int) -> int:
+    """How many samples of its depth a trace gets next."""
+    most = max(SURPLUS + 1, MEMORY // (8 * width << trace.depth))
+    return min(trace.batch, target - trace.space.rank + SURPLUS, most)
 
 
 def _prolonged(ranks: Sequence[int], depth: int) -> int:

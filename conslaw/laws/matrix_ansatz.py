@@ -16,7 +16,7 @@ from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import RowSpace
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, number, terms
 from conslaw.algebra.uniform_axes import Axes
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, check_memory
 from conslaw.flows.coordinates import to_sympy, write
 from conslaw.flows.flow import Flow
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
@@ -37,7 +37,6 @@ from conslaw.laws.matrix_notation import (
 FEW = 3  # neurons of each class of the networks in which identities are checked, about
 SMALL_CLASS = 12  # indices of a class that may be left whole
 MOST_EXPANDED = 300_000.0  # terms of a window that is written out
-LARGEST_DIRECTLY = 100_000_000  # entries of a matrix of gradients that is made if need be
 
 
 @dataclass(frozen=True)
@@ -99,9 +98,9 @@ class MatrixLaws:
         return [to_sympy(polynomial, coordinates) for polynomial in terms(self.polynomials)]
 
 
-def size_directly(flow: Flow, combinations: Sequence[Combination]) -> int:
-    """The number of entries of the matrix of gradients that :func:`directly` works on."""
-    return flow.dimension * min(flow.dimension, sum(c.like.entries for c in combinations))
+def columns_directly(flow: Flow, combinations: Sequence[Combination]) -> int:
+    """The number of columns of the matrix of gradients that :func:`directly` works on."""
+    return min(flow.dimension, sum(c.like.entries for c in combinations) + 2)
 
 
 def directly(flow: Flow, combinations: Sequence[Combination], seed: int) -> list[int]:
@@ -114,6 +113,7 @@ def directly(flow: Flow, combinations: Sequence[Combination], seed: int) -> list
     state, rng = arrays_of(flow), np.random.default_rng(seed)
     arrays = [c.like.distinct(c.array(state)) for c in combinations]
     total = min(flow.dimension, sum(x.size for x in arrays) + 2)
+    check_memory(24.0 * total * flow.dimension, f"the gradients of {total - 2:,} entries at once")
     point, directions = random_point(flow, rng, PRIME), random_point(flow, rng, PRIME, total)
     space, result = RowSpace.zero(total, PRIME), list[int]()
     for slopes in derivatives_along(arrays, point, directions, total):
@@ -185,8 +185,12 @@ def _has_numbers(flow: Flow) -> bool:
 
 def is_short(classes: IndexClasses) -> bool:
     """Whether the fields of a flow with few neurons, in which identities are checked, can be written out."""
-    small = classes.smaller_flow({c: min(n, FEW) for c, n in classes.lengths.items()})
-    return expansion(small) <= MOST_EXPANDED
+    return terms_of_few(classes) <= MOST_EXPANDED
+
+
+def terms_of_few(classes: IndexClasses) -> float:
+    """A bound for the number of terms of its fields then."""
+    return expansion(classes.smaller_flow({c: min(n, FEW) for c, n in classes.lengths.items()}))
 
 
 def in_order(combinations: Iterable[Combination]) -> list[Combination]:

@@ -1,0 +1,145 @@
+"""Routes to an upper bound: each proves that there are at most so many laws.
+
+A function ``work_of_...`` estimates a route in units, None if it would add nothing; the function of the
+route's name goes a part of it, and returns what is known then and the units of that part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from conslaw.algebra.finite_field import random_prime
+from conslaw.algebra.threads import mapped
+from conslaw.laws.lie import LieRanks, lie_ranks
+from conslaw.laws.plain_rank import (
+    gone_on,
+    largest_rank,
+    plain_run,
+    work_of_batch,
+    work_of_depth,
+    work_of_run,
+    work_to,
+)
+from conslaw.laws.splitting import Split, every_colouring, split_ranks, splits
+from conslaw.routes.known import Known
+from conslaw.routes.lower import Part, with_families, work_of_windows
+
+LOOKING = 0.1  # units to find the classes along which a flow splits
+DEPTH, DEPTH_WITH_DRIFT = 5, 6  # of brackets in subnetworks, as a rule
+SURE = 0.25  # units that a count spends to know how probable it is that its bound is attained
+SECOND_RUN = 2**32  # added to the seed for the independent second run
+
+
+def work_of_subnetworks(known: Known) -> float | None:
+    """The next colouring.  Laws tell each subnetwork when its rank is done, so it comes after windows."""
+    question, ended = known.question, known.pair or (known.plain and known.plain.ended)
+    if question.split is False or ended or known.colourings == ():
+        return None
+    if question.only_count and (known.idle or (question.split is None and work_of_pair(known))):
+        return None
+    return _work_of_colouring(known) + (work_of_windows(known) or 0.0)
+
+
+def _work_of_colouring(known: Known) -> float:
+    """The next one, or the search for them.  Brackets must be as deep as in all coordinates."""
+    flow, reached = known.question.flow, known.plain.trace.depth if known.plain else 0
+    a_shape = work_of_depth(flow, max(reached + 1, DEPTH if len(flow.fields) == 1 else DEPTH_WITH_DRIFT))
+    if known.colourings is None:
+        return LOOKING + a_shape
+    return known.colourings[0].work + known.colourings[0].shapes * a_shape
+
+
+def subnetworks(known: Known) -> Part:
+    """Find the colourings, or go on to the next."""
+    question, work = known.question, _work_of_colouring(known)
+    if known.colourings is None:
+        return replace(known, colourings=every_colouring(splits(question.flow))), LOOKING
+    first, *others = known.colourings
+    known, p = replace(known, colourings=tuple(others)), random_prime(np.random.default_rng(question.seed))
+    try:
+        split = split_ranks(
+            first.classes,
+            first.colours,
+            known.combinations or (),
+            seed=question.seed,
+            p=p,
+            workers=question.workers,
+        )
+    except ZeroDivisionError:  # mod p at this point
+        split = None
+    if split is None:
+        return known, work
+    idle = known.bound is not None and split.laws_at_most >= known.at_most
+    return with_families(replace(known.bounded(split), idle=idle), split.laws, split), work
+
+
+def work_of_plain_rank(known: Known) -> float | None:
+    """What is left of the ranks in all coordinates."""
+    question, plain = known.question, known.plain
+    if _to_be_split(known) or (plain and plain.ended):
+        return None
+    return work_to(question.flow, plain.trace if plain else None, _expected(known))
+
+
+def plain_rank(known: Known) -> Part:
+    """Go on by a batch of samples."""
+    flow, plain = known.question.flow, known.plain
+    work = work_of_batch(flow, plain.trace if plain else None, known.found)
+    plain = gone_on(plain or plain_run(flow, known.question.seed), known.found)
+    return replace(known, plain=plain).bounded(plain.ranks), work
+
+
+def _to_be_split(known: Known) -> bool:
+    """Whether the user wants subnetworks, and they have not proved anything yet."""
+    return bool(known.question.split and known.colourings != () and not isinstance(known.bound, Split))
+
+
+def _expected(known: Known) -> int:
+    """The rank to expect: all that known laws leave; half of the coordinates if they were not looked for; at
+    least what is known.
+    """
+    n = known.question.flow.dimension
+    shown = known.bound.ranks[-1] if known.bound else 0
+    reached = known.plain.trace.space.rank if known.plain else 0
+    return max(shown, reached, n // 2 if known.laws is None else n - known.found)
+
+
+def work_of_pair(known: Known) -> float | None:
+    """What is left of two runs with large primes.
+
+    They say how probable it is that nothing was missed, so they confirm an upper bound that laws do not meet;
+    a count begins with them if they are little work.
+    """
+    question, plain = known.question, known.plain
+    if len(known.pair) == 2 or not (question.only_count or (plain and plain.ended)):
+        return None
+    ranks = plain.trace.ranks if plain else (_expected(known),) * 2
+    work = (2 - len(known.pair)) * work_of_run(question.flow, ranks)
+    may_split = isinstance(known.bound, Split) or known.colourings != ()
+    if question.only_count and question.split is not False and may_split and not known.pair:
+        return work if question.split is None and work <= SURE else None
+    return work
+
+
+def pair(known: Known) -> Part:
+    """Run the next one, or both if there are two workers."""
+    question, work, left = known.question, work_of_pair(known) or 0.0, 2 - len(known.pair)
+    seeds = [question.seed, question.seed + SECOND_RUN][len(known.pair) :][: question.workers]
+    most = largest_rank(question.flow, question.budget / 2)
+    runs = mapped(lambda seed: lie_ranks(question.flow, seed=seed, most=most), seeds, question.workers)
+    for one in runs:
+        known = replace(known, pair=(*known.pair, one)).bounded(one)
+    return known, work * len(runs) / left
+
+
+def runs_of(known: Known) -> tuple[LieRanks | Split, ...]:
+    """The runs that an answer rests on, the one that proves its bound first; of plain runs those that say how
+    probable it is that it is attained.
+    """
+    if known.bound is None:
+        return known.pair
+    best = max((run.ranks[-1] for run in known.pair), default=-1)
+    kept = isinstance(known.bound, Split) or known.bound.ranks[-1] > best
+    return (*([known.bound] if kept else []), *known.pair)
