@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from conslaw.algebra.finite_field import LIFTING_PRIME
 from conslaw.algebra.threads import check_workers, one_blas_thread
 from conslaw.answers import Analysis, Count
-from conslaw.errors import ConslawError, Interrupted, check_seed
+from conslaw.errors import ConslawError, Interrupted, check_memory, check_seed
 from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, check_ansatz
 from conslaw.laws.lie import LieRanks, Point, lie_ranks
@@ -268,7 +268,8 @@ def _failure(journey: Journey[Known], table: Table) -> str:
     for step in journey.steps:
         if step.failed:
             return step.failed
-    taken = journey.taken(table)
+    n, taken = journey.known.question.flow.dimension, journey.taken(table)
+    check_memory(800.0 * n, f"the Lie rank in {n:,} coordinates")
     name, work = min(taken.left.items(), key=lambda item: item[1])
     return (
         f"budget={taken.budget:g}: nothing is proved with so little work; the {name} takes about {work:.2g} "
@@ -295,7 +296,7 @@ def _counted(journey: Journey[Known], table: Table) -> dict[str, Any]:
         "state_dimension": flow.dimension,
         "lie_ranks": best.ranks,
         "laws_at_most": best.laws_at_most,
-        "generic": isinstance(best, Split) or best.generic,
+        "generic": not isinstance(best, LieRanks) or best.generic,
         "error_probability": _error_probability(runs),
         "primes": tuple(run.prime for run in runs),
         "seed": known.question.seed,

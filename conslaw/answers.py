@@ -142,7 +142,7 @@ class Count(display.Shown):
                     f"{self.laws_at_most}   except with probability < {self.error_probability:.0e}",
                 )
             )
-        return display.Summary(self.title, rows)
+        return display.Summary(self.title, rows, self.route.remarks())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -271,7 +271,7 @@ class Analysis(Count):
 
     def _summary(self) -> display.Summary:
         counted = super()._summary()
-        found, most = self.laws_found, self.laws_at_most
+        found = self.laws_found
         up_to = (
             f"{'of exactly' if self.homogeneous else 'up to'} degree {self.degree}"
             if self.ansatz == "monomials"
@@ -282,35 +282,38 @@ class Analysis(Count):
         if self.ansatz == "matrix":
             rows.append(("found by", "matrix ansatz: combinations of the arrays"))
         rows.append(("complete", "proved" if self.complete else "no: the bounds do not meet"))
-        remarks, looked_for = [], " or ".join(self._looked_for())
-        tried = f", and none was found {looked_for}" if looked_for else ""
-        if not self.complete and self.split:
-            remarks.append(
-                f"Proved: {found} to {most} independent laws.  The upper bound is a rank at a special "
-                f"point and may be too large;\n"
-                f"a plain rank is too much work here."
-            )
-        elif not self.complete and not self.lie_ranks[-1]:
-            remarks.append(
-                f"Proved: at least {found} independent laws.  A plain rank is too much work here, and the "
-                f"network\ndoes not fall apart into subnetworks: nothing is known from above."
-            )
-        elif not self.complete:
-            chance = (
-                ""
-                if self.error_probability is None
-                else f" (except with probability < {self.error_probability:.0e})"
-            )
-            remarks.append(
-                f"Proved: {found} to {most} independent laws.  Probable: exactly {most}{chance};\n"
-                f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form "
-                f"{up_to}{tried}."
-            )
-        if not self.complete and self.ansatz == "matrix":
-            remarks.append(
-                f"Polynomials up to degree {self.degree} that are not of these kinds were not looked for."
-            )
+        remarks = [] if self.complete else [self._what_is_open(up_to), *self._how_to_go_on()]
         return display.Summary(counted.title, rows, remarks, self._sections(up_to))
+
+    def _what_is_open(self, up_to: str) -> str:
+        """What is proved, and what is probable, where the bounds do not meet."""
+        found, most, chance = self.laws_found, self.laws_at_most, self.error_probability
+        if self.split:
+            return (
+                f"Proved: {found} to {most} independent laws.  The upper bound is a rank at a special "
+                f"point and may be too large;\na plain rank is too much work here."
+            )
+        if not self.lie_ranks[-1]:
+            return (
+                f"Proved: at least {found} independent laws.  A plain rank is too much work here, and the "
+                f"network\nwas not split into subnetworks: nothing is known from above."
+            )
+        if chance is None:
+            return f"Proved: {found} to {most} independent laws."
+        probable = f"Probable: exactly {most} (except with probability < {chance:.0e})"
+        if self.ansatz is None:
+            return f"Proved: {found} to {most} independent laws.\n{probable}."
+        tried = " or ".join(self._looked_for())
+        form = f"no polynomial form {up_to}{tried and f', and none was found {tried}'}"
+        return (
+            f"Proved: {found} to {most} independent laws.  {probable};\n"
+            f"then {most - found} of them {'has' if most - found == 1 else 'have'} {form}."
+        )
+
+    def _how_to_go_on(self) -> list[str]:
+        """What was not looked for, and what would be with more work."""
+        kinds = f"Polynomials up to degree {self.degree} that are not of these kinds were not looked for."
+        return [*([kinds] if self.ansatz == "matrix" else []), *self.route.remarks()]
 
     def _left(self, count: int) -> list[int]:
         """The numbers of the laws that no notation covers, of so many."""
@@ -321,7 +324,8 @@ class Analysis(Count):
     def _sections(self, up_to: str) -> list[display.Section]:
         """The laws in matrix notation, and as polynomials those left over, or all if they are few."""
         if not self.laws_found:
-            return [display.Section(f"no polynomial laws {up_to}")]
+            kind = f"no polynomial laws {up_to}" if self.ansatz else "no laws were looked for"
+            return [display.Section(kind if self.laws_at_most else "no laws")]
         families = [rf"{f.latex}\quad\text{{({str(f).partition('   ')[2]})}}" for f in self.law_families]
         sections = (
             [display.Section("laws in matrix notation", [str(f) for f in self.law_families], families)]

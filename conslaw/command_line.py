@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, Interrupted
 from conslaw.version import __version__
 
 if TYPE_CHECKING:
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
     from conslaw.models.potential import Model
     from conslaw.varieties.dimensions import Dimension
 
-REFUTED, BAD_INPUT, NOT_CHECKED, INTERRUPTED = 1, 2, 3, 130
+REFUTED, BAD_INPUT, NOT_CHECKED, LATE, INTERRUPTED = 1, 2, 3, 4, 130
+C = TypeVar("C", bound="Count")
+
+
+class _TimeIsUp(KeyboardInterrupt):
+    """The limit of ``--timeout`` is reached."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -29,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status.
 
     0: all is well; 1: a certificate is not valid; 2: bad input; 3: a certificate would take more work to
-    check than it may; 130: interrupted.
+    check than it may; 4: stopped by ``--timeout``; 130: interrupted.  What was proved until then is printed.
     """
     for stream in (
         sys.stdout,
@@ -44,9 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConslawError as error:
         print(f"conslaw: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("conslaw: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        late = isinstance(stop, _TimeIsUp)
+        print(
+            f"conslaw: {'time is up, and nothing is proved yet' if late else 'interrupted'}", file=sys.stderr
+        )
+        return LATE if late else INTERRUPTED
     except MemoryError:
         print("conslaw: out of memory: make the model or the degree smaller", file=sys.stderr)
         return BAD_INPUT
@@ -96,6 +106,22 @@ def _parser() -> argparse.ArgumentParser:
         "--split",
         action=argparse.BooleanOptionalAction,
         help="split the network into subnetworks (default: if it is large)",
+    )
+    common.add_argument(
+        "--budget",
+        type=float,
+        default=60,
+        metavar="X",
+        help="work to spend, in estimated units of about a second (default 60)",
+    )
+    common.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="stop after so much time, and print what is proved so far (exit status 4)",
+    )
+    common.add_argument(
+        "--explain", action="store_true", help="say which routes were tried, with what, and why it ended"
     )
     common.add_argument(
         "--workers", type=int, default=1, metavar="N", help="threads for what is independent (default 1)"
@@ -173,24 +199,63 @@ def _print(result: Count | Dimension, options: argparse.Namespace) -> None:
     print(json.dumps(result.to_json()) if options.json else result)
 
 
-def _analyze(options: argparse.Namespace) -> None:
+@contextmanager
+def _time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise :class:`_TimeIsUp` inside, after so many seconds."""
+    if seconds is None:
+        yield
+        return
+    if not 0 < seconds < 1e9 or not hasattr(signal, "setitimer"):
+        raise ConslawError(f"--timeout {seconds:g}: give a positive number of seconds, on a POSIX system")
+
+    def stop(*_: object) -> NoReturn:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _asked(question: Callable[..., C], options: argparse.Namespace, names: Sequence[str]) -> tuple[C, int]:
+    """The answer to a question about a flow, and an exit status; if interrupted, what is proved so far."""
+    try:
+        with _time_limit(options.timeout):
+            chosen = {name: getattr(options, name) for name in names}
+            return question(_flow(options), **chosen), 0
+    except Interrupted as stop:
+        late = isinstance(stop.__cause__, _TimeIsUp)
+        print("conslaw: time is up" if late else "conslaw: interrupted", file=sys.stderr)
+        return stop.answer, LATE if late else INTERRUPTED
+
+
+def _explain(answer: Count, options: argparse.Namespace) -> None:
+    if options.explain and not options.json:
+        print(f"\n{answer.route}")
+
+
+def _analyze(options: argparse.Namespace) -> int:
     from conslaw.analysis import analyze
 
-    chosen = {
-        name: getattr(options, name)
-        for name in ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz", "workers")
-    }
-    analysis = analyze(_flow(options), **chosen)
+    names = ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz", "budget", "workers")
+    analysis, status = _asked(analyze, options, names)
     if options.certificate:
         _write(options.certificate, analysis.certificate())
     _print(analysis, options)
+    _explain(analysis, options)
+    return status
 
 
-def _count(options: argparse.Namespace) -> None:
+def _count(options: argparse.Namespace) -> int:
     from conslaw.analysis import count
 
-    chosen = {name: getattr(options, name) for name in ("seed", "split", "workers")}
-    _print(count(_flow(options), **chosen), options)
+    counted, status = _asked(count, options, ("seed", "split", "budget", "workers"))
+    _print(counted, options)
+    _explain(counted, options)
+    return status
 
 
 def _dimension(options: argparse.Namespace) -> None:

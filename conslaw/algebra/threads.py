@@ -66,5 +66,8 @@ def mapped(function: Callable[[T], R], items: Iterable[T], workers: int) -> list
     tasks = list(items)
     if workers == 1 or len(tasks) < 2:
         return [function(item) for item in tasks]
-    with ThreadPoolExecutor(min(workers, len(tasks))) as pool:
+    pool = ThreadPoolExecutor(min(workers, len(tasks)))
+    try:
         return list(pool.map(function, tasks))
+    finally:  # who is interrupted does not wait for what runs
+        pool.shutdown(wait=False, cancel_futures=True)

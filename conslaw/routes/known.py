@@ -101,8 +101,8 @@ class Question:
 
 
 def _work(flow: Flow, unknowns: int) -> float:
-    """Of the ansatz.  The bound for the terms is beyond the truth where terms fall together: so its root, if it
-    is large.
+    """Of the ansatz.  The bound for the terms is beyond the truth where terms fall together: so its root, if
+    it is large.
     """
     terms = expansion(flow)
     likely = terms if terms < MANY_TERMS else sqrt(MANY_TERMS * terms)
@@ -150,6 +150,11 @@ class Known:
     def at_most(self) -> int:
         """Proved: so many laws at most."""
         return self.bound.laws_at_most if self.bound else self.question.flow.dimension
+
+    @property
+    def special(self) -> bool:
+        """Whether the bound is a rank at a special point, which may be less than that at a generic one."""
+        return self.bound is not None and not isinstance(self.bound, LieRanks)
 
     @property
     def met(self) -> bool:

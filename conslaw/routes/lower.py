@@ -33,7 +33,7 @@ Part = tuple[Known, float]  # what is known after a part of a route, and its uni
 
 # units, measured: of windows, by nodes of their code, by terms of a few neurons; of quotients by monomials
 # squared; of gradients by entries
-A_WINDOW, A_NODE, A_TERM, A_QUOTIENT, AN_ENTRY = 0.1, 1e-3, 1e-5, 2e-5, 2.5e-7
+A_WINDOW, A_NODE, A_TERM, A_QUOTIENT, AN_ENTRY = 0.1, 1e-3, 1e-5, 2e-5, 1.5e-7
 
 
 def work_of_windows(known: Known) -> float | None:

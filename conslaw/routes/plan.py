@@ -76,6 +76,18 @@ class RouteTaken:
         """A budget that would go on; None if the budget was not what ended it."""
         return rounded(1.2 * (self.work + min(self.left.values()))) if self.stopped == SPENT else None
 
+    def remarks(self) -> list[str]:
+        """Why there may be more to find: nothing, if all was tried."""
+        if self.stopped == INTERRUPTED:
+            return ["Interrupted: this is what was proved until then."]
+        if self.enough is None:
+            return []
+        name = min(self.left, key=lambda route: self.left[route])
+        return [
+            f"The budget of {self.budget:g} units of work is spent: {name} would take about "
+            f"{rounded(self.left[name]):g} more;\nbudget={self.enough:g} would go on."
+        ]
+
     def __str__(self) -> str:
         spent = f"after {rounded(self.work):g} of {self.budget:g} units"
         why = f"the budget is spent: budget={self.enough:g} would go on" if self.enough else self.stopped

@@ -11,7 +11,7 @@ PAIR = Route[Known]("plain rank, two large primes", AT_MOST, upper.work_of_pair,
 
 ANALYZE: tuple[Route[Known], ...] = (
     SUBNETWORKS,
-    # a further route to an upper bound joins here: groups of arrays, each with fields of its own
+    # "groups" joins here: a bound with .ranks, .laws_at_most, .prime, that .bounded() takes
     Route("plain rank", AT_MOST, upper.work_of_plain_rank, upper.plain_rank),
     Route("windows", AT_LEAST, lower.work_of_windows, lower.windows),
     Route("all arrays", AT_LEAST, lower.work_of_arrays, lower.arrays),

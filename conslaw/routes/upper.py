@@ -93,7 +93,7 @@ def plain_rank(known: Known) -> Part:
 
 def _to_be_split(known: Known) -> bool:
     """Whether the user wants subnetworks, and they have not proved anything yet."""
-    return bool(known.question.split and known.colourings != () and not isinstance(known.bound, Split))
+    return bool(known.question.split and known.colourings != () and not known.special)
 
 
 def _expected(known: Known) -> int:
@@ -117,7 +117,7 @@ def work_of_pair(known: Known) -> float | None:
         return None
     ranks = plain.trace.ranks if plain else (_expected(known),) * 2
     work = (2 - len(known.pair)) * work_of_run(question.flow, ranks)
-    may_split = isinstance(known.bound, Split) or known.colourings != ()
+    may_split = known.special or known.colourings != ()
     if question.only_count and question.split is not False and may_split and not known.pair:
         return work if question.split is None and work <= SURE else None
     return work
@@ -141,5 +141,5 @@ def runs_of(known: Known) -> tuple[LieRanks | Split, ...]:
     if known.bound is None:
         return known.pair
     best = max((run.ranks[-1] for run in known.pair), default=-1)
-    kept = isinstance(known.bound, Split) or known.bound.ranks[-1] > best
+    kept = known.special or known.bound.ranks[-1] > best
     return (*([known.bound] if kept else []), *known.pair)
