@@ -54,8 +54,8 @@ def count(
     point : mapping from state array to integers or fractions, optional
         Count at this point instead of a generic one; the answer holds there only.
     split : bool, optional
-        Whether to split the network into subnetworks.  By default where the plain rank is more than a quarter
-        of a unit of work. The bound is proved either way; how probable it is that it is attained is not known
+        Whether to split the network into subnetworks.  By default where the plain rank is more than a unit
+        or so of work. The bound is proved either way; how probable it is that it is attained is not known
         then, but :func:`analyze` can show it.
     budget : float
         How much work to spend, in units of about a second, as in :func:`analyze`.
@@ -97,7 +97,7 @@ def count(
 
     def answer(journey: Journey[Known]) -> Count:
         known = journey.known
-        if split and known.bound is None and known.colourings == ():
+        if known.bound is None and split and known.colourings == ():
             raise ConslawError(
                 f"split={split!r}: this network does not fall apart into small subnetworks; leave split out"
             )
@@ -232,7 +232,10 @@ def _analysis(journey: Journey[Known]) -> Analysis:
     if known.bound is None and known.laws is None and any(step.failed for step in journey.steps):
         raise ConslawError(_failure(journey, ANALYZE))
     counted = _counted(journey, (*ANALYZE, *CONFIRM))
-    laws = MatrixLaws((), 0, question.flow) if known.laws is None else known.laws
+    laws = known.laws
+    if laws is None:
+        by_arrays = question.by_arrays and question.has_windows
+        laws = (MatrixLaws if by_arrays else PolynomialLaws).none(question.flow)
     by_monomials = "monomials" if isinstance(laws, PolynomialLaws) else "matrix"
     return Analysis(
         **{**counted, "error_probability": 0.0 if known.met else counted["error_probability"]},

@@ -80,6 +80,11 @@ class PolynomialLaws:
     independent: int
     unknowns: int
 
+    @staticmethod
+    def none(flow: Flow) -> PolynomialLaws:
+        """No laws of a flow, of no ansatz."""
+        return PolynomialLaws(flow.coordinates, concatenate([], [], (0,)), 0, 0)
+
     def __len__(self) -> int:
         return self.polynomials.shape[0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import lgamma, log, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -71,7 +71,14 @@ def expansion(flow: Flow) -> float:
     arrays = {name: Bounds(shape, 1, 0.0) for name, shape in {**flow.state, **flow.data}.items()}
     values = [value for one in flow.fields for value in one.values()]
     found = evaluate(values, arrays, BoundsNumbers())
-    return float(sum(prod(x.shape) * 2.0 ** min(x.height, 200.0) for x in found))
+    variables = flow.dimension + size(flow.data)
+    terms = [min(x.height, _log2_of_monomials(variables, x.degree), 200.0) for x in found]
+    return float(sum(prod(x.shape) * 2.0**n for x, n in zip(found, terms, strict=True)))
+
+
+def _log2_of_monomials(variables: int, degree: int) -> float:
+    """log2 of the number of monomials of at most this degree, rounded upwards."""
+    return (lgamma(variables + degree + 1) - lgamma(variables + 1) - lgamma(degree + 1)) / log(2) + 1e-3
 
 
 def has_logarithms(flow: Flow) -> bool:

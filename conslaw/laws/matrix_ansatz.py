@@ -54,6 +54,11 @@ class MatrixLaws:
     independent: int
     flow: Flow = field(repr=False)
 
+    @staticmethod
+    def none(flow: Flow) -> MatrixLaws:
+        """No laws of a flow."""
+        return MatrixLaws((), 0, flow)
+
     def __len__(self) -> int:
         return self.independent
 

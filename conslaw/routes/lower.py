@@ -50,7 +50,7 @@ def windows(known: Known) -> Part:
     work = work_of_windows(known) or 0.0
     flow = known.question.flow
     found = combinations_of_windows(flow)
-    return replace(known, combinations=found, laws=MatrixLaws((), 0, flow)), work
+    return replace(known, combinations=found, laws=MatrixLaws.none(flow)), work
 
 
 def work_of_arrays(known: Known) -> float | None:
@@ -70,7 +70,7 @@ def arrays(known: Known) -> Part:
     """Find them; if there are more than in windows, gradients are counted again."""
     work, flow, old = work_of_arrays(known) or 0.0, known.question.flow, known.combinations or []
     every = in_order(dict.fromkeys([*old, *matrix_combinations(IndexClasses.of(flow))]))
-    known = replace(known, whole=True, laws=known.laws or MatrixLaws((), 0, flow))
+    known = replace(known, whole=True, laws=known.laws or MatrixLaws.none(flow))
     if len(every) > len(old):
         known = replace(known, combinations=every, counted=False, colourings=None)
     return replace(known, combinations=known.combinations or []), work
@@ -144,7 +144,8 @@ def work_of_logarithms(known: Known) -> float | None:
     if known.logs or not isinstance(known.laws, PolynomialLaws):
         return None
     unknowns, work = known.question.logarithms
-    return work if unknowns <= known.question.max_unknowns else None
+    later = work_of_quotients(known) or 0.0  # quotients are simpler laws, so they come first
+    return work + later if unknowns <= known.question.max_unknowns else None
 
 
 def logarithms(known: Known) -> Part:

@@ -78,14 +78,16 @@ class RouteTaken:
 
     def remarks(self) -> list[str]:
         """Why there may be more to find: nothing, if all was tried."""
+        failed = [f"By {x.route}: {x.failed}." for x in self.steps if x.failed and self.stopped != MEET]
         if self.stopped == INTERRUPTED:
-            return ["Interrupted: this is what was proved until then."]
+            return [*failed, "Interrupted: this is what was proved until then."]
         if self.enough is None:
-            return []
+            return failed
         name = min(self.left, key=lambda route: self.left[route])
         return [
+            *failed,
             f"The budget of {self.budget:g} units of work is spent: {name} would take about "
-            f"{rounded(self.left[name]):g} more;\nbudget={self.enough:g} would go on."
+            f"{rounded(self.left[name]):g} more;\nbudget={self.enough:g} would go on.",
         ]
 
     def __str__(self) -> str:

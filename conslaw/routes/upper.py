@@ -28,7 +28,7 @@ from conslaw.routes.lower import Part, with_families, work_of_windows
 
 LOOKING = 0.1  # units to find the classes along which a flow splits
 DEPTH, DEPTH_WITH_DRIFT = 5, 6  # of brackets in subnetworks, as a rule
-SURE = 0.25  # units that a count spends to know how probable it is that its bound is attained
+SURE = 1.2  # units that a count spends to know how probable it is that its bound is attained
 SECOND_RUN = 2**32  # added to the seed for the independent second run
 
 
@@ -92,18 +92,22 @@ def plain_rank(known: Known) -> Part:
 
 
 def _to_be_split(known: Known) -> bool:
-    """Whether the user wants subnetworks, and they have not proved anything yet."""
-    return bool(known.question.split and known.colourings != () and not known.special)
+    """Whether the user wants subnetworks, and there are some that were not tried yet and can be."""
+    if not known.question.split or known.colourings == ():
+        return False
+    return known.colourings is None or known.colourings[0].work <= known.question.budget
 
 
 def _expected(known: Known) -> int:
-    """The rank to expect: all that known laws leave; half of the coordinates if they were not looked for; at
-    least what is known.
+    """The rank to expect: all that known laws leave, at least what is known; if none were looked for, what
+    subnetworks show, or half of the coordinates.
     """
     n = known.question.flow.dimension
     shown = known.bound.ranks[-1] if known.bound else 0
     reached = known.plain.trace.space.rank if known.plain else 0
-    return max(shown, reached, n // 2 if known.laws is None else n - known.found)
+    if known.laws is not None:
+        return max(shown, reached, n - known.found)
+    return max(shown, reached, 0 if known.special else n // 2)
 
 
 def work_of_pair(known: Known) -> float | None:
@@ -113,14 +117,14 @@ def work_of_pair(known: Known) -> float | None:
     a count begins with them if they are little work.
     """
     question, plain = known.question, known.plain
-    if len(known.pair) == 2 or not (question.only_count or (plain and plain.ended)):
+    wanted = question.split is not True if question.only_count else plain and plain.ended
+    if len(known.pair) == 2 or not wanted:
         return None
     ranks = plain.trace.ranks if plain else (_expected(known),) * 2
     work = (2 - len(known.pair)) * work_of_run(question.flow, ranks)
     may_split = known.special or known.colourings != ()
-    if question.only_count and question.split is not False and may_split and not known.pair:
-        return work if question.split is None and work <= SURE else None
-    return work
+    dear = question.only_count and question.split is None and may_split and not known.pair and work > SURE
+    return None if dear else work
 
 
 def pair(known: Known) -> Part:
