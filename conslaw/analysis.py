@@ -268,7 +268,7 @@ def _followed(question: Question, tables: Sequence[Table], answer: Callable[[Jou
 
 def _failure(journey: Journey[Known], table: Table) -> str:
     """Why nothing is proved."""
-    for step in journey.steps:
+    for step in reversed(journey.steps):
         if step.failed:
             return step.failed
     n, taken = journey.known.question.flow.dimension, journey.taken(table)

@@ -100,14 +100,14 @@ def _to_be_split(known: Known) -> bool:
 
 def _expected(known: Known) -> int:
     """The rank to expect: all that known laws leave, at least what is known; if none were looked for, what
-    subnetworks show, or half of the coordinates.
+    subnetworks show once dearer ones show no more, or half of the coordinates.
     """
     n = known.question.flow.dimension
     shown = known.bound.ranks[-1] if known.bound else 0
     reached = known.plain.trace.space.rank if known.plain else 0
     if known.laws is not None:
         return max(shown, reached, n - known.found)
-    return max(shown, reached, 0 if known.special else n // 2)
+    return max(shown, reached, 0 if known.special and known.idle else n // 2)
 
 
 def work_of_pair(known: Known) -> float | None:
