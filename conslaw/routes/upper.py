@@ -103,7 +103,7 @@ def _expected(known: Known) -> int:
     subnetworks show once dearer ones show no more, or half of the coordinates.
     """
     n = known.question.flow.dimension
-    shown = known.bound.ranks[-1] if known.bound else 0
+    shown = known.bound.ranks[-1] if known.bound and known.special else 0
     reached = known.plain.trace.space.rank if known.plain else 0
     if known.laws is not None:
         return max(shown, reached, n - known.found)
