@@ -12,7 +12,6 @@ docs/what_is_proved.md.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -42,9 +41,6 @@ from conslaw.laws.subnetworks import (
     time_moves,
     with_helpers,
 )
-
-logger = logging.getLogger(__name__)
-
 
 MOST_CHOICES, MOST_LOOKED_AT = 64, 20_000  # sets of classes that are looked at, and nodes of code for them
 
