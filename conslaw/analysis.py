@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
-from conslaw.algebra.finite_field import LIFTING_PRIME, RowSpace
-from conslaw.algebra.threads import check_workers, mapped, one_blas_thread
+from conslaw.algebra.finite_field import LIFTING_PRIME
+from conslaw.algebra.threads import check_workers, one_blas_thread
 from conslaw.answers import Analysis, Count
-from conslaw.errors import ConslawError, TooLargeError, check_memory, check_seed
+from conslaw.errors import ConslawError, Interrupted, check_memory, check_seed
 from conslaw.flows.flow import Flow, check_flow
-from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
-from conslaw.laws.candidates import Combination
-from conslaw.laws.exact_fields import expansion, has_logarithms, random_sample
-from conslaw.laws.few_data import with_few_data
-from conslaw.laws.group_ranks import best_groups
-from conslaw.laws.index_classes import IndexClasses
-from conslaw.laws.lie import LieRanks, Point, lie_ranks, quick_ranks
-from conslaw.laws.matrix_ansatz import (
-    CHEAP,
-    LARGEST_DIRECTLY,
-    MatrixLaws,
-    array_by_array,
-    combinations_of_windows,
-    directly,
-    in_order,
-    is_short,
-    matrix_combinations,
-    size_directly,
-)
-from conslaw.laws.matrix_notation import family
-from conslaw.laws.rational import RationalLaws, is_small, search_quotients
-from conslaw.laws.splitting import Coloured, Split, best_split, splits
-from conslaw.laws.windows import flow_in_pieces, has_windows
+from conslaw.laws.ansatz import Degree, PolynomialLaws, check_ansatz
+from conslaw.laws.lie import LieRanks, Point, lie_ranks
+from conslaw.laws.matrix_ansatz import MatrixLaws
+from conslaw.laws.plain_rank import largest_rank, work_of_run
 from conslaw.models.potential import Model, is_positive_integer
+from conslaw.routes.known import Bound, Known, Question
+from conslaw.routes.plan import AT_MOST, BUDGET, Journey, Route, check_budget
+from conslaw.routes.table import ANALYZE, CONFIRM, COUNT
+from conslaw.routes.upper import runs_of
 
-SECOND_RUN = 2**32  # added to the seed for the independent second run
-SPLIT_FROM = 2000  # state coordinates from which a count is split into subnetworks
-SPLIT_ANALYSIS_FROM = 500  # the same where laws can show that nothing was lost
-# multiplications of a plain rank that are spent where subnetworks gave a bound already
-QUICK, SLOW = 2e9, 4e10
-HARDEST = 1e12  # and where there is no other bound
-MATRIX_FROM = 500_000  # unknowns of the ansatz with monomials from which the matrix ansatz is tried first
-# terms of the fields, by estimate, from which it is too, and up to which they are written out
-LONG, LONGEST = 3e5, 1e11
+Table = Sequence[Route[Known]]
+A = TypeVar("A", bound=Count)
 
 
 @one_blas_thread()
@@ -57,6 +34,7 @@ def count(
     prime: int | None = None,
     point: Point | None = None,
     split: bool | None = None,
+    budget: float = BUDGET,
     workers: int = 1,
 ) -> Count:
     """Count the independent conservation laws of a flow, without finding them.
@@ -75,9 +53,11 @@ def count(
     point : mapping from state array to integers or fractions, optional
         Count at this point instead of a generic one; the answer holds there only.
     split : bool, optional
-        Whether to split the network into subnetworks.  By default from 2,000 state coordinates on, where that
-        is possible. The bound is proved either way; how probable it is that it is attained is not known then,
-        but :func:`analyze` can show it.
+        Whether to split the network into subnetworks.  By default where the plain rank is more than a unit
+        or so of work. The bound is proved either way; how probable it is that it is attained is not known
+        then, but :func:`analyze` can show it.
+    budget : float
+        How much work to spend, in units of about a second, as in :func:`analyze`.
     workers : int
         In how many threads to do what is independent: the two runs, or subnetworks of several shapes.
         The answer is the same for any number.
@@ -89,7 +69,10 @@ def count(
     Raises
     ------
     ConslawError
-        For an unusable prime, seed or point, or if a network is to be split that cannot be.
+        For an unusable prime, seed or point, if a network is to be split that cannot be, or if the budget is
+        too small to prove anything.
+    Interrupted
+        By Ctrl-C, once something is proved: its ``answer`` says what.
 
     Examples
     --------
@@ -101,64 +84,45 @@ def count(
     ----------
     [MGP23] arXiv 2307.00144, Theorem 3.3.
     """
-    flow, seed, workers = check_flow(flow), check_seed(seed), check_workers(workers)
-    _check_split(split)
-    start = time.perf_counter()
-    wanted = prime is None and point is None and (flow.dimension >= SPLIT_FROM if split is None else split)
-    choices = _classes_to_split(flow, split, SPLIT_FROM) if prime is None and point is None else []
-    bounds: tuple[Coloured, Split] | None = best_groups(flow, seed=seed) if wanted else None
-    bounds = _better(bounds, best_split(choices, seed=seed, workers=workers))
-    if split and not bounds:
-        raise ConslawError(
-            f"split={split!r}: this network does not fall apart into small subnetworks; leave split out"
-        )
-    runs: list[LieRanks | Coloured] = [bounds[0]] if bounds else []
-    with (
-        suppress(ConslawError) if bounds else nullcontext()
-    ):  # too large: the bound of the subnetworks stands
-        if not bounds or (split is None and bounds[0].ranks[-1] <= _feasible(flow, QUICK)):
-            most = _feasible(flow, QUICK if bounds else HARDEST)
-            if not bounds and point is None:
-                _check_plain(flow, seed)
-            if prime is None and point is None:
-                runs = _two_runs(flow, seed, most, workers)
-            else:
-                runs = [lie_ranks(flow, seed=seed, prime=prime, point=point, most=most)]
-    counted = _counted(flow, runs, seed)
-    spent = time.perf_counter() - start
-    return Count(**counted, seconds={"lie": spent, "ansatz": 0.0, "total": spent})
+    question = Question(
+        check_flow(flow),
+        seed=check_seed(seed),
+        budget=check_budget(budget),
+        workers=check_workers(workers),
+        split=_check_split(split),
+        only_count=True,
+    )
+    table = COUNT if prime is None and point is None else (_as_given(question, prime, point),)
+
+    def answer(journey: Journey[Known]) -> Count:
+        known = journey.known
+        if known.bound is None and split and known.colourings == ():
+            raise ConslawError(
+                f"split={split!r}: this network does not fall apart into small subnetworks; leave split out"
+            )
+        if known.bound is None:
+            raise ConslawError(_failure(journey, table))
+        return Count(**_counted(journey, table))
+
+    return _followed(question, (table,), answer)
 
 
-def _check_plain(flow: Flow, seed: int) -> None:
-    """Refuse a plain rank that subnetworks show to be out of reach, before it is begun."""
-    shown = best_split(splits(flow), seed=seed) if flow.dimension >= SPLIT_FROM else None
-    least = shown[0].ranks[-1] if shown else 0
-    what = f"a Lie rank of at least {least:,} in {flow.dimension:,} coordinates"
-    check_memory(24.0 * least * flow.dimension, what)
-    if least > _feasible(flow, HARDEST):
-        raise TooLargeError(f"{what} is too large for the plain route: leave split out")
+def _as_given(question: Question, prime: int | None, point: Point | None) -> Route[Known]:
+    """The route of one run with this prime or at this point."""
+    flow, work = question.flow, work_of_run(question.flow, [question.flow.dimension // 2] * 2)
+
+    def go(known: Known) -> tuple[Known, float]:
+        most = largest_rank(flow, question.budget)
+        run = lie_ranks(flow, seed=question.seed, prime=prime, point=point, most=most)
+        return replace(known, pair=(run,)).bounded(run), work
+
+    return Route("plain rank, as given", AT_MOST, lambda known: None if known.pair else work, go)
 
 
-def _two_runs(flow: Flow, seed: int, most: int | None, workers: int) -> list[LieRanks | Coloured]:
-    """Lie ranks with two primes and points."""
-    return mapped(lambda s: lie_ranks(flow, seed=s, most=most), (seed, seed + SECOND_RUN), workers)
-
-
-def _classes_to_split(flow: Flow, split: bool | None, smallest: int) -> list[IndexClasses]:
-    """The sets of classes along which to split a flow: if that is wanted, or by default if it is large."""
-    _check_split(split)
-    wanted = flow.dimension >= smallest if split is None else split
-    return splits(with_few_data(flow)) if wanted else []
-
-
-def _check_split(split: object) -> None:
-    if not isinstance(split, bool | None):
+def _check_split(split: bool | None) -> bool | None:
+    if split is not None and not isinstance(split, bool):
         raise ConslawError(f"split={split!r}: give True, False or None")
-
-
-def _feasible(flow: Flow, work: float) -> int:
-    """The largest rank that the plain route finds with so many multiplications."""
-    return int((work / flow.dimension) ** 0.5)
+    return split
 
 
 @one_blas_thread()
@@ -172,13 +136,15 @@ def analyze(
     max_unknowns: int = 10_000_000,
     ansatz: str | None = None,
     split: bool | None = None,
+    budget: float = BUDGET,
     workers: int = 1,
 ) -> Analysis:
     """Count the conservation laws of a flow, find the polynomial ones, and say whether the list is complete.
 
-    If polynomials do not reach the upper bound, quotients of polynomials are tried on small flows, then
-    polynomials in the state and the logarithms of its entries (where the velocity of an entry is divisible by
-    it, as in mirror flows).
+    Upper bounds and laws are looked for by routes, from cheap to dear, until the bounds meet or the budget is
+    spent (see *Routes* in the documentation); ``analysis.route`` says what was tried.  If polynomials do not
+    reach the upper bound, quotients of polynomials are tried on small flows, and polynomials in the state and
+    the logarithms of its entries (where the velocity of an entry is divisible by it, as in mirror flows).
 
     Parameters
     ----------
@@ -196,12 +162,14 @@ def analyze(
     ansatz : ``"monomials"`` or ``"matrix"``, optional
         Look for all polynomials up to the degree, or for combinations of the model's own arrays (Gram
         matrices, norms and sums of slices, skew products with velocities), which needs no monomials.  By
-        default the latter from 500,000 monomials on; if it leaves laws open, the former as well, where
-        ``max_unknowns`` allows it.
+        default the former if it is at most two units of work, else the latter; if that leaves laws open, the
+        former as well, where ``max_unknowns`` and the budget allow it.
     split : bool, optional
-        Whether to split the network into subnetworks for the upper bound.  By default where that is possible
-        from 500 state coordinates on; if the bounds then do not meet, the plain route is taken as well, where
-        memory allows it.
+        Whether to split the network into subnetworks for the upper bound.  By default where that is cheaper
+        than the plain rank, which is tried as well if the bounds then do not meet.
+    budget : float
+        How much work to spend, in units of about a second.  It is estimated, never measured, so that the same
+        call gives the same answer on every machine.
     workers : int
         In how many threads to do what is independent, as in :func:`count`.
 
@@ -215,7 +183,9 @@ def analyze(
     Raises
     ------
     ConslawError
-        For a bad degree or seed, an unknown ansatz, or one that is too large.
+        For a bad degree, seed or budget, an unknown ansatz, or one that is asked for and too large.
+    Interrupted
+        By Ctrl-C, once something is proved: its ``answer`` says what.
 
     Examples
     --------
@@ -230,157 +200,91 @@ def analyze(
     ----------
     [MGP23] arXiv 2307.00144, Sections 2.3 and 3.3; [MGP24] arXiv 2405.12888 for the other flows.
     """
-    flow, seed, workers = check_flow(flow), check_seed(seed), check_workers(workers)
-    degree = degree if isinstance(degree, Mapping) or not is_positive_integer(degree) else int(degree)
-    start = time.perf_counter()
-    if not isinstance(ansatz, str | None) or ansatz not in (None, "monomials", "matrix"):
+    if ansatz not in (None, "monomials", "matrix"):
         raise ConslawError(f"ansatz={ansatz!r}: give 'monomials' or 'matrix', or leave it out")
-    options: dict[str, Any] = {
-        "degree": degree,
-        "time_degree": time_degree,
-        "homogeneous": homogeneous,
-        "seed": seed,
-    }
-    terms = expansion(flow)
-    large = ansatz_size(flow, degree, time_degree, homogeneous) > MATRIX_FROM or terms > LONG
-    matrix = ansatz == "matrix" or (large and ansatz is None)
-    if matrix and isinstance(degree, int) and (pieces := flow_in_pieces(flow)):  # else it names the arrays
-        flow, terms = pieces, expansion(pieces)
-    choices = _classes_to_split(flow, split, 0 if matrix else SPLIT_ANALYSIS_FROM)
-    laws: PolynomialLaws | MatrixLaws | None = None
-    bounds: tuple[Coloured, Split] | None = None
-    lower: Split | None = None
-    if matrix:
-        laws, bounds, lower = _matrix_laws(flow, choices, split is not False, seed, workers)
-    open_ = laws is None or not (bounds and bounds[0].laws_at_most == laws.independent)
-    if laws is None or (ansatz is None and open_ and terms <= LONGEST):
-        with (
-            suppress(ConslawError) if laws is not None else nullcontext()
-        ):  # too large: the laws of the matrix ansatz stand
-            laws, matrix, lower = polynomial_laws(flow, **options, max_unknowns=max_unknowns), False, None
-            if not bounds:
-                bounds = best_split(choices, seed=seed, enough=laws.independent, workers=workers)
-    assert laws is not None
-    found = laws.independent
-    spent = time.perf_counter() - start
-    runs: list[LieRanks | Coloured] = [bounds[0]] if bounds else []
-    largest = _feasible(flow, SLOW if bounds else HARDEST)
-    if not bounds or (found < bounds[0].laws_at_most and bounds[0].ranks[-1] <= largest):
-        with (
-            suppress(ConslawError) if bounds or found else nullcontext()
-        ):  # too large: the bound of the subnetworks stands, or none but the dimension
-            if not bounds:
-                _check_plain(flow, seed)
-            quick = quick_ranks(flow, seed=seed, most=largest, laws=found)
-            # a small prime proves as much, but says less of how probable it is that there are no more laws
-            runs += [quick] if found == quick.laws_at_most else _two_runs(flow, seed, largest, workers)
-    runs = runs or [LieRanks((0,), flow.dimension, LIFTING_PRIME, seed, True, None)]
-    counted = _counted(flow, runs, seed)
-    most, lie = counted["laws_at_most"], time.perf_counter() - start - spent
-    quotients = None
-    if isinstance(laws, PolynomialLaws):
-        found, quotients = _with_quotients(flow, laws, degree, homogeneous, most, seed)
-        if found < most and has_logarithms(flow):
-            with suppress(ConslawError):  # too large: the polynomial answer stands
-                laws = polynomial_laws(flow, **options, logs=True, max_unknowns=max_unknowns)
-                found, quotients = _with_quotients(flow, laws, degree, homogeneous, most, seed)
-    total = time.perf_counter() - start
-    if found == most:
-        counted["error_probability"] = 0.0
-    return Analysis(
-        **counted,
-        degree=degree,
+    question = Question(
+        check_flow(flow),
+        seed=check_seed(seed),
+        budget=check_budget(budget),
+        workers=check_workers(workers),
+        split=_check_split(split),
+        ansatz=ansatz,
+        degree=degree if isinstance(degree, Mapping) or not is_positive_integer(degree) else int(degree),
+        time_degree=time_degree,
         homogeneous=homogeneous,
-        laws_found=found,
-        complete=found == most,
-        ansatz="matrix" if matrix else "monomials",
+        max_unknowns=max_unknowns,
+    )
+    check_ansatz(
+        question.given,
+        question.degree,
+        time_degree,
+        homogeneous=homogeneous,
+        max_unknowns=max_unknowns,
+        refuse=ansatz == "monomials",
+    )
+    return _followed(question, (ANALYZE, CONFIRM), _analysis)
+
+
+def _analysis(journey: Journey[Known]) -> Analysis:
+    """The answer from what is known."""
+    known, question = journey.known, journey.known.question
+    if known.bound is None and known.laws is None and any(step.failed for step in journey.steps):
+        raise ConslawError(_failure(journey, ANALYZE))
+    counted = _counted(journey, (*ANALYZE, *CONFIRM))
+    laws = known.laws
+    if laws is None:
+        by_arrays = question.by_arrays and question.has_windows
+        laws = (MatrixLaws if by_arrays else PolynomialLaws).none(question.flow)
+    by_monomials = "monomials" if isinstance(laws, PolynomialLaws) else "matrix"
+    return Analysis(
+        **{**counted, "error_probability": 0.0 if known.met else counted["error_probability"]},
+        degree=question.degree,
+        homogeneous=question.homogeneous,
+        laws_found=known.found,
+        complete=known.met,
+        ansatz=None if known.laws is None else by_monomials,
         polynomial_laws=laws,
-        rational_laws=quotients,
-        lower_split=lower,
-        analyzed=flow,
-        seconds={"lie": lie, "ansatz": total - lie, "total": total},
+        rational_laws=known.quotients,
+        lower_split=known.lower,
+        analyzed=question.flow,
     )
 
 
-def _matrix_laws(
-    flow: Flow, choices: Sequence[IndexClasses], grouped: bool, seed: int, workers: int
-) -> tuple[MatrixLaws, tuple[Coloured, Split] | None, Split | None]:
-    """The laws of the matrix ansatz, what subnetworks prove about them, and in which their gradients were
-    counted, if in any.
+def _followed(question: Question, tables: Sequence[Table], answer: Callable[[Journey[Known]], A]) -> A:
+    """The answer that the routes of some tables lead to; if they are interrupted, what they proved until
+    then.
     """
-    every = IndexClasses.of(flow)
-    combinations = combinations_of_windows(flow) if has_windows(flow) else matrix_combinations(every)
-    found = _counted_gradients(flow, combinations, choices, grouped, seed, workers)
-    bounds = found[1]
-    if (
-        has_windows(flow)
-        and is_short(every)
-        and not (bounds and found[0].independent == bounds[0].laws_at_most)
-    ):
-        more = in_order(dict.fromkeys([*combinations, *matrix_combinations(every)]))
-        if len(more) > len(combinations):
-            again = _counted_gradients(flow, more, choices, grouped, seed, workers)
-            found = again if again[0].independent > found[0].independent else found
-    return found
+    journey = Journey(Known(question), question.budget)
+    try:
+        for table in tables:
+            journey.follow(table)
+    except KeyboardInterrupt as stop:
+        if not journey.known.found and not (journey.known.bound and journey.known.bound.ranks[-1]):
+            raise
+        raise Interrupted(answer(journey)) from stop
+    return answer(journey)
 
 
-def _counted_gradients(
-    flow: Flow,
-    combinations: Sequence[Combination],
-    choices: Sequence[IndexClasses],
-    grouped: bool,
-    seed: int,
-    workers: int,
-) -> tuple[MatrixLaws, tuple[Coloured, Split] | None, Split | None]:
-    """The same for some combinations."""
-    bounds: tuple[Coloured, Split] | None = best_groups(flow, combinations, seed=seed) if grouped else None
-    lower: Split | None = bounds[1] if bounds else None
-    if bounds and lower and bounds[0].laws_at_most == lower.laws_found:
-        added = lower.laws
-    else:
-        added, exact = array_by_array(flow, combinations, seed)
-        cheap = size_directly(flow, combinations) <= CHEAP
-        added = directly(flow, combinations, seed) if cheap and not exact else added
-        others = best_split(choices, combinations, seed=seed, enough=sum(added), workers=workers)
-        bounds = _better(bounds, others)
-        lower = bounds[1] if bounds and bounds[1].laws_found > sum(added) else None
-        added = lower.laws if lower else added
-        open_ = not bounds or sum(added) < bounds[0].laws_at_most
-        if open_ and not exact and CHEAP < size_directly(flow, combinations) <= LARGEST_DIRECTLY:
-            direct = directly(flow, combinations, seed)
-            added, lower = (direct, None) if sum(direct) > sum(added) else (added, lower)
-    families = [family(flow, c, laws) for c, laws in zip(combinations, added, strict=True) if laws]
-    return MatrixLaws(families, sum(added), flow), bounds, lower
+def _failure(journey: Journey[Known], table: Table) -> str:
+    """Why nothing is proved."""
+    for step in reversed(journey.steps):
+        if step.failed:
+            return step.failed
+    n, taken = journey.known.question.flow.dimension, journey.taken(table)
+    check_memory(800.0 * n, f"the Lie rank in {n:,} coordinates")
+    name, work = min(taken.left.items(), key=lambda item: item[1])
+    return (
+        f"budget={taken.budget:g}: nothing is proved with so little work; the {name} takes about {work:.2g} "
+        f"units: too large for the plain route; give budget={taken.enough:g}"
+    )
 
 
-def _better(
-    one: tuple[Coloured, Split] | None, two: tuple[Coloured, Split] | None
-) -> tuple[Coloured, Split] | None:
-    """The better upper and the better lower bound of two."""
-    if not one or not two:
-        return one or two
-    upper = one[0] if one[0].laws_at_most <= two[0].laws_at_most else two[0]
-    return upper, one[1] if one[1].laws_found >= two[1].laws_found else two[1]
-
-
-def _with_quotients(
-    flow: Flow, laws: PolynomialLaws, degree: Degree, homogeneous: bool, most: int, seed: int
-) -> tuple[int, RationalLaws | None]:
-    """How many laws are independent, with the quotients that add to the polynomials; None if they were not
-    looked for.
-    """
-    if laws.independent == most or homogeneous or not isinstance(degree, int) or not is_small(flow, degree):
-        return laws.independent, None
-    sample = random_sample(flow.dimension, seed)
-    known = RowSpace.zero(flow.dimension, sample.prime).extend(laws.gradients(sample))
-    quotients = search_quotients(flow, degree, known, most, seed)
-    return max(laws.independent, known.rank + len(quotients)), quotients
-
-
-def _counted(flow: Flow, runs: Sequence[LieRanks | Coloured], seed: int) -> dict[str, Any]:
-    """What both results say; of several runs the one that found most, for each rank is a true lower bound."""
+def _counted(journey: Journey[Known], table: Table) -> dict[str, Any]:
+    """What both answers say."""
+    known, flow = journey.known, journey.known.question.flow
+    nothing = LieRanks((0,), flow.dimension, LIFTING_PRIME, known.question.seed, True, None)
+    runs = runs_of(known) or (nothing,)
     best = max(runs, key=lambda run: run.ranks[-1])
-    errors = [run.error_probability for run in runs if isinstance(run, LieRanks)]
     arguments = flow.model.arguments if flow.model else {}
     return {
         "model": flow.model.name if flow.model else "vector fields",
@@ -394,12 +298,18 @@ def _counted(flow: Flow, runs: Sequence[LieRanks | Coloured], seed: int) -> dict
         "state_dimension": flow.dimension,
         "lie_ranks": best.ranks,
         "laws_at_most": best.laws_at_most,
-        "generic": isinstance(best, Coloured) or best.generic,
-        # independent runs fail together only if each does
-        "error_probability": None
-        if None in errors or not errors
-        else prod(e for e in errors if e is not None),
+        "generic": not isinstance(best, LieRanks) or best.generic,
+        "error_probability": _error_probability(runs),
         "primes": tuple(run.prime for run in runs),
-        "seed": seed,
+        "seed": known.question.seed,
         "bound": best,
+        "route": journey.taken(table),
+        "seconds": journey.timed(),
     }
+
+
+def _error_probability(runs: Sequence[Bound]) -> float | None:
+    """Independent runs fail together only if each does."""
+    errors = [run.error_probability for run in runs if isinstance(run, LieRanks)]
+    known = [e for e in errors if e is not None]
+    return prod(known) if known and len(known) == len(errors) else None

@@ -20,6 +20,7 @@ from conslaw.laws.matrix_notation import MOST_TERMS, LawFamily, law_families
 from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Coloured, Split
 from conslaw.recorded import RecordedLaws, RecordedSplit
+from conslaw.routes.plan import RouteTaken
 
 if TYPE_CHECKING:
     import sympy
@@ -48,7 +49,9 @@ class Count(display.Shown):
         brackets were not exhausted)
     primes, seed : what reproduces the run
     bound : the run that proves ``laws_at_most``; the JSON has its ``split``
-    seconds : wall-clock seconds, ``lie``, ``ansatz`` and ``total``
+    route : what was tried, what it took by estimate, what it proved, and why it ended
+    seconds : wall-clock seconds, in all (``total``), of laws (``ansatz``), of the rest (``lie``), and of each
+        route
     """
 
     model: str
@@ -67,6 +70,7 @@ class Count(display.Shown):
     primes: tuple[int, ...]
     seed: int
     bound: LieRanks | Coloured | RecordedSplit | None = field(repr=False)
+    route: RouteTaken = field(repr=False)
     seconds: Mapping[str, float] = field(repr=False)
 
     @property
@@ -95,11 +99,12 @@ class Count(display.Shown):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes."""
-        names = [name for name in Count.__dataclass_fields__ if name not in ("bound", "seconds")]
+        names = [name for name in Count.__dataclass_fields__ if name not in ("bound", "route", "seconds")]
         values = {name: getattr(self, name) for name in names}
         split = {**self.split.to_json(), "text": str(self.split)} if self.split else None
         lists = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return {**display.stamp("count", VERSION), **lists, "split": split, "seconds": dict(self.seconds)}
+        spent = {"route": self.route.to_json(), "seconds": dict(self.seconds)}
+        return {**display.stamp("count", VERSION), **lists, "split": split, **spent}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -137,7 +142,7 @@ class Count(display.Shown):
                     f"{self.laws_at_most}   except with probability < {self.error_probability:.0e}",
                 )
             )
-        return display.Summary(self.title, rows)
+        return display.Summary(self.title, rows, self.route.remarks())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -151,7 +156,7 @@ class Analysis(Count):
     laws_found : rank of the gradients of ``laws``; **proved** lower bound on the number of independent laws
     complete : True iff ``laws_found == laws_at_most``: both bounds meet, so the number of laws is **proved**
     ansatz : how the laws were found: ``"monomials"`` (all polynomials up to the degree) or ``"matrix"``
-        (combinations of the model's own arrays)
+        (combinations of the model's own arrays); None if none were looked for, as there are none
     laws : the laws as SymPy expressions in the model's own names
     polynomial_laws : those that are polynomials (in the state, and where needed the logarithms of its
         entries)
@@ -164,7 +169,7 @@ class Analysis(Count):
     homogeneous: bool
     laws_found: int
     complete: bool
-    ansatz: str
+    ansatz: str | None
     polynomial_laws: PolynomialLaws | MatrixLaws | RecordedLaws
     rational_laws: RationalLaws | None
     lower_split: Split | None
@@ -270,7 +275,7 @@ class Analysis(Count):
 
     def _summary(self) -> display.Summary:
         counted = super()._summary()
-        found, most = self.laws_found, self.laws_at_most
+        found = self.laws_found
         up_to = (
             f"{'of exactly' if self.homogeneous else 'up to'} degree {self.degree}"
             if self.ansatz == "monomials"
@@ -281,35 +286,38 @@ class Analysis(Count):
         if self.ansatz == "matrix":
             rows.append(("found by", "matrix ansatz: combinations of the arrays"))
         rows.append(("complete", "proved" if self.complete else "no: the bounds do not meet"))
-        remarks, looked_for = [], " or ".join(self._looked_for())
-        tried = f", and none was found {looked_for}" if looked_for else ""
-        if not self.complete and self.split:
-            remarks.append(
-                f"Proved: {found} to {most} independent laws.  The upper bound is a rank at a special "
-                f"point and may be too large;\n"
-                f"a plain rank is too much work here."
-            )
-        elif not self.complete and not self.lie_ranks[-1]:
-            remarks.append(
-                f"Proved: at least {found} independent laws.  A plain rank is too much work here, and the "
-                f"network\ndoes not fall apart into subnetworks: nothing is known from above."
-            )
-        elif not self.complete:
-            chance = (
-                ""
-                if self.error_probability is None
-                else f" (except with probability < {self.error_probability:.0e})"
-            )
-            remarks.append(
-                f"Proved: {found} to {most} independent laws.  Probable: exactly {most}{chance};\n"
-                f"then {most - found} of them {'has' if most - found == 1 else 'have'} no polynomial form "
-                f"{up_to}{tried}."
-            )
-        if not self.complete and self.ansatz == "matrix":
-            remarks.append(
-                f"Polynomials up to degree {self.degree} that are not of these kinds were not looked for."
-            )
+        remarks = [] if self.complete else [self._what_is_open(up_to), *self._how_to_go_on()]
         return display.Summary(counted.title, rows, remarks, self._sections(up_to))
+
+    def _what_is_open(self, up_to: str) -> str:
+        """What is proved, and what is probable, where the bounds do not meet."""
+        found, most, chance = self.laws_found, self.laws_at_most, self.error_probability
+        if self.split:
+            return (
+                f"Proved: {found} to {most} independent laws.  The upper bound is a rank at a special "
+                f"point and may be too large;\na plain rank is too much work here."
+            )
+        if not self.lie_ranks[-1]:
+            return (
+                f"Proved: at least {found} independent laws.  A plain rank is too much work here, and the "
+                f"network\nwas not split into subnetworks: nothing is known from above."
+            )
+        if chance is None:
+            return f"Proved: {found} to {most} independent laws."
+        probable = f"Probable: exactly {most} (except with probability < {chance:.0e})"
+        if self.ansatz is None:
+            return f"Proved: {found} to {most} independent laws.\n{probable}."
+        tried = " or ".join(self._looked_for())
+        form = f"no polynomial form {up_to}{tried and f', and none was found {tried}'}"
+        return (
+            f"Proved: {found} to {most} independent laws.  {probable};\n"
+            f"then {most - found} of them {'has' if most - found == 1 else 'have'} {form}."
+        )
+
+    def _how_to_go_on(self) -> list[str]:
+        """What was not looked for, and what would be with more work."""
+        kinds = f"Polynomials up to degree {self.degree} that are not of these kinds were not looked for."
+        return [*([kinds] if self.ansatz == "matrix" else []), *self.route.remarks()]
 
     def _left(self, count: int) -> list[int]:
         """The numbers of the laws that no notation covers, of so many."""
@@ -320,7 +328,8 @@ class Analysis(Count):
     def _sections(self, up_to: str) -> list[display.Section]:
         """The laws in matrix notation, and as polynomials those left over, or all if they are few."""
         if not self.laws_found:
-            return [display.Section(f"no polynomial laws {up_to}")]
+            kind = f"no polynomial laws {up_to}" if self.ansatz else "no laws were looked for"
+            return [display.Section(kind if self.laws_at_most else "no laws")]
         families = [rf"{f.latex}\quad\text{{({str(f).partition('   ')[2]})}}" for f in self.law_families]
         sections = (
             [display.Section("laws in matrix notation", [str(f) for f in self.law_families], families)]
@@ -396,6 +405,7 @@ class Analysis(Count):
 
 def _fields_of_count(data: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a count from its JSON."""
-    names = [name for name in Count.__dataclass_fields__ if name != "bound"]
+    names = [name for name in Count.__dataclass_fields__ if name not in ("bound", "route")]
     values = {name: tuple(data[name]) if isinstance(data[name], list) else data[name] for name in names}
-    return {**values, "bound": data["split"] and RecordedSplit(data["split"])}
+    bound, route = data["split"] and RecordedSplit(data["split"]), RouteTaken.from_json(data["route"])
+    return {**values, "bound": bound, "route": route}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, Interrupted
 from conslaw.version import __version__
 
 if TYPE_CHECKING:
@@ -17,7 +19,12 @@ if TYPE_CHECKING:
     from conslaw.models.potential import Model
     from conslaw.varieties.dimensions import Dimension
 
-REFUTED, BAD_INPUT, NOT_CHECKED, INTERRUPTED = 1, 2, 3, 130
+REFUTED, BAD_INPUT, NOT_CHECKED, LATE, INTERRUPTED = 1, 2, 3, 4, 130
+C = TypeVar("C", bound="Count")
+
+
+class _TimeIsUp(KeyboardInterrupt):
+    """The limit of ``--timeout`` is reached."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status.
 
     0: all is well; 1: a certificate is not valid; 2: bad input; 3: a certificate would take more work to
-    check than it may; 130: interrupted.
+    check than it may; 4: stopped by ``--timeout``; 130: interrupted.  What was proved until then is printed.
     """
     for stream in (
         sys.stdout,
@@ -45,9 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConslawError as error:
         print(f"conslaw: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("conslaw: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        late = isinstance(stop, _TimeIsUp)
+        print(
+            f"conslaw: {'time is up, and nothing is proved yet' if late else 'interrupted'}", file=sys.stderr
+        )
+        return LATE if late else INTERRUPTED
     except MemoryError:
         print("conslaw: out of memory: make the model or the degree smaller", file=sys.stderr)
         return BAD_INPUT
@@ -123,6 +133,22 @@ def _parser() -> argparse.ArgumentParser:
         help="split the network into subnetworks (default: if it is large)",
     )
     common.add_argument(
+        "--budget",
+        type=_number,
+        default=60.0,
+        metavar="X",
+        help="work to spend, in estimated units of about a second (default 60)",
+    )
+    common.add_argument(
+        "--timeout",
+        type=_number,
+        metavar="SECONDS",
+        help="stop after so much time, and print what is proved so far (exit status 4)",
+    )
+    common.add_argument(
+        "--explain", action="store_true", help="say which routes were tried, with what, and why it ended"
+    )
+    common.add_argument(
         "--workers", type=_integer, default=1, metavar="N", help="threads for what is independent (default 1)"
     )
 
@@ -196,44 +222,76 @@ def _print(result: Count | Dimension, options: argparse.Namespace) -> None:
     if sys.stderr.isatty() and not options.json:
         print("\033[K", end="", file=sys.stderr, flush=True)
     print(json.dumps(result.to_json()) if options.json else result, flush=True)
+    if getattr(options, "explain", False) and not options.json:
+        print(f"\n{getattr(result, 'route', '')}", flush=True)
 
 
-def _answer(
-    options: argparse.Namespace, question: Callable[..., Analysis | Dimension], *asked: Any, **chosen: Any
-) -> None:
+def _answer(options: argparse.Namespace, ask: Callable[[], tuple[Analysis | Dimension, int]]) -> int:
     """Ask, print the answer, then write its certificate: whether that can be written is known before."""
     from conslaw.certificates import files
 
     place = None if options.certificate is None else files.check_place(options.certificate)
-    result = question(*asked, **chosen)
+    result, status = ask()
     try:
         _print(result, options)
     finally:
         if place:
             files.write(result.certificate(), place)
+    return status
 
 
-def _analyze(options: argparse.Namespace) -> None:
+@contextmanager
+def _time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise :class:`_TimeIsUp` inside, after so many seconds."""
+    if seconds is None:
+        yield
+        return
+    if not 0 < seconds < 1e9 or not hasattr(signal, "setitimer"):
+        raise ConslawError(f"--timeout {seconds:g}: give a positive number of seconds, on a POSIX system")
+
+    def stop(*_: object) -> NoReturn:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _asked(question: Callable[..., C], options: argparse.Namespace, names: Sequence[str]) -> tuple[C, int]:
+    """The answer to a question about a flow, and an exit status; if interrupted, what is proved so far."""
+    try:
+        with _time_limit(options.timeout):
+            chosen = {name: getattr(options, name) for name in names}
+            return question(_flow(options), **chosen), 0
+    except Interrupted as stop:
+        late = isinstance(stop.__cause__, _TimeIsUp)
+        print("conslaw: time is up" if late else "conslaw: interrupted", file=sys.stderr)
+        return stop.answer, LATE if late else INTERRUPTED
+
+
+def _analyze(options: argparse.Namespace) -> int:
     from conslaw.analysis import analyze
 
-    chosen = {
-        name: getattr(options, name)
-        for name in ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz", "workers")
-    }
-    _answer(options, analyze, _flow(options), **chosen)
+    names = ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz", "budget", "workers")
+    return _answer(options, lambda: _asked(analyze, options, names))
 
 
-def _count(options: argparse.Namespace) -> None:
+def _count(options: argparse.Namespace) -> int:
     from conslaw.analysis import count
 
-    chosen = {name: getattr(options, name) for name in ("seed", "split", "workers")}
-    _print(count(_flow(options), **chosen), options)
+    counted, status = _asked(count, options, ("seed", "split", "budget", "workers"))
+    _print(counted, options)
+    return status
 
 
-def _dimension(options: argparse.Namespace) -> None:
+def _dimension(options: argparse.Namespace) -> int:
     from conslaw.varieties import dimension
 
-    _answer(options, dimension, _model(options), seed=options.seed)
+    return _answer(options, lambda: (dimension(_model(options), seed=options.seed), 0))
 
 
 def _verify(options: argparse.Namespace) -> int:

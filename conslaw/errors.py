@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import cache
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 
 class ConslawError(ValueError):
@@ -21,6 +22,14 @@ class UnsupportedError(ConslawError, AttributeError, TypeError):
     """Array code asks for something that arrays do not have here; also what Python and NumPy expect to be
     raised then.
     """
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or a limit of time, after something was proved: ``answer`` says what."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__("interrupted; what is proved so far is the `answer` of this exception")
+        self.answer = answer
 
 
 def check_seed(seed: int) -> int:

@@ -19,7 +19,7 @@ FLOORS = [
     ["flows"],
     ["laws"],
     ["certificates"],
-    ["varieties", "regions", "recorded"],
+    ["varieties", "regions", "recorded", "routes"],
     ["answers"],
     ["analysis", "layers"],
     ["networks", "command_line"],

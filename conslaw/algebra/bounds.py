@@ -35,8 +35,9 @@ class BoundsNumbers:
 
     def add(self, x: Bounds, y: Bounds) -> Bounds:
         (b, k), (c, m) = x.below, y.below
-        height = float(np.logaddexp2(x.height + m, y.height + k))
-        return Bounds(x.shape, max(x.degree + c, y.degree + b), height, (b + c, k + m))
+        return Bounds(
+            x.shape, max(x.degree + c, y.degree + b), _sum(x.height + m, y.height + k), (b + c, k + m)
+        )
 
     def product(self, x: Bounds, y: Bounds, a: str, b: str, out: str) -> Bounds:
         sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
@@ -65,3 +66,8 @@ class BoundsNumbers:
         return Bounds(
             x.shape, b + (size - 1) * x.degree, k + (size - 1) * x.height, (size * x.degree, size * x.height)
         )
+
+
+def _sum(x: float, y: float) -> float:
+    """log2 of 2**x + 2**y, rounded upwards: many summands must not count for twice as many each time."""
+    return float(np.logaddexp2(x, y)) + 1e-9

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from functools import lru_cache
-from threading import Lock
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
 from typing import TypeVar
 
 import numpy as np
@@ -66,5 +67,25 @@ def mapped(function: Callable[[T], R], items: Iterable[T], workers: int) -> list
     tasks = list(items)
     if workers == 1 or len(tasks) < 2:
         return [function(item) for item in tasks]
-    with ThreadPoolExecutor(min(workers, len(tasks))) as pool:
-        return list(pool.map(function, tasks))
+    waiting: SimpleQueue[tuple[Future[R], T]] = SimpleQueue()
+    futures = [Future[R]() for _ in tasks]
+    for pair in zip(futures, tasks, strict=True):
+        waiting.put(pair)
+
+    def work() -> None:
+        with suppress(Empty):
+            while True:
+                future, item = waiting.get_nowait()
+                try:
+                    future.set_result(function(item))
+                except BaseException as error:  # it is raised where the result is asked for
+                    future.set_exception(error)
+
+    for _ in range(min(workers, len(tasks))):  # nobody, not even the end of the process, waits for a daemon
+        Thread(target=work, daemon=True).start()
+    try:
+        return [future.result() for future in futures]
+    finally:
+        with suppress(Empty):  # who is interrupted wants no more
+            while True:
+                waiting.get_nowait()

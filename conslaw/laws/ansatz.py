@@ -82,6 +82,11 @@ class PolynomialLaws:
     independent: int
     unknowns: int
 
+    @staticmethod
+    def none(flow: Flow) -> PolynomialLaws:
+        """No laws of a flow, of no ansatz."""
+        return PolynomialLaws(flow.coordinates, concatenate([], [], (0,)), 0, 0)
+
     def __len__(self) -> int:
         return self.polynomials.shape[0]
 
@@ -159,18 +164,10 @@ def polynomial_laws(
     """
     flow = check_flow(flow)
     seed = check_seed(seed)
-    if not is_positive_integer(max_unknowns):
-        raise ConslawError(f"max_unknowns={max_unknowns!r}: give a positive integer")
-    named, unknowns = (
-        _groups(flow, degree, time_degree),
-        ansatz_size(flow, degree, time_degree, homogeneous, logs=logs),
+    unknowns = check_ansatz(
+        flow, degree, time_degree, homogeneous=homogeneous, logs=logs, max_unknowns=max_unknowns
     )
-    if unknowns > max_unknowns:
-        many = f"{unknowns:,}" if unknowns < 10**15 else f"about 10^{int(unknowns.bit_length() * 0.30103)}"
-        raise ConslawError(
-            f"degree={degree!r}: the ansatz has {many} unknowns, more than max_unknowns={max_unknowns:,}; "
-            f"lower the degree or give degrees per group of arrays"
-        )
+    named = _groups(flow, degree, time_degree)
     if max(d for names, d in named if names != (TIME,)) > LARGEST_DEGREE:
         raise TooLargeError(f"degree={degree!r}: laws are looked for up to degree {LARGEST_DEGREE}")
     check_memory(
@@ -203,6 +200,33 @@ def polynomial_laws(
     laws = laws.select(np.argsort(laws.degrees(), kind="stable"))
     names = [c or Coordinate("unused") for c in coordinates]
     return PolynomialLaws(names, laws, _independent(laws, n, seed), unknowns)
+
+
+def check_ansatz(
+    flow: Flow,
+    degree: Degree,
+    time_degree: int | None,
+    *,
+    homogeneous: bool,
+    max_unknowns: int,
+    logs: bool = False,
+    refuse: bool = True,
+) -> int:
+    """The number of monomials in the ansatz, or :class:`ConslawError` for bad arguments, and if it is larger
+    than ``max_unknowns`` where such are to be refused.
+    """
+    if not isinstance(homogeneous, bool) or not is_positive_integer(max_unknowns):
+        raise ConslawError(
+            f"homogeneous={homogeneous!r}, max_unknowns={max_unknowns!r}: give a boolean and an integer"
+        )
+    unknowns = ansatz_size(flow, degree, time_degree, homogeneous, logs=logs)
+    if refuse and unknowns > max_unknowns:
+        many = f"{unknowns:,}" if unknowns < 10**15 else f"about 10^{int(unknowns.bit_length() * 0.30103)}"
+        raise ConslawError(
+            f"degree={degree!r}: the ansatz has {many} unknowns, more than max_unknowns={max_unknowns:,}; "
+            f"lower the degree or give degrees per group of arrays"
+        )
+    return unknowns
 
 
 def ansatz_size(

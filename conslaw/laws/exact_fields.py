@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import lgamma, log, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -78,7 +78,10 @@ def bounds(flow: Flow) -> list[Bounds]:
 
 def expansion(flow: Flow) -> float:
     """A bound for the number of terms of the fields of a flow, if they are written out."""
-    return float(sum(prod(x.shape) * 2.0 ** min(x.height, 200.0) for x in bounds(flow)))
+    variables = flow.dimension + size(flow.data)
+    found = bounds(flow)
+    terms = [min(x.height, _log2_of_monomials(variables, x.degree), 200.0) for x in found]
+    return float(sum(prod(x.shape) * 2.0**n for x, n in zip(found, terms, strict=True)))
 
 
 def expansion_of_gradient(potential: Expression) -> float:
@@ -88,6 +91,11 @@ def expansion_of_gradient(potential: Expression) -> float:
     inputs = [x for x in topological_order([potential]) if x.operation == "input"]
     [bound] = evaluate([potential], {x.attribute: Bounds(x.shape, 1, 0.0) for x in inputs}, BoundsNumbers())
     return float(bound.degree * 2.0 ** min(bound.height, 200.0))
+
+
+def _log2_of_monomials(variables: int, degree: int) -> float:
+    """log2 of the number of monomials of at most this degree, rounded upwards."""
+    return (lgamma(variables + degree + 1) - lgamma(variables + 1) - lgamma(degree + 1)) / log(2) + 1e-3
 
 
 def has_logarithms(flow: Flow) -> bool:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import inf, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from conslaw.algebra.evaluation import evaluate, gradient, topological_order
-from conslaw.algebra.finite_field import Residues, RowSpace, drawn, random_prime, rank
+from conslaw.algebra.finite_field import Residues, RowSpace, drawn, rank
 from conslaw.algebra.jets import Jets
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow
@@ -43,7 +43,6 @@ logger = logging.getLogger(__name__)
 DEPTH, PATIENCE = 8, 3  # of brackets: at a special point ranks stand still and grow later
 MOST_COORDINATES = 20_000  # of a subnetwork in which gradients of laws are taken
 FEW_INDICES = 3  # of each class, of the network in which gradients of linear arrays are looked at
-MOST_WORK, LITTLE_WORK = 15.0, 5.0  # seconds, by estimate, with laws to compare with and without
 
 
 @dataclass(frozen=True)
@@ -118,62 +117,39 @@ class Groups(Coloured):
         }
 
 
-def best_groups(
-    flow: Flow, laws: Sequence[Combination] = (), *, seed: int, enough: int | None = None
-) -> tuple[Groups, Split] | None:
-    """The groups that prove the best upper bound, and in which colours the gradients of some laws have the
-    highest rank, tried from cheap to dear; None if there are none.
+class GroupColouring(NamedTuple):
+    """A way to look at groups: classes, colours of which widths, and about how much work it is, in units."""
 
-    ``enough`` is a proved lower bound that is known already: it ends when that is met, or when so much work
-    is done.
+    parts: Grouping
+    classes: IndexClasses
+    colours: Counter[Widths]
+    work: float
+
+
+def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
+    """All of them, from cheap to dear, without those that have too large parts; none if there are no groups.
+
+    Equal shares of every class that has as many indices, as few arrays zero as can be; and one colour for
+    all.
     """
     if flow.model is None or flow.metric_words is None or flow.name != "gradient" or len(flow.fields) > 1:
-        return None
-    if not constant_metric(flow):
-        return None
-    parts, p, spent = grouping(flow), random_prime(np.random.default_rng(seed)), 0.0
-    if len(parts.groups) < 2:
-        return None
-    upper, lower = None, None
-    tasks = [
-        (_work(x, parts.groups, colours), i, x, colours) for i, (x, colours) in enumerate(_tasks(flow, parts))
-    ]
-    for work, _, classes, colouring in sorted(tasks, key=lambda task: task[:2]):
-        known = max(lower.laws_found if lower else 0, enough or 0)
-        if work == inf or (upper and upper.laws_at_most == known):
-            break
-        if spent + work > (MOST_WORK if known else LITTLE_WORK):
-            break
-        spent += work
-        found = group_ranks(classes, parts, colouring, laws, seed=seed, p=p)
-        if found is None:
-            continue
-        groups, gradients = found
-        logger.info("groups: %s: at most %d laws", groups, groups.laws_at_most)
-        upper = groups if upper is None or groups.laws_at_most < upper.laws_at_most else upper
-        lower = gradients if lower is None or gradients.laws_found > lower.laws_found else lower
-    return (upper, lower) if upper and lower else None
-
-
-def _tasks(flow: Flow, parts: Grouping) -> Iterator[tuple[IndexClasses, Counter[Widths]]]:
-    """Ways to give indices colours: equal shares of every class that has as many indices, as few arrays zero
-    as can be; and one colour for all.
-    """
+        return ()
+    if not constant_metric(flow) or len((parts := grouping(flow)).groups) < 2:
+        return ()
     every, known = IndexClasses.of(flow), dict[frozenset[int], IndexClasses | None]()
     moved = {c for axes in every.state.values() for c in axes} - {RIGID}
+    found = [(every, Counter([tuple(every.lengths.values())]))] if moved else []
     numbers = {every.lengths[c] // k for c in moved for k in (1, 2, 4)} - {0, 1}
-    if moved:
-        yield every, Counter([tuple(every.lengths.values())])
     for number in sorted(numbers, reverse=True):
         some = frozenset(c for c in moved if every.lengths[c] >= number)
         if some not in known:
             known[some] = _decoupled(every, parts.groups, some)
         if classes := known[some]:
             lengths = classes.lengths.values()
-            yield (
-                classes,
-                Counter(tuple(n // number + (a < n % number) for n in lengths) for a in range(number)),
-            )
+            shares = Counter(tuple(n // number + (a < n % number) for n in lengths) for a in range(number))
+            found.append((classes, shares))
+    made = [GroupColouring(parts, x, colours, _work(x, parts.groups, colours)) for x, colours in found]
+    return tuple(sorted((x for x in made if x.work < inf), key=lambda x: x.work))
 
 
 def _decoupled(every: IndexClasses, groups: Sequence[Group], some: frozenset[int]) -> IndexClasses | None:
@@ -212,7 +188,7 @@ def of_group(classes: IndexClasses, group: Group) -> IndexClasses:
 
 
 def _work(classes: IndexClasses, groups: Sequence[Group], colouring: Counter[Widths]) -> float:
-    """About how many seconds a colouring takes; infinite if a subnetwork is too large."""
+    """About how many units a colouring takes; infinite if a subnetwork is too large."""
     total = 0.0
     for part in (of_group(classes, group) for group in groups):
         for colours, _ in shapes(part, colouring):
@@ -230,20 +206,19 @@ def _exact(classes: IndexClasses, colours: Sequence[Widths]) -> int:
 
 
 def group_ranks(
-    classes: IndexClasses,
-    parts: Grouping,
-    colouring: Counter[Widths],
+    colouring: GroupColouring,
     laws: Sequence[Combination],
     *,
     seed: int,
     p: int,
 ) -> tuple[Groups, Split] | None:
     """The blocks of a colouring, and ranks of the gradients of some laws; None if a block is too large."""
+    parts, classes, colours_of, _ = colouring
     state = arrays_of(classes.flow)
     usable = [c for c in laws if classes.decouples(c.array(state))]
     blocks, common, law_blocks = [list[GroupBlock]() for _ in parts.groups], list[tuple[int, Residues]](), []
     own = [of_group(classes, group) for group in parts.groups]
-    for colours, copies in shapes(classes, colouring):
+    for colours, copies in shapes(classes, colours_of):
         if classes.dimension(lengths_of(classes, colours)) > MOST_COORDINATES:
             return None
         whole = subnetwork(classes, colours, (), seed=seed, p=p)
@@ -262,9 +237,9 @@ def group_ranks(
             common.append((copies, np.concatenate(beside)))
     shared = sum(copies * rank(rows, p) for copies, rows in common)
     found_laws = laws_in_blocks(laws, usable, law_blocks, p)
-    lower = Split(classes, colouring, p, seed, [b for b in law_blocks if b.dimension], None, 0, found_laws)
+    lower = Split(classes, colours_of, p, seed, [b for b in law_blocks if b.dimension], None, 0, found_laws)
     linear = linear_rank(IndexClasses.of(classes.flow), parts, seed=seed, p=p)
-    return Groups(classes, colouring, p, seed, parts, blocks, shared, linear), lower
+    return Groups(classes, colours_of, p, seed, parts, blocks, shared, linear), lower
 
 
 def _group_block(

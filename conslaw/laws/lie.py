@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb, log2
 from typing import Any
 
@@ -32,7 +32,6 @@ from conslaw.algebra.finite_field import (
     from_integers,
     random_prime,
     rank,
-    small_prime,
 )
 from conslaw.algebra.jets import Jet, Jets, lift, part, without
 from conslaw.algebra.threads import one_blas_thread
@@ -44,6 +43,7 @@ from conslaw.models.zero_data import Kept
 
 logger = logging.getLogger(__name__)
 
+FIRST_BATCH = 32  # samples; each further batch of a depth is twice as large
 SURPLUS = 4  # samples that add no rank before a depth counts as exhausted
 MEMORY = 2**28  # bytes of jets per batch of samples
 DEPTH = 14  # brackets of more fields than this are not tried (each depth costs three times the one before)
@@ -144,16 +144,10 @@ def lie_ranks(
     below = {v.denominator for values in exact.values() for v in values.ravel()}
     p, state, rng = random_start(flow, seed, prime, below)
 
-    few = with_few_data(flow)
-    whole = flow if few is flow else with_all_data(flow)
-
     def ranks_at(state: State, **options: Any) -> tuple[tuple[int, ...], Kept | None]:
-        options |= {"width": n, "most": n if most is None else most}
-        every = Samples(whole, state, rng, p)
-        if few is flow:
-            return ranks_by_depth(every, n, p, **options), None
-        ranks = ranks_by_depth(Samples(few, state, rng, p), n, p, confirm=every, **options)
-        return ranks, None if every.needed else few.kept
+        samples = Samples(flow, state, rng, p)
+        options |= {"width": n, "most": n if most is None else most, "confirm": samples.confirmed}
+        return ranks_by_depth(samples, n, p, **options), samples.kept
 
     ranks, kept = ranks_at(state, limit=DEPTH, target=n - laws)
     if point is None:
@@ -166,20 +160,6 @@ def lie_ranks(
         raise ConslawError(f"the {flow.name} flow is singular at this point: {where}; choose another point")
     ranks, kept = ranks_at(given, limit=DEPTH_AT_POINT, target=ranks[-1], patience=DEPTH_AT_POINT)
     return LieRanks(ranks, n, p, seed, False, None, kept)
-
-
-def quick_ranks(flow: Flow, *, seed: int, most: int | None = None, laws: int = 0) -> LieRanks:
-    """The ranks at a random point mod a random prime between 2**22 and 2**23, for where laws may show that
-    nothing was missed.
-
-    They prove as much as those mod a larger prime and take less time, but have no ``error_probability``.
-    """
-    rng = np.random.default_rng(seed)
-    for _ in range(3):
-        p = small_prime(rng)
-        if not singular(flow, random_point(flow, rng, p), p):
-            return lie_ranks(flow, seed=seed, prime=p, most=most, laws=laws)
-    return lie_ranks(flow, seed=seed, most=most, laws=laws)
 
 
 def random_start(
@@ -247,71 +227,126 @@ def _random(shape: Shape, rng: np.random.Generator, p: int) -> Residues:
 
 
 class Samples:
-    """Random elements of the trace at a point; ``needed`` if a smaller part of them did not suffice."""
+    """Random elements of the trace at a point, from fields of few data as long as these find all there is.
+
+    ``kept`` are the data that are not zero; None for all.
+    """
 
     def __init__(self, flow: Flow, state: State, rng: np.random.Generator, p: int) -> None:
-        self.flow, self.state, self.rng, self.p, self.needed = flow, state, rng, p, False
+        self.whole, self.state, self.rng, self.p = flow, state, rng, p
+        self.flow = with_few_data(flow)
+        self.kept = None if self.flow is flow else self.flow.kept
 
     def __call__(self, depth: int, count: int) -> Residues:
         return trace_samples(self.flow, self.state, depth, count, self.rng, self.p)
 
+    def confirmed(self, depth: int, space: RowSpace) -> RowSpace:
+        """The space of an exhausted depth, with samples of all data; if these add rank, so are all from now
+        on.
+        """
+        if self.kept is None:
+            return space
+        whole = with_all_data(self.whole)
+        larger = space.extend(trace_samples(whole, self.state, depth, SURPLUS, self.rng, self.p))
+        if larger.rank > space.rank:
+            self.flow, self.kept = whole, None
+        return larger
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What is known of a trace, depth by depth: it grows by batches of samples (:func:`grown`).
+
+    Attributes
+    ----------
+    space : what the samples span
+    ranks : the rank after each depth that is done
+    batch : how many samples to draw next, at most
+    idle : how many depths in a row added nothing
+    ended : whether it is known as far as it was wanted
+    """
+
+    space: RowSpace
+    ranks: tuple[int, ...] = ()
+    batch: int = FIRST_BATCH
+    idle: int = 0
+    ended: bool = False
+
+    @property
+    def depth(self) -> int:
+        """Of the next samples."""
+        return len(self.ranks) + 1
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """The ranks with what the depth that is not done has found so far."""
+        before = self.ranks[-1] if self.ranks else 0
+        return self.ranks if self.space.rank == before and self.ranks else (*self.ranks, self.space.rank)
+
 
 def ranks_by_depth(
+    samples: Callable[[int, int], Residues], columns: int, p: int, *, most: int | None = None, **options: Any
+) -> tuple[int, ...]:
+    """Ranks of ``samples(depth, count)`` depth by depth, until they reach a target or stand still: see
+    :func:`grown`.  Refused if the rank exceeds ``most``.
+    """
+    trace = Trace(RowSpace.zero(columns, p))
+    while not trace.ended:
+        trace = grown(trace, samples, **options)
+        if most is not None and trace.space.rank > most:
+            raise ConslawError(
+                f"the Lie rank is more than {most:,} in {columns:,} coordinates: too large for the "
+                f"plain route"
+            )
+    return trace.ranks
+
+
+def grown(
+    trace: Trace,
     samples: Callable[[int, int], Residues],
-    columns: int,
-    p: int,
     *,
     limit: int,
     target: int,
     width: int,
     patience: int = 1,
     silent: int = 0,
-    most: int | None = None,
     all_or_nothing: bool = False,
-    confirm: Samples | None = None,
-) -> tuple[int, ...]:
-    """Ranks of ``samples(depth, count)`` depth by depth, up to ``limit`` depths, until they reach ``target``
-    or stand still.
+    confirm: Callable[[int, RowSpace], RowSpace] | None = None,
+) -> Trace:
+    """A trace with a batch of samples more.
 
-    ``columns`` is the length of a sample and ``width`` that of the state; ``patience`` is how many depths in
-    a row may add nothing, not counting the first ``silent`` ones if they found nothing at all.  Refused if
-    the rank exceeds ``most``.  With ``all_or_nothing`` it ends as soon as ranks that go on growing as they do
-    would not reach the target.  ``samples`` may come from a part of what is asked about if ``confirm``
-    samples all of it: a depth is exhausted only if those add no rank either, else they are taken from there
-    on.
+    It ends after ``limit`` depths, when the rank reaches ``target``, or stands still for ``patience`` depths
+    in a row, not counting the first ``silent`` ones if they found nothing at all.  ``width`` is the dimension
+    of the state.  With ``all_or_nothing`` it ends as soon as ranks that go on growing as they do would not
+    reach the target.  A depth is exhausted only if ``confirm`` adds nothing to what it spans.
     """
-    space, ranks, idle = RowSpace.zero(columns, p), list[int](), 0
-    while True:
-        depth = len(ranks) + 1
-        before, batch, exhausted = space.rank, 32, False
-        while not exhausted and space.rank < target:
-            count = min(
-                batch, target - space.rank + SURPLUS, max(SURPLUS + 1, MEMORY // (8 * width * 2**depth))
-            )
-            known = space.rank
-            check_memory(
-                24.0 * (known + count) * columns,
-                f"a Lie rank of more than {known:,} in {columns:,} coordinates",
-            )
-            space = space.extend(samples(depth, count))
-            if most is not None and space.rank > most:
-                raise ConslawError(
-                    f"the Lie rank is more than {most:,} in {columns:,} coordinates: too large for the "
-                    f"plain route"
-                )
-            exhausted = space.rank - known <= count - SURPLUS
-            batch *= 2
-            if exhausted and confirm and space.rank < target:
-                known, space = space.rank, space.extend(confirm(depth, SURPLUS))
-                if space.rank > known:
-                    confirm.needed = True
-                    samples, confirm, exhausted = confirm, None, False
-            logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
-        ranks.append(space.rank)
-        idle = idle + 1 if space.rank == before and (space.rank or depth > silent) else 0
-        slow = all_or_nothing and depth > 2 and prolonged(ranks, limit) * (1.5 if depth == 3 else 1) < target
-        if space.rank >= target or depth == limit or idle == patience or slow:
-            return tuple(ranks)
+    space, depth, known, exhausted = trace.space, trace.depth, trace.space.rank, False
+    if known < target:
+        count = next_batch(trace, target, width)
+        columns = known + len(space.free)
+        check_memory(
+            24.0 * (known + count) * columns, f"a Lie rank of more than {known:,} in {columns:,} coordinates"
+        )
+        space = space.extend(samples(depth, count))
+        exhausted = space.rank - known <= count - SURPLUS
+        if exhausted and confirm and space.rank < target:
+            found = space.rank
+            space = confirm(depth, space)
+            exhausted = space.rank == found
+        logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
+    if space.rank < target and not exhausted:
+        return replace(trace, space=space, batch=2 * trace.batch)
+    before, ranks = trace.ranks[-1] if trace.ranks else 0, (*trace.ranks, space.rank)
+    idle = trace.idle + 1 if space.rank == before and (space.rank or depth > silent) else 0
+    slow = all_or_nothing and depth > 2 and prolonged(ranks, limit) * (1.5 if depth == 3 else 1) < target
+    ended = space.rank >= target or depth == limit or idle == patience or slow
+    return Trace(space, ranks, idle=idle, ended=ended)
+
+
+def next_batch(trace: Trace, target: int, width: int) -> int:
+    """How many samples of its depth a trace gets next."""
+    most = max(SURPLUS + 1, MEMORY // (8 * width << trace.depth))
+    return min(trace.batch, target - trace.space.rank + SURPLUS, most)
 
 
 def prolonged(ranks: Sequence[int], depth: int) -> int:

@@ -19,7 +19,7 @@ from conslaw.algebra.interpretations import Counts, Kinds
 from conslaw.algebra.numpy_functions import einsum
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, number, terms
 from conslaw.algebra.uniform_axes import RIGID, Axes
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, check_memory
 from conslaw.flows.coordinates import to_sympy, write
 from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
@@ -42,7 +42,6 @@ SMALL_CLASS = 12  # indices of a class that may be left whole
 MOST_EXPANDED = 300_000.0  # terms of a window that is written out
 LITTLE_EXPANDED = 20_000.0  # of one that is not replaced by its code at one place
 CHEAP, MOST_IN_BLOCKS = 3_000_000, 30_000_000  # entries of one such matrix, and of several, made at once
-LARGEST_DIRECTLY = 100_000_000  # entries of a matrix of gradients that is made if need be
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,11 @@ class MatrixLaws:
     families: Sequence[FoundFamily]
     independent: int
     flow: Flow = field(repr=False)
+
+    @staticmethod
+    def none(flow: Flow) -> MatrixLaws:
+        """No laws of a flow."""
+        return MatrixLaws((), 0, flow)
 
     def __len__(self) -> int:
         return self.independent
@@ -104,9 +108,9 @@ class MatrixLaws:
         return [to_sympy(polynomial, coordinates) for polynomial in terms(self.polynomials)]
 
 
-def size_directly(flow: Flow, combinations: Sequence[Combination]) -> int:
-    """The number of entries of the matrix of gradients that :func:`directly` works on."""
-    return flow.dimension * min(flow.dimension, sum(c.like.entries for c in combinations))
+def columns_directly(flow: Flow, combinations: Sequence[Combination]) -> int:
+    """The number of columns of the matrix of gradients that :func:`directly` works on."""
+    return min(flow.dimension, sum(c.like.entries for c in combinations) + 2)
 
 
 def directly(flow: Flow, combinations: Sequence[Combination], seed: int) -> list[int]:
@@ -129,7 +133,7 @@ def array_by_array(flow: Flow, combinations: Sequence[Combination], seed: int) -
     for members, columns in blocks_of(flow, combinations):
         own = [combinations[i] for i in members]
         arrays = {n for c in own for _, x in c.terms for n, _ in x.factors}
-        size = sum(prod(flow.state[n]) for n in arrays) * sum(c.like.entries for c in own)
+        size = _size_of_block(flow, own)
         left -= size
         if size > CHEAP or left < 0:
             exact = False
@@ -140,6 +144,20 @@ def array_by_array(flow: Flow, combinations: Sequence[Combination], seed: int) -
         for i, n in zip(members, ranks, strict=True):
             result[i] = n
     return result, exact
+
+
+def entries_in_blocks(flow: Flow, combinations: Sequence[Combination]) -> int:
+    """The entries of the matrices that :func:`array_by_array` makes."""
+    sizes = [
+        _size_of_block(flow, [combinations[i] for i in members])
+        for members, _ in blocks_of(flow, combinations)
+    ]
+    return min(sum(size for size in sizes if size <= CHEAP), MOST_IN_BLOCKS)
+
+
+def _size_of_block(flow: Flow, own: Sequence[Combination]) -> int:
+    arrays = {n for c in own for _, x in c.terms for n, _ in x.factors}
+    return sum(prod(flow.state[n]) for n in arrays) * sum(c.like.entries for c in own)
 
 
 def blocks_of(flow: Flow, combinations: Sequence[Combination]) -> list[tuple[list[int], list[str]]]:
@@ -167,7 +185,9 @@ def _ranks_along(
     part = replace(flow, state={n: s for n, s in flow.state.items() if n in names or n in columns})
     state = arrays_of(part)
     arrays = [c.like.distinct(c.array(state)) for c in combinations]
-    total = min(sum(prod(flow.state[n]) for n in columns), sum(x.size for x in arrays) + 2)
+    moved = sum(prod(flow.state[n]) for n in columns)
+    total = min(moved, sum(x.size for x in arrays) + 2)
+    check_memory(24.0 * total * moved, f"the gradients of {total - 2:,} entries at once")
     point, directions = random_point(part, rng, PRIME), random_point(part, rng, PRIME, total)
     space, result = RowSpace.zero(total, PRIME), list[int]()
     moves = {n: x for n, x in directions.items() if n in columns}
@@ -270,11 +290,16 @@ def _has_numbers(flow: Flow) -> bool:
 
 def is_short(classes: IndexClasses, most: float = MOST_EXPANDED) -> bool:
     """Whether the fields of a flow with few neurons, in which identities are checked, can be written out."""
+    return terms_of_few(classes) <= most
+
+
+def terms_of_few(classes: IndexClasses) -> float:
+    """A bound for the number of terms of its fields then."""
     lengths, flow = {c: min(n, FEW) for c, n in classes.lengths.items()}, classes.flow
     least = expansion(classes.smaller_flow(lengths))
     if flow.model and not any(word.startswith("z") for word in (flow.metric_words or {"": "z"}).values()):
         least = min(least, expansion_of_gradient(classes.resized([flow.model.potential], lengths)[0]))
-    return least <= most
+    return least
 
 
 def in_order(combinations: Iterable[Combination]) -> list[Combination]:

@@ -152,16 +152,19 @@ def search_quotients(flow: Flow, degree: int, known: RowSpace, most: int, seed: 
         if larger.rank > space.rank:
             found.append(pair)
             space = larger
-    empty = PolynomialArray((0,), np.zeros(0, np.int64), np.zeros((0, 0), np.int32), np.zeros(0, np.int64))
-    sides = [
-        concatenate(list(side), list(range(len(found))), (len(found),)) for side in zip(*found, strict=True)
-    ] or [empty, empty]
+    tops, bottoms = [p for p, _ in found], [q for _, q in found]
+    sides = (concatenate(side, list(range(len(found))), (len(found),)) for side in (tops, bottoms))
     return RationalLaws(flow.coordinates, *sides)
 
 
 def is_small(flow: Flow, degree: int) -> bool:
     """Whether a flow is small enough for the search."""
-    return comb(flow.dimension + degree, degree) <= LARGEST
+    return monomials_of(flow, degree) <= LARGEST
+
+
+def monomials_of(flow: Flow, degree: int) -> int:
+    """How many monomials there are up to a degree."""
+    return comb(flow.dimension + degree, degree)
 
 
 def _bracketed(text: str) -> str:

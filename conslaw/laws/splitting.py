@@ -12,19 +12,18 @@ docs/what_is_proved.md.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations, combinations_with_replacement, islice, pairwise
-from math import comb, prod
+from math import comb, inf, prod
 from typing import Any
 
 import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
-from conslaw.algebra.finite_field import RowSpace, random_prime
+from conslaw.algebra.finite_field import RowSpace
 from conslaw.algebra.threads import mapped
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow
@@ -45,11 +44,7 @@ from conslaw.laws.subnetworks import (
     with_helpers,
 )
 
-logger = logging.getLogger(__name__)
-
-
 MOST_CHOICES, MOST_LOOKED_AT = 64, 20_000  # sets of classes that are looked at, and nodes of code for them
-MOST_WORK, LITTLE_WORK = 15.0, 5.0  # seconds of work, by estimate, with laws to compare with and without
 
 
 @dataclass(frozen=True)
@@ -180,55 +175,35 @@ class Split(Coloured):
         }
 
 
-def best_split(
-    choices: Sequence[IndexClasses],
-    combinations: Sequence[Combination] = (),
-    *,
-    seed: int,
-    enough: int | None = None,
-    workers: int = 1,
-) -> tuple[Split, Split] | None:
-    """The splits that prove the best upper and the best lower bound, tried from cheap to dear.
-
-    ``enough`` is a proved lower bound that is known already.  It ends when the bounds meet or so much work is
-    done; if there is nothing to compare with, when a dearer one proves no more.  None if all are too large.
+@dataclass(frozen=True, eq=False)
+class Colouring:
+    """A way to split a flow: classes, how many colours there are of which widths, of how many shapes their
+    subnetworks are, and about how much work these are, in units, apart from the depth of their brackets.
     """
-    p, spent, idle = random_prime(np.random.default_rng(seed)), 0.0, False
-    upper, lower = None, None
-    most = (
-        min(MOST_WORK, 1 + 1e-9 * choices[0].flow.dimension ** 3) if choices else 0.0
-    )  # no more than the plain route takes
-    tasks = [
-        (_work(classes, colouring), i, classes, colouring)
-        for i, classes in enumerate(choices)
-        for colouring in colourings(classes)
+
+    classes: IndexClasses
+    colours: Counter[Widths]
+    shapes: int
+    work: float
+
+
+def every_colouring(choices: Sequence[IndexClasses]) -> tuple[Colouring, ...]:
+    """All colourings of some sets of classes, from cheap to dear, without those that have too large parts."""
+    found = [
+        Colouring(x, colours, len(list(shapes(x, colours))), _work(x, colours))
+        for x in choices
+        for colours in colourings(x)
     ]
-    for work, _, classes, colouring in sorted(tasks, key=lambda task: task[:2]):
-        known = max(lower.laws_found if lower else 0, enough or 0)
-        if upper and (
-            upper.laws_at_most == known
-            or spent + work > (most if known else LITTLE_WORK)
-            or (idle and not known)
-        ):
-            break
-        spent += work
-        try:
-            split = split_ranks(classes, colouring, combinations, seed=seed, p=p, workers=workers)
-        except ZeroDivisionError:  # mod p at this point
-            split = None
-        if split is None:
-            continue
-        logger.info("splitting: %s: at most %d laws", split, split.laws_at_most)
-        idle = upper is not None and split.laws_at_most >= upper.laws_at_most
-        upper = upper if upper and idle else split
-        lower = split if lower is None or split.laws_found > lower.laws_found else lower
-    return (upper, lower) if upper and lower else None
+    return tuple(sorted((x for x in found if x.work < inf), key=lambda x: x.work))
 
 
 def _work(classes: IndexClasses, colouring: Counter[Widths]) -> float:
-    """About how many seconds a colouring takes."""
+    """About how many units the rest of a colouring takes: infinite if a part is too large."""
     total = 0.0
     for colours, _ in shapes(classes, colouring):
+        helpers = helpers_of(colouring, colours)
+        if classes.dimension(lengths_of(classes, [*colours, *helpers])) > LARGEST:
+            return inf
         own = classes.dimension(lengths_of(classes, colours))
         total += 0.02 + 2e-6 * own**2 + 1e-9 * own**3
     return total
@@ -327,10 +302,8 @@ def split_ranks(
     flow = classes.flow
     usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
     every = list(shapes(classes, colouring))
-    for colours, _ in every:
-        helpers = helpers_of(colouring, colours)
-        if classes.dimension(lengths_of(classes, [*colours, *helpers])) > LARGEST:
-            return None
+    if _work(classes, colouring) == inf:
+        return None
 
     def of_shape(shape: tuple[tuple[Widths, ...], int]) -> tuple[Block | None, Beside | None, int, bool]:
         """The block of a shape of subnetworks, if it has one; what lies beside, and how much; does time

@@ -99,9 +99,8 @@ def flow_like(flow: Flow, part: Model, whole: Mapping[str, str]) -> Flow:
     """The flow of another model, with metric and drift of the arrays that its arrays are of."""
     words = flow.metric_words or {}
     options: dict[str, Any] = {"weight_decay": flow.weight_decay}
-    options["metric"] = {
-        n: words[name] for n, name in whole.items() if words.get(name, "euclidean") != "euclidean"
-    }
+    metric = {n: words[name] for n, name in whole.items() if words.get(name, "euclidean") != "euclidean"}
+    options["metric"] = metric or "euclidean"
     return (
         gradient_flow(part, **options)
         if flow.name == "gradient"
