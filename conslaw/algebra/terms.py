@@ -13,11 +13,12 @@ Degree: TypeAlias = tuple[
 ]  # the names of the arrays that a term is made of, sorted, with repetitions
 Terms: TypeAlias = Mapping[Degree, Expression]
 
-MOST_TERMS = 2_000  # of one node
+MOST_TERMS, MOST_PRODUCTS = 2_000, 50_000  # of one node; of terms with terms, in all
+HIGHEST_DEGREE = 60
 
 
 class TooManyTermsError(Exception):
-    """A node has more terms than are looked at."""
+    """There are more terms, or terms of higher degree, than are looked at."""
 
 
 class Multigrading:
@@ -26,7 +27,7 @@ class Multigrading:
     """
 
     def __init__(self, limited: Container[str], most: int) -> None:
-        self.limited, self.most, self.left_out = limited, most, False
+        self.limited, self.most, self.left_out, self.products = limited, most, False, 0
 
     def at(self, node: Expression) -> None:
         """Called before each node."""
@@ -44,9 +45,14 @@ class Multigrading:
 
     def product(self, x: Terms, y: Terms, a: str, b: str, out: str) -> Terms:
         result = dict[Degree, Expression]()
+        self.products += len(x) * len(y)
+        if self.products > MOST_PRODUCTS:
+            raise TooManyTermsError
         for left, one in x.items():
             for right, two in y.items():
                 degree = tuple(sorted((*left, *right)))
+                if len(degree) > HIGHEST_DEGREE:
+                    raise TooManyTermsError
                 if sum(name in self.limited for name in degree) > self.most:
                     self.left_out = True
                     continue

@@ -54,9 +54,10 @@ def sets_of_windows(classes: IndexClasses) -> list[list[tuple[str, ...]]]:
     for c in dict.fromkeys(c for name in parameters for c in classes.state[name] if c != RIGID):
         own = tuple(name for name in parameters if c in classes.state[name])
         along = [name for name in used if name in own] if len(own) > MOST_ARRAYS else []
-        vectors = [tuple(n for n in own if len(classes.state[n]) == 1)] if len(own) > MOST_ARRAYS else []
-        few = [*((n,) for n in along), *pairwise(along), *(x for x in vectors if len(x) > 2)]
-        found.append([own, *few])
+        found.append([own, *((n,) for n in along), *pairwise(along)])
+        vectors = tuple(n for n in own if len(classes.state[n]) == 1)
+        if along and vectors:
+            found.append([vectors])
     rigid = tuple(n for n in parameters if RIGID in classes.state[n] or not classes.state[n])
     return [*found, [rigid]] if rigid and len(rigid) <= MOST_ARRAYS else found
 
