@@ -158,7 +158,7 @@ class Residues(Numbers):
         these.
         """
         bits = min(len(x), len(y)).bit_length() - 1
-        x, y = (z.reshape(-1, *[2] * bits, *z.shape[1:]) for z in (x, y))
+        x, y = (z.reshape(len(z) >> bits, *[2] * bits, *z.shape[1:]) for z in (x, y))
         for axis in range(1, bits + 1):
             x, y = (np.concatenate([z, z.sum(axis=axis, keepdims=True) % self.p], axis=axis) for z in (x, y))
         inner = prod(n for c, n in zip(a, x.shape[bits + 2 :], strict=True) if c not in out)

@@ -232,7 +232,7 @@ def arrays_from(rows: Any, shapes: Mapping[str, Shape]) -> dict[str, Any]:
     """Arrays of residues, in a batch, from the rows of all their entries side by side."""
     ends = np.cumsum([0, *map(prod, shapes.values())])
     return {
-        n: rows[:, a:b].reshape(1, -1, *s)
+        n: rows[:, a:b].reshape(1, len(rows), *s)
         for (n, s), a, b in zip(shapes.items(), ends, ends[1:], strict=False)
     }
 

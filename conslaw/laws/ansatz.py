@@ -168,8 +168,6 @@ def polynomial_laws(
         flow, degree, time_degree, homogeneous=homogeneous, logs=logs, max_unknowns=max_unknowns
     )
     named = _groups(flow, degree, time_degree)
-    if max(d for names, d in named if names != (TIME,)) > LARGEST_DEGREE:
-        raise TooLargeError(f"degree={degree!r}: laws are looked for up to degree {LARGEST_DEGREE}")
     check_memory(
         100.0 * unknowns * sum(d for _, d in named), f"degree={degree!r}: an ansatz of {unknowns:,} unknowns"
     )
@@ -220,6 +218,8 @@ def check_ansatz(
             f"homogeneous={homogeneous!r}, max_unknowns={max_unknowns!r}: give a boolean and an integer"
         )
     unknowns = ansatz_size(flow, degree, time_degree, homogeneous, logs=logs)
+    if max(d for names, d in _groups(flow, degree, time_degree) if names != (TIME,)) > LARGEST_DEGREE:
+        raise TooLargeError(f"degree={degree!r}: laws are looked for up to degree {LARGEST_DEGREE}")
     if refuse and unknowns > max_unknowns:
         many = f"{unknowns:,}" if unknowns < 10**15 else f"about 10^{int(unknowns.bit_length() * 0.30103)}"
         raise ConslawError(

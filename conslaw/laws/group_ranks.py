@@ -23,10 +23,11 @@ from conslaw.algebra.finite_field import Residues, RowSpace, drawn, rank
 from conslaw.algebra.jets import Jets
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow
+from conslaw.laws.brackets import RandomField, as_rows, nested_bracket
 from conslaw.laws.candidates import Combination, arrays_of
 from conslaw.laws.groups import Group, Grouping, grouping
 from conslaw.laws.index_classes import IndexClasses
-from conslaw.laws.lie import RandomField, as_rows, nested_bracket, ranks_by_depth
+from conslaw.laws.lie import ranks_by_depth
 from conslaw.laws.splitting import Block, Coloured, Split, constant_metric, laws_in_blocks, shapes
 from conslaw.laws.subnetworks import (
     LARGEST,

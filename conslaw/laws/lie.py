@@ -23,7 +23,6 @@ import numpy.typing as npt
 from conslaw.algebra.bounds import Bounds, BoundsNumbers
 from conslaw.algebra.evaluation import evaluate
 from conslaw.algebra.exact_numbers import exact_array
-from conslaw.algebra.expressions import LETTERS, Shape
 from conslaw.algebra.finite_field import (
     PRIMES_DRAWN_FROM,
     Residues,
@@ -33,10 +32,11 @@ from conslaw.algebra.finite_field import (
     random_prime,
     rank,
 )
-from conslaw.algebra.jets import Jet, Jets, lift, part, without
+from conslaw.algebra.jets import Jets
 from conslaw.algebra.threads import one_blas_thread
 from conslaw.errors import ConslawError, check_memory, check_seed
 from conslaw.flows.flow import TIME, Flow, check_flow
+from conslaw.laws.brackets import RandomField, State, random_residues, trace_samples
 from conslaw.laws.few_data import with_all_data, with_few_data
 from conslaw.models.potential import Model
 from conslaw.models.zero_data import Kept
@@ -51,7 +51,6 @@ DEPTH_AT_POINT = (
     6  # brackets tried at a point of the user's, where an unchanged rank is no proof that it stays
 )
 
-State = Mapping[str, Jet]
 Point = Mapping[str, Any]
 
 
@@ -205,7 +204,7 @@ def singular(flow: Flow, state: State, p: int) -> str:
 
 def random_point(flow: Flow, rng: np.random.Generator, p: int, count: int = 1) -> State:
     """Uniformly random points of the state space over GF(p)."""
-    return {name: {0: _random((count, *shape), rng, p)} for name, shape in flow.state.items()}
+    return {name: {0: random_residues((count, *shape), rng, p)} for name, shape in flow.state.items()}
 
 
 def exact_point(flow: Flow, point: Point) -> dict[str, npt.NDArray[Any]]:
@@ -220,10 +219,6 @@ def exact_point(flow: Flow, point: Point) -> dict[str, npt.NDArray[Any]]:
     if reduced and not exact[TIME] > 0:
         raise ConslawError(f"point: time={point[TIME]!r} stands for {flow.time.text(1)}, which is positive")  # type: ignore[union-attr]
     return exact
-
-
-def _random(shape: Shape, rng: np.random.Generator, p: int) -> Residues:
-    return rng.integers(0, p, shape, dtype=np.uint64)
 
 
 class Samples:
@@ -354,74 +349,6 @@ def prolonged(ranks: Sequence[int], depth: int) -> int:
     step, before = ranks[-1] - ranks[-2], ranks[-2] - ranks[-3]
     left = depth - len(ranks)
     return ranks[-1] + left * step + max(0, step - before) * left * (left + 1) // 2
-
-
-def trace_samples(
-    flow: Flow, state: State, depth: int, count: int, rng: np.random.Generator, p: int
-) -> Residues:
-    """Random elements of the trace at a point: ``count`` right-nested brackets of ``depth`` random fields,
-    one a row (count, n).
-    """
-    fields = [RandomField(flow, count, rng, p) for _ in range(depth)]
-    return as_rows(flow, nested_bracket(fields, state, Jets(p), 1), count)
-
-
-def as_rows(flow: Flow, value: State, count: int) -> Residues:
-    """The values of a batch of vector fields at a point as a matrix (count, n)."""
-    return flattened(flow, value, count)[0]
-
-
-def flattened(flow: Flow, value: State, count: int) -> Jet:
-    """State arrays of jets, side by side: one jet of matrices (count, n)."""
-    masks = sorted({0}.union(*value.values()))
-
-    def whole(name: str, shape: Shape, mask: int) -> Residues:
-        coefficient = value[name].get(mask, np.zeros((1, *shape), dtype=np.uint64))
-        return np.broadcast_to(coefficient, (count, *shape)).reshape(count, -1)
-
-    return {
-        mask: np.concatenate([whole(n, s, mask) for n, s in flow.state.items()], axis=1) for mask in masks
-    }
-
-
-class RandomField:
-    """A batch of random elements of the span of a flow's vector fields."""
-
-    def __init__(self, flow: Flow, count: int, rng: np.random.Generator, p: int) -> None:
-        self.flow, self.jets = flow, Jets(p)
-        self.data: dict[str, Jet] = {
-            name: {0: _random((count, *shape), rng, p)} for name, shape in flow.data.items()
-        }
-        self.mixture: list[Jet] = (
-            [{0: _random((count,), rng, p)} for _ in flow.fields] if len(flow.fields) > 1 else []
-        )
-
-    def __call__(self, state: State) -> State:
-        """Its value at a state (a point, or a jet of points)."""
-        result: dict[str, Jet] = {name: {} for name in self.flow.state}
-        for number, field in enumerate(self.flow.fields):
-            values = evaluate(list(field.values()), {**self.data, **state}, self.jets)
-            for name, value in zip(field, values, strict=True):
-                letters = LETTERS[: len(self.flow.state[name])]
-                scaled = (
-                    self.jets.product(self.mixture[number], value, "", letters, letters)
-                    if self.mixture
-                    else value
-                )
-                result[name] = self.jets.add(result[name], scaled)
-        return result
-
-
-def nested_bracket(fields: Sequence[RandomField], state: State, jets: Jets, bit: int) -> State:
-    """[X_1, [X_2, ...]] at a state; ``bit`` is the first nilpotent direction not in use there."""
-    first = fields[0](state)
-    if len(fields) == 1:
-        return first
-    shifted = {name: lift(x, first[name], bit) for name, x in state.items()}
-    along_first = nested_bracket(fields[1:], shifted, jets, bit << 1)
-    inner = {name: without(x, bit) for name, x in along_first.items()}
-    along_inner = fields[0]({name: lift(x, inner[name], bit) for name, x in state.items()})
-    return {name: jets.subtract(part(along_first[name], bit), part(along_inner[name], bit)) for name in state}
 
 
 # how sure a generic run is

@@ -34,9 +34,10 @@ from conslaw.algebra.sparse_kernel import Vector, primitive, sparser
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import to_sympy
 from conslaw.flows.flow import TIME, Flow
+from conslaw.laws.brackets import RandomField, State
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
 from conslaw.laws.exact_fields import coefficients, exact_fields, lie_derivative
-from conslaw.laws.lie import RandomField, State, random_point
+from conslaw.laws.lie import random_point
 
 if TYPE_CHECKING:
     import sympy

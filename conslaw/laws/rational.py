@@ -28,8 +28,9 @@ from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenat
 from conslaw.errors import ConslawError, check_seed
 from conslaw.flows.coordinates import Coordinate, to_sympy, write
 from conslaw.flows.flow import Flow, check_flow
+from conslaw.laws.brackets import RandomField, flattened
 from conslaw.laws.exact_fields import Sample, exact_fields, lie_derivative, random_sample, state_gradients
-from conslaw.laws.lie import RandomField, flattened, random_point
+from conslaw.laws.lie import random_point
 from conslaw.models.potential import Model, is_positive_integer
 
 if TYPE_CHECKING:

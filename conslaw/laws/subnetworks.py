@@ -17,9 +17,10 @@ from conslaw.algebra.finite_field import Residues, RowSpace, drawn, rank
 from conslaw.algebra.jets import Jets
 from conslaw.algebra.uniform_axes import RIGID, Axes, resized_shape
 from conslaw.flows.flow import TIME, Flow
+from conslaw.laws.brackets import State, trace_samples
 from conslaw.laws.candidates import Combination, arrays_of
 from conslaw.laws.index_classes import IndexClasses, velocities
-from conslaw.laws.lie import State, prolonged, ranks_by_depth, trace_samples
+from conslaw.laws.lie import prolonged, ranks_by_depth
 from conslaw.laws.matrix_notation import derivatives_along
 
 DEPTH = 8  # brackets of more fields than this are not tried in a subnetwork

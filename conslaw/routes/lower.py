@@ -82,7 +82,8 @@ def work_of_blocks(known: Known) -> float | None:
     """The ranks of the gradients of the combinations of the same arrays, in those that none before has."""
     if known.in_blocks or not known.combinations:
         return None
-    return A_WINDOW + AN_ENTRY * entries_in_blocks(known.question.flow, known.combinations)
+    entries = entries_in_blocks(known.question.flow, known.combinations)
+    return A_WINDOW + AN_ENTRY * entries if entries else None
 
 
 def blocks(known: Known) -> Part:

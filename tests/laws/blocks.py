@@ -13,7 +13,8 @@ def centred(x):
 
 class Block:
     """``depth`` blocks on a stream of ``width``: grouped queries (groups, queries, size), a hidden layer,
-    norms with and without centring, biases, residuals whose later readings add to the adjoint of earlier outputs.
+    norms with and without centring, biases, residuals whose later readings add to the adjoint of earlier
+    outputs.
     """
 
     def __init__(self, width, groups, queries, size, hidden, depth, parts):

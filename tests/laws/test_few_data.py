@@ -13,9 +13,10 @@ import conslaw
 from conslaw.algebra.evaluation import NumPyNumbers, evaluate, gradient, topological_order
 from conslaw.algebra.finite_field import LIFTING_PRIME as P
 from conslaw.laws import few_data, matrix_ansatz
+from conslaw.laws.brackets import RandomField
 from conslaw.laws.candidates import arrays_of
 from conslaw.laws.few_data import restricted, with_few_data
-from conslaw.laws.lie import RandomField, lie_ranks, random_point
+from conslaw.laws.lie import lie_ranks, random_point
 from conslaw.laws.matrix_ansatz import combinations_of_windows
 from conslaw.laws.matrix_notation import derivatives_along
 from conslaw.models.zero_data import positions_left, with_zero_data

@@ -14,7 +14,8 @@ from conslaw.algebra.evaluation import NumPyNumbers, evaluate
 from conslaw.algebra.finite_field import rank
 from conslaw.algebra.jets import Jets
 from conslaw.algebra.polynomials import derivatives, evaluate_mod
-from conslaw.laws.lie import RandomField, as_rows, nested_bracket, random_point
+from conslaw.laws.brackets import RandomField, as_rows, nested_bracket
+from conslaw.laws.lie import random_point
 
 PRIME = 2**31 - 1
 
@@ -81,7 +82,7 @@ def test_antisymmetry_and_jacobi(sizes, bias, seed):
 
 def test_laws_are_orthogonal_to_every_bracket():
     """A law's gradient kills the whole trace, however deep: the definition of the upper bound."""
-    from conslaw.laws.lie import trace_samples
+    from conslaw.laws.brackets import trace_samples
 
     flow, rng = conslaw.gradient_flow(conslaw.linear([2, 3, 2])), np.random.default_rng(5)
     point = random_point(flow, rng, PRIME)

@@ -11,10 +11,11 @@ from conslaw.algebra.finite_field import LIFTING_PRIME as P
 from conslaw.algebra.finite_field import RowSpace
 from conslaw.algebra.polynomials import Polynomials, number
 from conslaw.laws import matrix_ansatz
+from conslaw.laws.brackets import trace_samples
 from conslaw.laws.candidates import arrays_of
 from conslaw.laws.exact_fields import exact_fields, lie_derivative
 from conslaw.laws.index_classes import IndexClasses
-from conslaw.laws.lie import random_point, trace_samples
+from conslaw.laws.lie import random_point
 from conslaw.laws.matrix_ansatz import combinations_of_windows
 from conslaw.laws.windows import alike, arrays_of_windows, has_windows, window
 
