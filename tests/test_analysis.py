@@ -115,7 +115,7 @@ def test_what_does_not_fit_the_memory_is_refused():
     for ansatz in ("monomials", None):  # there are none, which is known before they are looked for
         assert conslaw.analyze(conslaw.gradient_flow(power), ansatz=ansatz).proved["laws_exactly"] == 0
     with pytest.raises(conslaw.ConslawError, match=r"about 10\^"):
-        conslaw.analyze(conslaw.gradient_flow(conslaw.linear([30, 30, 30])), degree=10**6, ansatz="monomials")
+        conslaw.analyze(conslaw.gradient_flow(conslaw.linear([30, 30, 30])), degree=50, ansatz="monomials")
 
 
 def test_latex_of_names():
