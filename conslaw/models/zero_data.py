@@ -250,6 +250,8 @@ def _rebuilt(
     if node.operation == "constant":
         return as_expression(node.attribute[np.ix_(*box)] if box else node.attribute)
     given = [(made[id(x)], boxes[id(x)]) for x in node.args if boxes[id(x)] is not None]
+    if not given or (node.operation == "product" and len(given) < 2):  # nothing of it is left
+        return as_expression(np.zeros(tuple(int(m.sum()) for m in box), dtype=np.int64))
     (x, of_x), *others = [(e, b) for e, b in given if b is not None]
     if node.operation == "add":
         parts = [_fitted(e, b, box) for e, b in [(x, of_x), *others]]
