@@ -14,7 +14,7 @@ from conslaw.certificates import budget, kernel
 from conslaw.certificates.budget import NotChecked, Task
 from conslaw.certificates.kernel import Array, Polynomials, Refuted, Shape
 from conslaw.certificates.reading import code
-from conslaw.certificates.rules import PRIME, network_of
+from conslaw.certificates.rules import PRIME
 from conslaw.certificates.subject import Subject, arrays_from, kernel_flow, velocities_of
 from conslaw.certificates.subnetworks import Network, Widths
 from conslaw.flows.flow import Flow
@@ -40,7 +40,7 @@ def matrix_ansatz(whole: Mapping[str, Any], subject: Subject) -> Task:
     tasks = [_identity(subject, every, one, combination) for one, combination in pairs]
     stated, split = [one["laws"] for one in lower["families"]], lower["split"]
     if split is not None:
-        rank = gradients_in_subnetworks(network_of(subject, split), split, combinations, stated)
+        rank = gradients_in_subnetworks(Network(subject, split), split, combinations, stated)
     else:
         rank = gradients_along_tangent_vectors(flow, subject.written, combinations, stated)
     tasks.append(rank)

@@ -173,7 +173,7 @@ def _elements(small: Small, count: int, p: int, depth: int, samples: int) -> Arr
     """Elements of a group with data of the first colours alone, which must not move what has others."""
     allowed = small.off(count)
     rows = kernel.elements(
-        small.flow, small.point, depth, samples, p, only=allowed, innermost=GUEST, nested=LINEAR_GUEST
+        small.flow, small.point, depth, samples, p, only=allowed, guest=GUEST, nested=LINEAR_GUEST
     )
     if rows[:, ~np.concatenate([allowed[n].reshape(-1) for n in small.flow.state])].any():
         raise Refuted("the subnetworks move other neurons")

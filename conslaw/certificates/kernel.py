@@ -304,23 +304,23 @@ def elements(
     *,
     only: Named | None = None,
     drift: bool = False,
-    innermost: str | None = None,
+    guest: str | None = None,
     nested: str | None = None,
 ) -> Array:
     """Values at a point of right-nested brackets of ``depth`` random elements of the span of the fields:
-    (count, n) residues mod p.  Of the data ``only`` those where it says so are not zero, ``innermost`` in the
-    innermost field of a bracket alone, and ``nested`` in brackets alone.  Single fields are controls, unless
-    with ``drift``.
+    (count, n) residues mod p.  Of the data ``only`` those where it says so are not zero, ``guest`` not in the
+    last but one (or only) field of a bracket, and ``nested`` in brackets alone.  Single fields are controls,
+    unless with ``drift``.
     """
     numbers, rng = Residues(p), np.random.default_rng(depth)
     batch = max(1, BATCH // (8 * 3 ** (depth - 1) * sum(prod(node.shape) for node in flow.code)))
 
-    def random_field(some: int, outer: bool) -> Field:
+    def random_field(some: int, alone: bool) -> Field:
         def drawn(shape: Shape) -> Array:
             return rng.integers(0, p, (1, some, *shape), dtype=np.uint64)
 
         data = {n: drawn(s) * np.uint64(1 if only is None else only[n]) for n, s in flow.data.items()}
-        for name, absent in ((innermost, outer), (nested, depth == 1)):
+        for name, absent in ((guest, alone), (nested, depth == 1)):
             if name is not None and absent:
                 data[name] = data[name] * np.uint64(0)
         scales = [drawn(()) for _ in flow.given or (0, 0)]
@@ -339,7 +339,7 @@ def elements(
     rows = list[Array]()
     for start in range(0, count, batch):
         some = min(batch, count - start)
-        found = bracket([random_field(some, i < max(1, depth - 1)) for i in range(depth)], point, numbers.p)
+        found = bracket([random_field(some, i == max(0, depth - 2)) for i in range(depth)], point, numbers.p)
         every = [np.broadcast_to(found[n][0], (some, *shape)) for n, shape in flow.state.items()]
         rows.append(np.concatenate([x.reshape(some, -1) for x in every], axis=1))
     return np.concatenate(rows)

@@ -311,13 +311,12 @@ def marked(flow: Flow, names: Sequence[str]) -> npt.NDArray[np.bool_]:
 def guest_samples(
     group: Group, part: Subnetwork, depth: int, count: int, rng: np.random.Generator, p: int
 ) -> Residues:
-    """As :func:`conslaw.laws.lie.trace_samples`; linear guests take part in brackets only, and guests only
-    innermost.
+    """As :func:`conslaw.laws.brackets.trace_samples`; linear guests take part in brackets only, and of the
+    two innermost fields only the last has guests.
     """
     fields = [RandomField(part.flow, count, rng, p) for _ in range(depth)]
     absent = {0: np.zeros(count, dtype=np.uint64)}
-    for field in fields[: depth - 1 or 1]:
-        field.data |= {group.guest: absent}
+    fields[max(0, depth - 2)].data |= {group.guest: absent}
     if depth == 1:
         fields[0].data |= {group.linear_guest: absent}
     return as_rows(part.flow, nested_bracket(fields, part.point, Jets(p), 1), count)

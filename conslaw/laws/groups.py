@@ -2,9 +2,9 @@
 
 The span W of the gradients of f contains, for each degree in the data arrays, that component of f at any
 data.  Components that act on the arrays of one *group* and on what it shares with others, and brackets of
-them, stay there; so does a bracket with one *guest*, a component of which the rest does not touch these
-arrays, and with any number of *linear guests*, of which the rest is linear in other arrays.  Found from the
-array code; statement and proof: docs/what_is_proved.md.
+them, stay there; so do brackets with *guests*, components of which the rest does not touch these arrays, if
+one of the two innermost fields is none, and with any number of *linear guests*, of which the rest is linear
+in other arrays.  Found from the array code; statement and proof: docs/what_is_proved.md.
 """
 
 from __future__ import annotations

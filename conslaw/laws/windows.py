@@ -24,7 +24,8 @@ from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.places import at_any_place
-from conslaw.models.pieces import in_pieces
+from conslaw.models.factored_axes import in_factors
+from conslaw.models.pieces import in_pieces, with_data_apart
 from conslaw.models.potential import Model
 
 MOST_ARRAYS = 16  # arrays of a class that are looked at together: on a longer one (a residual stream) pairs
@@ -91,9 +92,12 @@ def window_at_any_place(part: Flow) -> Flow | None:
 
 
 def flow_in_pieces(flow: Flow) -> Flow | None:
-    """The same flow in the pieces of the model's arrays, if they fall into pieces."""
-    made = in_pieces(flow.model) if flow.model and has_windows(flow) else None
-    return flow_like(flow, *made) if made else None
+    """The same flow in pieces of the arrays, and in factors of their axes, where there are some."""
+    if flow.model is None or not has_windows(flow):
+        return None
+    model, whole = in_pieces(flow.model) or (flow.model, {name: name for name in flow.model.parameters})
+    model = in_factors(model) or model
+    return None if model is flow.model else flow_like(flow, with_data_apart(model), whole)
 
 
 def flow_like(flow: Flow, part: Model, whole: Mapping[str, str]) -> Flow:

@@ -98,6 +98,38 @@ def _reshaped(potential: Expression, shapes: Mapping[str, Shape]) -> tuple[Expre
     return made[id(potential)], new
 
 
+def with_data_apart(whole: Model) -> Model:
+    """The same function of more data arrays: one for each part of a data array, if it is used in parts that
+    have no entry in common.
+    """
+    order, uses = topological_order([whole.potential]), dict[str, list[Expression | None]]()
+    for node in order:
+        for x in node.args:
+            if x.operation == "input" and x.attribute in whole.data:
+                uses.setdefault(x.attribute, []).append(node if node.operation == "take" else None)
+    made, data = dict[int, Expression](), dict[str, Shape]()
+    for name, shape in whole.data.items():
+        parts = [x for x in uses.get(name, []) if x is not None]
+        places = [x.attribute.reshape(-1).tolist() for x in parts]
+        every = [p for some in places for p in some]
+        parts.sort(key=lambda x: x.attribute.min())
+        if len(parts) < max(2, len(uses.get(name, []))) or len(set(every)) < len(every):
+            data[name] = shape
+            continue
+        for k, x in enumerate(parts):
+            data[f"{name}_part_{k}"] = x.shape
+            made[id(x)] = input_array(f"{name}_part_{k}", x.shape)
+    if len(data) < len(whole.data) + 1 or set(data) & set(whole.parameters):
+        return whole
+    for node in order:
+        if id(node) not in made and node.operation == "input":
+            made[id(node)] = node
+        elif id(node) not in made:
+            inner = tuple(made[id(x)] for x in node.args)
+            made[id(node)] = Expression(node.operation, inner, node.attribute, node.shape)
+    return replace(whole, data=data, potential=made[id(whole.potential)])
+
+
 def picked(indices: Indices, shape: Shape) -> Picked | None:
     """How slices and picked indices lie in an array of this shape; None for positions that are not of this
     kind.
