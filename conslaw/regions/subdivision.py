@@ -9,6 +9,7 @@ integers in homogeneous coordinates (x, w), a ray being a point with w = 0.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,6 +19,8 @@ import numpy as np
 
 from conslaw.errors import ConslawError, check_memory
 from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows, inverse, product
+
+logger = logging.getLogger(__name__)
 
 INTEGER = 80  # bytes of one with its place in an array, of 100 to 300 bits
 
@@ -75,6 +78,7 @@ def subdivided(network: Network, most_cells: int, box: Sequence[tuple[Array, int
 def _affordable(network: Network, cells: Cells, d: int, totals: list[int], most_cells: int) -> None:
     """Refuse what is too much, or will be when the first layer is through, by its growth from half to now."""
     done, first, every = len(totals) - 1, network.hidden[0].width, len(network.neurons)
+    logger.info("regions: %d cells after %d of %d neurons", cells.total, done, every)
     growth, factor = float(d), 1.0
     if 2 * d + 4 <= done <= first:
         growth = float(np.log(totals[-1] / totals[done // 2]) / np.log(done / (done // 2)))
