@@ -200,7 +200,7 @@ def analyze(
     ----------
     [MGP23] arXiv 2307.00144, Sections 2.3 and 3.3; [MGP24] arXiv 2405.12888 for the other flows.
     """
-    if ansatz not in (None, "monomials", "matrix"):
+    if not isinstance(ansatz, str | None) or ansatz not in (None, "monomials", "matrix"):
         raise ConslawError(f"ansatz={ansatz!r}: give 'monomials' or 'matrix', or leave it out")
     question = Question(
         check_flow(flow),
