@@ -84,14 +84,7 @@ def count(
     ----------
     [MGP23] arXiv 2307.00144, Theorem 3.3.
     """
-    question = Question(
-        check_flow(flow),
-        seed=check_seed(seed),
-        budget=check_budget(budget),
-        workers=check_workers(workers),
-        split=_check_split(split),
-        only_count=True,
-    )
+    question = _question(flow, seed, budget, workers, split, only_count=True)
     table = COUNT if prime is None and point is None else (_as_given(question, prime, point),)
 
     def answer(journey: Journey[Known]) -> Count:
@@ -119,10 +112,15 @@ def _as_given(question: Question, prime: int | None, point: Point | None) -> Rou
     return Route("plain rank, as given", AT_MOST, lambda known: None if known.pair else work, go)
 
 
-def _check_split(split: bool | None) -> bool | None:
+def _question(
+    flow: Flow | Model, seed: int, budget: float, workers: int, split: bool | None, **others: Any
+) -> Question:
+    """What is asked, with the arguments that both questions have checked, in this order."""
+    flow, seed = check_flow(flow), check_seed(seed)
+    budget, workers = check_budget(budget), check_workers(workers)
     if split is not None and not isinstance(split, bool):
         raise ConslawError(f"split={split!r}: give True, False or None")
-    return split
+    return Question(flow, seed=seed, budget=budget, workers=workers, split=split, **others)
 
 
 @one_blas_thread()
@@ -202,12 +200,12 @@ def analyze(
     """
     if not isinstance(ansatz, str | None) or ansatz not in (None, "monomials", "matrix"):
         raise ConslawError(f"ansatz={ansatz!r}: give 'monomials' or 'matrix', or leave it out")
-    question = Question(
-        check_flow(flow),
-        seed=check_seed(seed),
-        budget=check_budget(budget),
-        workers=check_workers(workers),
-        split=_check_split(split),
+    question = _question(
+        flow,
+        seed,
+        budget,
+        workers,
+        split,
         ansatz=ansatz,
         degree=degree if isinstance(degree, Mapping) or not is_positive_integer(degree) else int(degree),
         time_degree=time_degree,

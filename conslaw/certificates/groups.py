@@ -19,7 +19,7 @@ from conslaw.algebra.uniform_axes import RIGID
 from conslaw.certificates import budget, kernel
 from conslaw.certificates.budget import SURPLUS, Task
 from conslaw.certificates.kernel import Array, Refuted
-from conslaw.certificates.rules import another_diagonal_metric, climb, decoupling, rising
+from conslaw.certificates.rules import climb, decoupling, rising
 from conslaw.certificates.subject import Subject, kernel_flow
 from conslaw.certificates.subnetworks import Network, Small, Widths
 from conslaw.flows.flow import Flow
@@ -45,7 +45,6 @@ def groups(whole: Mapping[str, Any], subject: Subject) -> Task:
         raise Refuted("groups are of constant metrics, without sign flips")
     if max(network.classes.lengths.values()) >= network.prime:
         raise Refuted("a class has more indices than the prime")
-    another_diagonal_metric(network)
     shared, linear = upper["shared"]["arrays"], upper["linear"]["arrays"]
     named = [*shared, *linear, *(name for one in upper["groups"] for name in one["arrays"])]
     if len(set(named)) < len(named) or not set(named) <= set(flow.model.parameters):
@@ -83,7 +82,7 @@ def groups(whole: Mapping[str, Any], subject: Subject) -> Task:
             raise Refuted(f"the groups move the shared arrays alone by rank {found}, not as stated")
         return (
             n - rank,
-            f"{n} - {rank} = {n - rank} laws, as {len(sets and upper['groups'])} groups show mod {p}",
+            f"{n} - {rank} = {n - rank} laws, as {len(upper['groups'])} groups show mod {p}",
         )
 
     return Task(sum(t.operations for t in tasks), max(t.bytes for t in tasks), check)

@@ -228,9 +228,7 @@ def group_ranks(
         law_blocks.append(Block(colours, copies, int(whole.exact.sum()), (), False, added))
         beside = list[Residues]()
         for group, part, found in zip(parts.groups, own, blocks, strict=True):
-            made = _group_block(
-                classes, group, part, (colours, copies), whole, gradients, parts.shared, seed, p
-            )
+            made = _group_block(group, part, (colours, copies), whole, gradients, parts.shared, seed, p)
             if made:
                 found.append(made[0])
                 beside.append(made[1])
@@ -244,7 +242,6 @@ def group_ranks(
 
 
 def _group_block(
-    classes: IndexClasses,
     group: Group,
     own: IndexClasses,
     shape: tuple[tuple[Widths, ...], int],
@@ -280,18 +277,19 @@ def _group_block(
     ranks = ranks_by_depth(
         samples, len(columns), p, limit=DEPTH, target=target, width=width, patience=PATIENCE
     )
-    rows = np.zeros((0, marked(whole.flow, shared)[whole.exact].sum()), dtype=np.uint64)
+    common = marked(whole.flow, shared)[whole.exact]
     if not alone:
-        return GroupBlock(colours, copies, size, ranks, ranks[-1]), rows
+        nothing = np.zeros((0, common.sum()), dtype=np.uint64)
+        return GroupBlock(colours, copies, size, ranks, ranks[-1]), nothing
     space = RowSpace.zero(len(columns), p).extend(np.concatenate(elements))
     basis = np.zeros((space.rank, len(columns)), dtype=np.uint64)
     basis[np.arange(space.rank), space.pivots] = 1
     basis[:, space.free] = space.rest
     last = int((part.exact & ~mine).sum())
     rest = basis[space.pivots >= len(columns) - last][:, len(columns) - last :]
-    rows = np.zeros((len(rest), rows.shape[1]), dtype=np.uint64)
+    rows = np.zeros((len(rest), common.sum()), dtype=np.uint64)
     places = marked(whole.flow, [n for n in part.flow.state if n not in group.own])
-    rows[:, places[whole.exact][marked(whole.flow, shared)[whole.exact]]] = rest
+    rows[:, places[whole.exact][common]] = rest
     return GroupBlock(colours, copies, size, ranks, int((space.pivots < size).sum())), rows
 
 

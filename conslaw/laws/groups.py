@@ -153,12 +153,8 @@ def _group(
 ) -> Group | None:
     """The group of some arrays; None if no component acts on them alone."""
     assert flow.model is not None
-    arrays, local, guests, linear_guests = (
-        own | shared,
-        list[Expression](),
-        list[Expression](),
-        list[Expression](),
-    )
+    arrays, local = own | shared, list[Expression]()
+    guests, linear_guests = list[Expression](), list[Expression]()
     for part in parts.values():
         inside = [term for degree, term in part.items() if arrays >= {*degree}]
         outside = [{*degree} for degree in part if not arrays >= {*degree}]
