@@ -51,7 +51,7 @@ _HOMES = {
     "models.networks": ("icnn", "linear", "monomial", "nmf", "pca", "relu"),
     "models.potential": ("Model", "model"),
 }
-_ROOMS = ("layers", "networks", "regions", "varieties")  # questions with a namespace of their own
+_ROOMS = ("layers", "networks", "nn", "regions", "varieties")  # questions with a namespace of their own
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME)

@@ -273,15 +273,20 @@ def matrix_power(x: object, n: int) -> Expression:
 
 
 def einsum(subscripts: object, *operands: object) -> Expression:
-    """``numpy.einsum`` with a subscript string (no ellipsis)."""
+    """``numpy.einsum`` with a subscript string."""
     arrays = [as_expression(x) for x in operands]
-    if not isinstance(subscripts, str) or "." in subscripts:
+    if not isinstance(subscripts, str):
         raise ConslawError(
-            f"einsum({subscripts!r}, ...): give the subscripts as a string without an ellipsis, such as "
-            f"'ij,jk->ik'"
+            f"einsum({subscripts!r}, ...): give the subscripts as a string, such as 'ij,jk->ik'"
         )
     left, arrow, out = subscripts.replace(" ", "").partition("->")
+    if not arrow:
+        alone = sorted(c for c in set(left) if c.isalpha() and left.count(c) == 1)
+        out = "..." * ("..." in left) + "".join(alone)
     names = left.split(",")
+    if "..." in left and len(names) == len(arrays):
+        arrays, names, out = _without_ellipsis(arrays, names, out)
+        left = ",".join(names)
     sizes: dict[str, int] = {}
     fits = len(names) == len(arrays) and (left + "a").replace(",", "").isalpha()
     fits = fits and all(len(a) == x.ndim for a, x in zip(names, arrays, strict=True))
@@ -293,8 +298,6 @@ def einsum(subscripts: object, *operands: object) -> Expression:
         raise ConslawError(
             f"einsum({subscripts!r}): does not match operands of shapes {[x.shape for x in arrays]}"
         )
-    if not arrow:
-        out = "".join(sorted(c for c in sizes if left.count(c) == 1))
     terms = [_diagonal(x, a) for x, a in zip(arrays, names, strict=True)]
     x, a = terms[0]
     for number, (y, b) in enumerate(terms[1:], start=1):
@@ -306,6 +309,30 @@ def einsum(subscripts: object, *operands: object) -> Expression:
         a = "".join(c for c in a if c in out)
         x = x.transpose(*[a.index(c) for c in out]) if out else x
     return x
+
+
+def _without_ellipsis(
+    arrays: Sequence[Expression], names: Sequence[str], out: str
+) -> tuple[list[Expression], list[str], str]:
+    """The same with letters for the axes of an ellipsis; those that are stretched are left out."""
+    free = [c for c in LETTERS if c not in "".join((*names, out))]
+    shapes = [
+        x.shape[len(a.split("...")[0]) : x.ndim - len(a.split("...")[1])] if a.count("...") == 1 else ()
+        for x, a in zip(arrays, names, strict=True)
+    ]
+    whole = np.broadcast_shapes(*shapes)
+    letters = "".join(free[: len(whole)])
+    made, written = list[Expression](), list[str]()
+    for x, a, shape in zip(arrays, names, shapes, strict=True):
+        if a.count("...") != 1:
+            made, written = [*made, x], [*written, a]
+            continue
+        before, after = a.split("...")
+        own = list(zip(letters[len(whole) - len(shape) :], shape, whole[len(whole) - len(shape) :], strict=True))
+        kept = [n for _, n, m in own if n == m]
+        made.append(x.reshape(*x.shape[: len(before)], *kept, *x.shape[x.ndim - len(after) :]))
+        written.append(before + "".join(c for c, n, m in own if n == m) + after)
+    return made, written, out.replace("...", letters)
 
 
 def _diagonal(x: Expression, letters: str) -> tuple[Expression, str]:
