@@ -328,7 +328,8 @@ def _without_ellipsis(
             made, written = [*made, x], [*written, a]
             continue
         before, after = a.split("...")
-        own = list(zip(letters[len(whole) - len(shape) :], shape, whole[len(whole) - len(shape) :], strict=True))
+        skipped = len(whole) - len(shape)
+        own = list(zip(letters[skipped:], shape, whole[skipped:], strict=True))
         kept = [n for _, n, m in own if n == m]
         made.append(x.reshape(*x.shape[: len(before)], *kept, *x.shape[x.ndim - len(after) :]))
         written.append(before + "".join(c for c, n, m in own if n == m) + after)

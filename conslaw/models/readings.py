@@ -1,8 +1,8 @@
 """Nonlinearities in array code: the free data that stand for them, and what was read in their place.
 
-A nonlinear operation a = s(z) is replaced by its local linearisation a = e + D z with free data.  Where e and D are
-free the span of the gradients is that of the network with e in place of a and of the pieces <u, z> with free u (the
-*cut*, see *What is proved*), so a model with cuts is a sum of small pieces, whatever its depth.
+A nonlinear operation a = s(z) is replaced by its local linearisation a = e + D z with free data.  Where e and
+D are free the span of the gradients is that of the network with e in place of a, and of the pieces <u, z>
+with free u (the *cut*, see *What is proved*): a model with cuts is a sum of small pieces, whatever its depth.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import copyreg
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ Array = npt.NDArray[Any]
 Values = Callable[..., Sequence[Array]]
 
 REAL: dict[str, tuple[Values, Values | None]] = {}
-"""For each operation its free data at real arguments, and its slopes at these and the gradient at the value; the
-modules of :mod:`conslaw.nn` fill this in.
+"""For each operation its free data at real arguments, and its slopes at these and the gradient at the value;
+the modules of :mod:`conslaw.nn` fill this in.
 """
 
 RULES = {
@@ -105,7 +106,9 @@ class Recorder:
         self.pieces = list[Expression]()
         self.readings = list[Reading]()
         self.where = where
-        self._trains = dict[int, tuple[bool, Expression]]()  # the expression keeps its id from being used again
+        self._trains = dict[
+            int, tuple[bool, Expression]
+        ]()  # the expression keeps its id from being used again
         self._numbers = dict[str, int]()
 
     def note(
@@ -119,9 +122,9 @@ class Recorder:
         options: Mapping[str, Any],
     ) -> None:
         """Write a reading down; data and slopes are the free arrays themselves."""
-        names = [tuple(x.attribute for x in arrays) for arrays in (data, slopes)]
+        made, own = (tuple(x.attribute for x in arrays) for arrays in (data, slopes))
         self.readings.append(
-            Reading(operation, rule, *names, self.where(), tuple(arguments), value, dict(options))
+            Reading(operation, rule, made, own, self.where(), tuple(arguments), value, dict(options))
         )
 
     def numbered(self, operation: str) -> str:
@@ -167,7 +170,8 @@ def recorder(operation: str) -> Recorder:
     found = RECORDER.get()
     if found is None:
         raise ConslawError(
-            f"conslaw.nn.{operation} makes free data for a model: call it in the potential that conslaw.model is given"
+            f"conslaw.nn.{operation} makes free data for a model: call it in the potential that "
+            f"conslaw.model is given"
         )
     return found
 
@@ -191,7 +195,9 @@ def sum_zero(
         mask = np.broadcast_to(allowed, shape).astype(int)
         first = tuple(slice(0, 1) if mask.strides[i] == 0 else slice(None) for i in range(mask.ndim))
         other = np.moveaxis(mask, axes, range(-len(axes), 0))
-        other = other.reshape(*(1 if i in axes else n for i, n in enumerate(shape)), *(shape[a] for a in axes))
+        other = other.reshape(
+            *(1 if i in axes else n for i, n in enumerate(shape)), *(shape[a] for a in axes)
+        )
         one = mask[first].reshape(*mask[first].shape, *([1] * len(axes)))
         rest = tuple(
             slice(0, 1) if i < mask.ndim and mask.strides[i] == 0 else slice(None) for i in range(other.ndim)
@@ -251,14 +257,14 @@ def varying(x: Expression, axes: Sequence[int], depth: int = 60) -> Expression |
 
 
 def _varying_product(x: Expression, letters: set[str], depth: int) -> Expression | None:
-    a, b, out = x.attribute
+    a, b, _ = x.attribute
     parts = list[Expression | None]()
     for operand, own in zip(x.args, (a, b), strict=True):
         along = [own.index(c) for c in letters if c in own]
         parts.append(varying(operand, along, depth - 1) if along else None)
     if parts[0] is None and parts[1] is None:
         return None
-    for i, other in ((0, b), (1, a)):  # all of the axes in one factor, the other constant along them
+    for i in (0, 1):  # all of the axes in one factor, the other constant along them
         if parts[1 - i] is None and parts[i] is not None and letters <= set((a, b)[i]):
             if parts[i] is x.args[i]:
                 return x
@@ -282,13 +288,13 @@ def filled(
     parameters: Mapping[str, Array],
     data: Mapping[str, Array],
 ) -> dict[str, Array]:
-    """The data that stand for nonlinearities, at real parameters and data: gates and values from the inputs on,
-    slopes from the output back.
+    """The data that stand for nonlinearities, at real parameters and data.
 
-    With them the gradient of the potential is that of the real network.
+    Gates and values are found from the inputs on, slopes from the output back.  With them the gradient of the
+    potential is that of the real network.
     """
-    import conslaw.nn  # noqa: F401, PLC0415  (it fills in REAL)
-
+    for room in ("activations", "attention", "convolutions", "normalisation"):  # they fill in REAL
+        import_module(f"conslaw.models.nn.{room}")
     known: dict[str, Array] = {n: np.asarray(x, dtype=np.float64) for n, x in {**parameters, **data}.items()}
     numbers: NumPyNumbers[Array] = NumPyNumbers()
     made, arguments = dict[str, Array](), list[list[Array]]()
@@ -309,7 +315,7 @@ def filled(
 def _adjoint(
     potential: Expression, value: Expression, known: Mapping[str, Array], readings: Readings
 ) -> Array:
-    """The gradient of the potential at a node; slopes that are not known yet come after it and are not needed."""
+    """The gradient of the potential at a node; slopes before it are not known yet, and not needed."""
     shapes = {x.attribute: x.shape for x in topological_order([potential]) if x.operation == "input"}
     slopes = {name for r in readings for name in r.slopes}
     inputs = {**{n: np.zeros(shapes[n]) for n in slopes if n in shapes}, **known}

@@ -1,7 +1,7 @@
-"""Norms: what is centred is centred exactly, what is divided by a deviation has a free value and free slopes.
+"""Norms: centring is exact, and what is divided by a deviation has a free value and free slopes.
 
-A deviation is a function of the weights: 1/σ as free data would be false.  What holds for eps > 0 are the laws of
-translations and of gains.
+A deviation is a function of the weights: its reciprocal as free data would be false.  What holds for eps > 0
+are the laws of translations and of gains.
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ def _normalised(operation: str, z: object, axis: Axes, eps: float | None, *, cen
     if eps is not None:
         _positive(operation, eps)
     if np.prod([x.shape[a] for a in axes]) < 2:
-        raise ConslawError(f"{operation} of shape {x.shape} over axis {axis!r}: a norm of one entry is no norm")
+        raise ConslawError(
+            f"{operation} of shape {x.shape} over axis {axis!r}: a norm of one entry is no norm"
+        )
     name, options = record.numbered(operation), {"axes": axes, "eps": eps or 0.0, "centred": centred}
     value, raw = _free(record, f"{name}_value", x, axes, centred)
     if not record.trains(x):
@@ -169,8 +171,8 @@ def _free(
 def _positive(operation: str, eps: float) -> None:
     if not eps > 0:
         raise ConslawError(
-            f"{operation}: eps={eps!r} must be positive; its value does not matter.  At eps = 0 the scale of what is "
-            f"normalised is conserved too: no polynomial potential says so"
+            f"{operation}: eps={eps!r} must be positive; its value does not matter.  At eps = 0 the scale of "
+            f"what is normalised is conserved too: no polynomial potential says so"
         )
 
 
@@ -222,10 +224,12 @@ def _direction_slopes(z: Array, adjoint: Array, axes: Sequence[int], **_: object
     return [(adjoint - value * (adjoint * value).sum(tuple(axes), keepdims=True)) / norm]
 
 
-def _batch_norm(*z: Array, channels: int = 0, **options: Any) -> list[Array]:
-    return _fill(*z, **options) if z else [np.ones(channels), np.zeros(channels)]  # at their start
+def _batch_norm(*arguments: Any, channels: int = 0, **options: Any) -> list[Array]:
+    if arguments:
+        return _fill(*arguments, **options)
+    return [np.ones(channels), np.zeros(channels)]  # running statistics at their start
 
 
-REAL |= {name: (_fill, _fill_slopes) for name in ("layer_norm", "rms_norm", "group_norm")}
+REAL |= dict.fromkeys(("layer_norm", "rms_norm", "group_norm"), (_fill, _fill_slopes))
 REAL["batch_norm"] = (_batch_norm, _fill_slopes)
 REAL["weight_norm"] = (_direction, _direction_slopes)

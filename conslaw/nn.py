@@ -1,9 +1,11 @@
-"""Functions for potentials that are not polynomial: each is read as free data, and the model says how."""
+"""Functions for potentials that are not polynomial: each is read as free data, and the model says how.
 
-from conslaw.nn.activations import (
-    abs as abs,  # noqa: A004
-)
-from conslaw.nn.activations import (
+They are called in the potential that :func:`conslaw.model` is given: ``from conslaw.nn import relu``.  What
+they are read as, and what an answer is then about: *Nonlinearities* in the documentation.
+"""
+
+from conslaw.models.nn.activations import abs as abs  # noqa: A004
+from conslaw.models.nn.activations import (
     activation,
     celu,
     cos,
@@ -34,9 +36,25 @@ from conslaw.nn.activations import (
     tanhshrink,
     threshold,
 )
-from conslaw.nn.attention import attention, cross_entropy, embedding, softmax
-from conslaw.nn.convolutions import avg_pool, conv, dropout, max_pool
-from conslaw.nn.normalisation import batch_norm, group_norm, layer_norm, rms_norm, weight_norm
+from conslaw.models.nn.attention import (
+    attention,
+    cross_entropy,
+    embedding,
+    softmax,
+)
+from conslaw.models.nn.convolutions import (
+    avg_pool,
+    conv,
+    dropout,
+    max_pool,
+)
+from conslaw.models.nn.normalisation import (
+    batch_norm,
+    group_norm,
+    layer_norm,
+    rms_norm,
+    weight_norm,
+)
 
 __all__ = [
     "abs",

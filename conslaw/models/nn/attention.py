@@ -41,12 +41,13 @@ def _softmax(operation: str, x: Expression, axis: int, mask: Any) -> Expression:
     axis %= x.ndim
     if x.shape[axis] == 1:
         raise ConslawError(
-            f"{operation} of shape {x.shape} along axis {axis}: a softmax of one entry is 1, whatever it is; give at "
-            f"least 2 entries (tokens, classes)"
+            f"{operation} of shape {x.shape} along axis {axis}: a softmax of one entry is 1, whatever it is; "
+            f"give at least 2 entries (tokens, classes)"
         )
     allowed = None if mask is None else _mask(operation, x.shape, axis, mask)
     whole = np.ones((1,) * x.ndim) if allowed is None else allowed
-    number = np.broadcast_to(whole, (*whole.shape[:axis], x.shape[axis], *whole.shape[axis + 1 :])).sum(axis, keepdims=True)
+    along = (*whole.shape[:axis], x.shape[axis], *whole.shape[axis + 1 :])
+    number = np.broadcast_to(whole, along).sum(axis, keepdims=True)
     name, options = record.numbered(operation), {"axis": axis, "allowed": allowed}
     centred, raw = sum_zero(record, f"{name}_value", x.shape, [axis], allowed)
     value = centred + whole.astype(int) / as_expression(number.astype(int))
@@ -71,7 +72,8 @@ def _mask(operation: str, shape: Shape, axis: int, mask: Any) -> Array:
         np.broadcast_to(array, shape)
     except ValueError:
         raise ConslawError(
-            f"{operation}: mask={mask!r}: give booleans that broadcast to {shape}, True where an entry takes part"
+            f"{operation}: mask={mask!r}: give booleans that broadcast to {shape}, True where an entry takes "
+            f"part"
         ) from None
     if not np.broadcast_to(array, shape).any(axis).all():
         raise ConslawError(f"{operation}: the mask leaves no entry in some rows")
@@ -125,7 +127,7 @@ def attention(q: object, k: object, v: object, *, mask: Any = None) -> Expressio
 
 
 def cross_entropy(z: object, *, axis: int = -1) -> Expression:
-    """The cross-entropy of softmax(z), for any labels: ⟨v, z⟩ with free v that sums to zero along the axis."""
+    """The cross-entropy of softmax(z) for any labels: <v, z>, v free, with sum zero along the axis."""
     record, x = recorder("cross_entropy"), as_expression(z)
     if not -x.ndim <= axis < x.ndim or x.shape[axis] == 1:
         raise ConslawError(f"cross_entropy of shape {x.shape} along axis {axis}: give at least 2 classes")

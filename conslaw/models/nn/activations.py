@@ -91,7 +91,7 @@ def leaky_relu(z: object, negative_slope: float = 0.01) -> Expression:
     return gate("leaky_relu", z, negative_slope=float(negative_slope))
 
 
-def abs(z: object) -> Expression:
+def abs(z: object) -> Expression:  # noqa: A001
     """The absolute value, as a gate."""
     return gate("abs", z)
 
@@ -107,7 +107,7 @@ def relu_squared(z: object) -> Expression:
 
 
 def prelu(z: object, weight: object) -> Expression:
-    """z where z > 0, else ``weight * z`` with a trained weight: ``z * (g + (1 - g) * weight)`` with a free gate."""
+    """z where z > 0, else ``weight * z`` with a trained weight: ``z * (g + (1 - g) * weight)``, g free."""
     record, x = recorder("prelu"), as_expression(z)
     made = record.free(record.numbered("prelu"), x.shape)
     record.note("prelu", "gate", [made], [], [x], None, {})
@@ -155,11 +155,11 @@ SELU = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
 SMOOTH: Mapping[str, tuple[str, Function, Function]] = {
     "gelu": ("z Φ(z); ``approximate='tanh'`` as in PyTorch", _gelu, _gelu_slope),
-    "silu": ("z σ(z)", lambda z: z * expit(z), lambda z: expit(z) * (1 + z * (1 - expit(z)))),
+    "silu": ("z sigmoid(z)", lambda z: z * expit(z), lambda z: expit(z) * (1 + z * (1 - expit(z)))),
     "mish": ("z tanh(softplus(z))", lambda z: z * np.tanh(np.logaddexp(0, z)), _mish_slope),
     "tanh": ("The hyperbolic tangent", np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-    "sigmoid": ("σ(z) = 1/(1 + exp(-z))", expit, lambda z: expit(z) * expit(-z)),
-    "logsigmoid": ("log σ(z)", log_expit, lambda z: expit(-z)),
+    "sigmoid": ("1/(1 + exp(-z))", expit, lambda z: expit(z) * expit(-z)),
+    "logsigmoid": ("log sigmoid(z)", log_expit, lambda z: expit(-z)),
     "softplus": (
         "log(1 + exp(beta z))/beta",
         lambda z, beta=1.0: np.logaddexp(0, beta * z) / beta,
@@ -240,7 +240,7 @@ threshold, rrelu = map(_elementwise, ("threshold", "rrelu"))
 
 
 def activation(z: object) -> Expression:
-    """Any other function of each entry: a free value and a free slope.  What is found holds for all functions."""
+    """Any other function of each entry: a free value and a free slope; what is found holds for them all."""
     return free_value("activation", z)
 
 

@@ -44,7 +44,9 @@ def conv(
     image, kernel = as_expression(x), as_expression(w)
     spatial = kernel.ndim - 2
     if spatial not in (1, 2) or image.ndim <= spatial:
-        raise ConslawError(f"conv of {image.shape} by {kernel.shape}: give (outputs, channels, kernel) or (..., h, w)")
+        raise ConslawError(
+            f"conv of {image.shape} by {kernel.shape}: give (outputs, channels, kernel) or (..., h, w)"
+        )
     channels, outputs = image.shape[-spatial - 1], kernel.shape[0]
     if not is_positive_integer(groups) or channels != kernel.shape[1] * groups or outputs % groups:
         raise ConslawError(
@@ -61,8 +63,9 @@ def conv(
     split = windows.reshape(*lead, groups, channels // groups, *windows.shape[len(lead) + 1 :])
     parts = kernel.reshape(groups, outputs // groups, *kernel.shape[1:])
     if channels == groups:  # depthwise
-        split, parts = split.reshape(*lead, groups, *windows.shape[len(lead) + 1 :]), parts.reshape(
-            groups, outputs // groups, *kernel.shape[2:]
+        split, parts = (
+            split.reshape(*lead, groups, *windows.shape[len(lead) + 1 :]),
+            parts.reshape(groups, outputs // groups, *kernel.shape[2:]),
         )
         made = np.einsum(f"...g{letters},go{pixels}->...go{places}", split, parts)
     else:
@@ -145,7 +148,9 @@ def _picked(
     for length, size, step, pad, far in zip(pixels, sizes, steps, pads, spread, strict=True):
         number = (length + 2 * pad - far * (size - 1) - 1) // step + 1
         if number < 1:
-            raise ConslawError(f"{operation}: a window of {size} does not fit in {length} pixels with padding {pad}")
+            raise ConslawError(
+                f"{operation}: a window of {size} does not fit in {length} pixels with padding {pad}"
+            )
         start = np.arange(number) * step - pad
         place = start + far * np.arange(size)[:, None]
         made.append((np.arange(length)[:, None, None] == place).astype(int))
@@ -154,8 +159,8 @@ def _picked(
 
 def _inside(pixels: Sequence[int], sizes: Sequence[int], stride: Any, padding: Any) -> Array:
     """Which places of the windows are in the image."""
-    picked = [one.any(0) for one in _picked("max_pool", pixels, sizes, stride, padding, 1)]
-    return picked[0] if len(picked) == 1 else picked[0][:, :, None, None] & picked[1]
+    picked = [np.asarray(one.any(0)) for one in _picked("max_pool", pixels, sizes, stride, padding, 1)]
+    return picked[0] if len(picked) == 1 else np.asarray(picked[0][:, :, None, None] & picked[1])
 
 
 def _largest(z: Array, axes: Sequence[int], allowed: Array | None) -> list[Array]:
