@@ -358,6 +358,11 @@ def _reshape(x: Expression, shape: Shape) -> Expression:
     return x if shape == x.shape else Expression("reshape", (x,), None, shape)
 
 
+def stopped(x: Expression) -> Expression:
+    """The same array, through which no gradient passes: what it makes is no potential."""
+    return Expression("stop", (x,), None, x.shape)
+
+
 def taken(x: Expression, indices: Indices) -> Expression:
     """The entries of ``x`` at these flat positions."""
     if indices.size == x.size and (indices.ravel() == np.arange(x.size)).all():

@@ -176,7 +176,7 @@ def _flow(flow: Flow) -> dict[str, Any]:
     if fields is None and flow.model and flow.metric_words is not None:
         words = {name: flow.metric_words.get(name, "euclidean") for name in flow.model.parameters}
     how = {
-        "kind": flow.name,
+        "kind": flow.name if flow.model else "given",
         "damping": flow.damping,
         "weight_decay": flow.weight_decay,
         "metric": words,

@@ -19,6 +19,7 @@ from conslaw.algebra.expressions import ONE, Expression, Shape, as_expression, i
 from conslaw.algebra.not_polynomial import SUPPORTED, way_round
 from conslaw.algebra.values import Graphs, as_nodes, digest, from_nodes, frozen
 from conslaw.errors import ConslawError, UnsupportedError
+from conslaw.models.cut import with_pieces
 from conslaw.models.readings import RECORDER, Reading, Recorder, graphs_of, with_graphs
 
 MOST_AXES = 8
@@ -300,8 +301,7 @@ def model(
             f"the potential{where} has shape {value.shape}; it must be a scalar: multiply by a free data "
             f"vector, such as c.v @ (...)"
         )
-    for piece in record.pieces:
-        value = value + piece
+    value = with_pieces(value, record.cuts)
     shapes["data"] |= record.data
     own = {id(x) for named in (*arrays.values(), record.arrays) for x in named.values()}
     nodes = topological_order([value])

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from conslaw.algebra.evaluation import NumPyNumbers, evaluate, gradient, topological_order
-from conslaw.algebra.expressions import LETTERS, Expression, Shape, contract, input_array, summed
+from conslaw.algebra.expressions import Expression, Shape, input_array, summed
 from conslaw.errors import ConslawError
+from conslaw.models.cut import Cut
 
 Array = npt.NDArray[Any]
 Values = Callable[..., Sequence[Array]]
@@ -97,7 +98,7 @@ class Recorder:
     ) -> None:
         self.parameters, self.taken = frozenset(parameters), {*parameters, *data}
         self.arrays = dict[str, Expression]()
-        self.pieces = list[Expression]()
+        self.cuts = list[Cut]()
         self.readings = list[Reading]()
         self.where = where
         self._trains = dict[
@@ -265,12 +266,6 @@ def _varying_product(x: Expression, letters: set[str], depth: int) -> Expression
             operands = (parts[0], x.args[1]) if i == 0 else (x.args[0], parts[1])
             return Expression("product", operands, x.attribute, x.shape)  # type: ignore[arg-type]
     return x
-
-
-def paired(u: Expression, z: Expression) -> Expression:
-    """The scalar <u, z>."""
-    letters = LETTERS[: z.ndim]
-    return contract(u, z, letters, letters, "")
 
 
 # filling in

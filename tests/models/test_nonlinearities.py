@@ -283,6 +283,56 @@ def test_the_cut_spans_as_much_at_every_depth(seed):
     assert cut == whole
 
 
+@given(st.integers(0, 2**32 - 1))
+def test_what_does_not_act_has_no_slope(seed):
+    """Layers of which only some units are used: the others' weights are all conserved."""
+    rng = np.random.default_rng(seed)
+    width, depth = int(rng.integers(2, 5)), int(rng.integers(1, 4))
+    used = np.flatnonzero(rng.random(width) < 0.6)
+    used = used if used.size else np.array([0])
+    shapes = {f"W{i}": (width, width) for i in range(depth)}
+    norm = bool(rng.random() < 0.3)
+
+    def code(p, c):
+        h = c.x
+        for i in range(depth):
+            h = nn.tanh(p[f"W{i}"] @ h)
+            h = nn.rms_norm(h) if norm and i + 1 < depth else h
+        return c.v[used] @ h[used]
+
+    model = conslaw.model(code, parameters=shapes, data={"x": (width,), "v": (width,)})
+    assert conslaw.count(model).laws_at_most == width * (width - used.size)
+
+
+def test_a_value_that_nothing_uses():
+    model = conslaw.model(
+        lambda p, c: 0 * nn.gelu(nn.gelu(p.A @ c.x)).sum() + nn.silu(p.B @ c.x).sum(),
+        parameters={"A": (2, 2), "B": (2, 2)},
+        data={"x": (2,)},
+    )
+    assert conslaw.analyze(model).laws_found == 4
+
+
+def test_scales_of_norms_are_laws_at_eps_zero_alone():
+    """The derivative of z/|z| is orthogonal to z: Wan et al., arXiv 2006.08419."""
+
+    def network(norm, eps):
+        return conslaw.model(
+            lambda p, c: c.v @ (p.B @ nn.relu(norm(p.A @ c.x, eps=eps))),
+            parameters={"A": (3, 2), "B": (2, 3)},
+            data={"x": (2,), "v": (2,)},
+        )
+
+    for norm, laws in ((nn.rms_norm, 0), (nn.layer_norm, 2)):
+        assert conslaw.count(network(norm, 1e-5)).laws_at_most == laws
+        analysis = conslaw.analyze(network(norm, 0))
+        assert (analysis.laws_found, analysis.complete) == (laws + 1, True)
+        assert "at eps = 0" in str(analysis)
+        assert conslaw.verify(analysis.certificate()).ok
+    with pytest.raises(conslaw.ConslawError, match="positive eps"):
+        conslaw.momentum_flow(network(nn.rms_norm, 0))
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
@@ -292,7 +342,7 @@ def test_the_cut_spans_as_much_at_every_depth(seed):
         ),
         (lambda p, c: nn.layer_norm(p.W[:1] @ c.x).sum(), "a norm of one entry"),
         (lambda p, c: nn.batch_norm(p.W, train="yes").sum(), "give True or False"),
-        (lambda p, c: nn.layer_norm(p.W @ c.x, eps=0).sum(), "must be positive"),
+        (lambda p, c: nn.layer_norm(p.W @ c.x, eps=-1).sum(), "give a number >= 0"),
         (lambda p, c: nn.conv(c.x[None], p.W[None], stride=-1).sum(), "stride=-1"),
         (lambda p, c: nn.conv(c.x[None], p.W[None], groups=0).sum(), "groups=0"),
         (lambda p, c: nn.max_pool(p.W, 9).sum(), "does not fit"),
