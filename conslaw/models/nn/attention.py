@@ -113,7 +113,7 @@ def attention(q: object, k: object, v: object, *, mask: Any = None) -> Expressio
     ...     potential, parameters=dict.fromkeys("QKVO", (2, 4)), data={"x": (3, 4), "v": (3, 4)}
     ... )
     >>> [str(family) for family in conslaw.analyze(head).law_families]
-    ['Q Qᵀ − K Kᵀ   symmetric 2×2, 3 laws', 'V Vᵀ − Oᵀ O   symmetric 2×2, 3 laws']
+    ['Q Qᵀ − K Kᵀ   symmetric 2×2, 3 laws', 'V Vᵀ − O Oᵀ   symmetric 2×2, 3 laws']
     """
     query, key, value = map(as_expression, (q, k, v))
     if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1]:
