@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from conslaw.algebra.expressions import Expression, Shape, as_expression
+from conslaw.algebra.expressions import Expression, Indices, Shape, as_expression
 from conslaw.errors import ConslawError
 from conslaw.models.from_torch.export import Exported, line_of, place_of
 from conslaw.models.readings import Recorder, paired
@@ -57,6 +57,7 @@ class Reader:
     def __init__(self, graph: Exported, record: Recorder, rules: Mapping[str, Rule]) -> None:
         self.graph, self.record, self.rules = graph, record, rules
         self.values = dict[Any, Any]()
+        self.views = dict[Expression, tuple[Expression, Indices]]()  # arrays that are views, and of what
         self.node: Any = None
         self._leaves = dict[Any, Expression]()
         self._constants = dict[Any, Any]()

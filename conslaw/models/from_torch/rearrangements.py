@@ -8,10 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from conslaw.algebra.expressions import LETTERS, Expression, as_expression, broadcast_to, contract, moved, numbers, stacked
+from conslaw.algebra.expressions import (
+    LETTERS,
+    Expression,
+    Indices,
+    as_expression,
+    broadcast_to,
+    contract,
+    moved,
+    numbers,
+    stacked,
+)
 from conslaw.errors import ConslawError
 from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
 from conslaw.models.nn.attention import embedding
+
+LARGEST_VIEW = 10**6  # entries of arrays of which it is kept where their entries come from
 
 
 def reshaped(x: Expression, shape: Sequence[int]) -> Expression:
@@ -31,18 +43,56 @@ def _reshape(read: Reader, x: Any, **_: Any) -> Any:
     if isinstance(x, Masked):
         allowed = None if x.allowed is None else np.broadcast_to(x.allowed, x.shape).reshape(shape)
         return Masked(reshaped(x.logits, shape), allowed)
-    return reshaped(read.array(x), shape)
+    whole = read.array(x)
+    return _noted(read, reshaped(whole, shape), whole, lambda places: places.reshape(shape))
 
 
-def _permute(read: Reader, x: Any, dims: Sequence[int] = (1, 0), **_: Any) -> Expression:
-    return permuted(read.array(x), dims)
+def _permute(read: Reader, x: Any, dims: Sequence[int] | None = None, **_: Any) -> Expression:
+    whole = read.array(x)
+    order = [i % whole.ndim for i in dims] if dims is not None else list(range(whole.ndim))[::-1]
+    return _noted(read, permuted(whole, order), whole, lambda places: places.transpose(order))
 
 
 def _transpose(read: Reader, x: Any, dim0: int = 0, dim1: int = 1, **_: Any) -> Expression:
     order = list(range(len(x.shape)))
-    if order:
+    if len(order) > 1:
         order[dim0], order[dim1] = order[dim1], order[dim0]
-    return permuted(read.array(x), order)
+    return _permute(read, x, order)
+
+
+def _noted(read: Reader, made: Expression, x: Expression, move: Callable[[Indices], Indices]) -> Expression:
+    """Remember of which array this is a view, and where its entries are in it."""
+    if made.size <= LARGEST_VIEW:
+        root, places = _view(read, x)
+        read.views[made] = root, move(places)
+    return made
+
+
+def _view(read: Reader, x: Expression) -> tuple[Expression, Indices]:
+    return read.views.get(x) or (x, numbers(x.shape, 0))
+
+
+def _written(root: Expression, places: Indices) -> Expression | None:
+    """Entries of an array as a block of it, of which axes are split and permuted; None if they are none.
+
+    A layer's queries, keys and values are so, however they were taken apart: as slices of one product.
+    """
+    block, numbered = root, numbers(root.shape, 0)
+    box = tuple(slice(int(c.min()), int(c.max()) + 1) for c in np.unravel_index(places, root.shape))
+    inside = numbered[box]
+    if inside.size != places.size:
+        return None
+    within = np.full(root.size, -1)
+    within[inside.reshape(-1)] = np.arange(inside.size)
+    own = within[places]
+    first = own.reshape(-1)[0]
+    steps = [int(own.take(1, i).reshape(-1)[0] - first) if n > 1 else 0 for i, n in enumerate(own.shape)]
+    order = sorted(range(own.ndim), key=lambda i: -steps[i])
+    if (np.transpose(own, order).reshape(-1) != np.arange(own.size)).any():
+        return None
+    if inside.shape != root.shape:
+        block = root[box]
+    return permuted(reshaped(block, [own.shape[i] for i in order]), np.argsort(order).tolist())
 
 
 def _expand(read: Reader, x: Any, **_: Any) -> Expression:
@@ -51,10 +101,6 @@ def _expand(read: Reader, x: Any, **_: Any) -> Expression:
 
 def _filled(read: Reader, x: Any, value: Any = None, src: Any = None, **_: Any) -> Expression:
     return broadcast_to(read.array(value if src is None else src), tuple(x.shape))
-
-
-def _select(read: Reader, x: Any, dim: int, index: int, **_: Any) -> Expression:
-    return read.array(x)[(*(slice(None),) * (dim % len(x.shape)), index)]
 
 
 def _slice(read: Reader, x: Any, **options: Any) -> Any:
@@ -85,12 +131,19 @@ def _moved(read: Reader, x: Any, **options: Any) -> Any:
     found = read.node.target(*plain, **named)
     whole = parts[0] if len(parts) == 1 else stacked(parts)
     if isinstance(found, list | tuple):
-        return [moved(whole, _positions(y)) for y in found]
-    return moved(whole, _positions(found))
+        return [_part(read, whole, y) for y in found]
+    return _part(read, whole, found)
 
 
-def _positions(found: torch.Tensor) -> Any:
-    return found.numpy().astype(np.intp)
+def _part(read: Reader, x: Expression, found: torch.Tensor) -> Expression:
+    """The entries of these numbers, which count from 1; 0 stands for zero."""
+    positions: Indices = found.numpy().astype(np.intp)
+    if not positions.all() or positions.size > x.size or x.size > LARGEST_VIEW:
+        return moved(x, positions)
+    root, places = _view(read, x)
+    wanted = places.reshape(-1)[positions - 1]
+    made = _written(root, wanted)
+    return _noted(read, moved(x, positions) if made is None else made, root, lambda _: wanted)
 
 
 def _indices(read: Reader, value: Free) -> torch.Tensor | None:
@@ -125,9 +178,8 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("transpose", "t"), _transpose),
     **dict.fromkeys(("fill", "copy"), _filled),
     "expand": _expand,
-    "select": _select,
     "slice": _slice,
-    **dict.fromkeys(("cat", "stack", "split", "split_with_sizes", "chunk", "unbind", "narrow", "repeat"), _moved),
+    **dict.fromkeys(("select", "cat", "stack", "split", "split_with_sizes", "chunk", "unbind", "narrow", "repeat"), _moved),
     **dict.fromkeys(("flip", "roll", "tril", "triu", "diagonal", "diag_embed", "constant_pad_nd", "pad"), _moved),
     **dict.fromkeys(("unfold", "im2col", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "rot90"), _moved),
     **dict.fromkeys(("select_scatter", "slice_scatter", "diagonal_scatter", "as_strided_scatter"), _moved),
@@ -135,5 +187,3 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "repeat_interleave", "split_copy"), _moved),
     **dict.fromkeys(("index", "index_select", "gather", "take"), _picked),
 }
-
-Moving = Callable[..., Any]
