@@ -13,7 +13,7 @@ from conslaw.algebra.expressions import Expression, as_expression, broadcast_to
 from conslaw.algebra.numpy_functions import cumsum, einsum, total
 from conslaw.errors import ConslawError
 from conslaw.models.from_torch.hand_written import rms_norm_of
-from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule, exact
+from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
 from conslaw.models.readings import sum_zero
 from conslaw.models.nn.activations import free_value
 
@@ -26,7 +26,7 @@ def _add(read: Reader, x: Any, other: Any, alpha: Any = 1, **_: Any) -> Any:
             return Masked(logits.logits + read.array(mask), logits.allowed)
         if isinstance(logits, Expression) and (allowed := allowed_by(read, mask)) is not None:
             return Masked(logits, np.broadcast_to(allowed, allowed.shape))
-    return read.array(x) + _times(read.array(other), alpha)
+    return read.array(x) + _times(read, read.array(other), alpha)
 
 
 def allowed_by(read: Reader, mask: Any) -> Any:
@@ -37,16 +37,16 @@ def allowed_by(read: Reader, mask: Any) -> Any:
     return (found >= NEVER).numpy()
 
 
-def _times(x: Expression, factor: Any) -> Expression:
-    return x if factor == 1 else x * exact(factor)
+def _times(read: Reader, x: Expression, factor: Any) -> Expression:
+    return x if factor == 1 else x * read.number(factor)
 
 
 def _sub(read: Reader, x: Any, other: Any, alpha: Any = 1, **_: Any) -> Expression:
-    return read.array(x) - _times(read.array(other), alpha)
+    return read.array(x) - _times(read, read.array(other), alpha)
 
 
 def _rsub(read: Reader, x: Any, other: Any, alpha: Any = 1, **_: Any) -> Expression:
-    return read.array(other) - _times(read.array(x), alpha)
+    return read.array(other) - _times(read, read.array(x), alpha)
 
 
 def _mul(read: Reader, x: Any, other: Any, **_: Any) -> Any:
@@ -55,7 +55,7 @@ def _mul(read: Reader, x: Any, other: Any, **_: Any) -> Any:
             known = read.scalar(factor)
             if known is None or known <= 0:
                 raise ConslawError("minus infinity in a trained array times what is not a positive number")
-            return Masked(logits.logits * known, logits.allowed)
+            return Masked(logits.logits * read.number(known), logits.allowed)
     normalised = rms_norm_of(read, read.node)
     return read.array(x) * read.array(other) if normalised is None else normalised
 
@@ -67,7 +67,8 @@ def _div(read: Reader, x: Any, other: Any, rounding_mode: str | None = None, **_
     if known is not None:
         if not known:
             raise ConslawError("division by zero")
-        return Masked(x.logits / known, x.allowed) if isinstance(x, Masked) else read.array(x) / known
+        factor = read.number(1 / known)
+        return Masked(x.logits * factor, x.allowed) if isinstance(x, Masked) else read.array(x) * factor
     normalised = rms_norm_of(read, read.node)
     if normalised is not None:
         return normalised
@@ -90,7 +91,7 @@ def _neg(read: Reader, x: Expression, **_: Any) -> Expression:
 
 
 def _addcmul(read: Reader, x: Any, tensor1: Any, tensor2: Any, value: Any = 1, **_: Any) -> Expression:
-    return read.array(x) + _times(read.array(tensor1) * read.array(tensor2), value)
+    return read.array(x) + _times(read, read.array(tensor1) * read.array(tensor2), value)
 
 
 def _lerp(read: Reader, x: Any, end: Any, weight: Any, **_: Any) -> Expression:
@@ -131,8 +132,8 @@ def _matmul(read: Reader, x: Any, **others: Any) -> Expression:
 
 def _addmm(read: Reader, x: Any, beta: Any = 1, alpha: Any = 1, **others: Any) -> Expression:
     a, b = (read.array(y) for name, y in others.items() if name.startswith(("mat", "batch", "vec")))
-    made = _times(a @ b, alpha)
-    added = _times(read.array(x), beta)
+    made = _times(read, a @ b, alpha)
+    added = _times(read, read.array(x), beta)
     return made + broadcast_to(added, made.shape)
 
 

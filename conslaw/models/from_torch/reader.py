@@ -22,6 +22,7 @@ from conslaw.models.from_torch.export import Exported, line_of, place_of
 from conslaw.models.readings import Recorder, paired
 
 LARGEST_CONSTANT = 10**6  # entries of an array that is computed to be used as a constant
+SIMPLE = 1000  # the largest denominator of a number that is taken as it is
 
 Rule = Callable[..., Any]
 
@@ -60,6 +61,7 @@ class Reader:
         self.views = dict[Expression, tuple[Expression, Indices]]()  # arrays that are views, and of what
         self.node: Any = None
         self._leaves = dict[Any, Expression]()
+        self._numbers = dict[Fraction, Expression]()
         self._constants = dict[Any, Any]()
         record.where = lambda: place_of(self.node) or type(self).__name__
 
@@ -135,9 +137,21 @@ class Reader:
                 "minus infinity in a trained array is read in a softmax only: mask by a factor elsewhere"
             )
         if isinstance(value, Free):
+            known = self.scalar(value)
+            if known is not None:
+                return self.number(known)
             constant = self.integers(value)
             return self.leaf(value) if constant is None else as_expression(constant)
-        return as_expression(exact(value))
+        return self.number(value)
+
+    def number(self, value: Any) -> Expression:
+        """A number that was written: exact if it is simple (1/2, 0.1), else data (1/sqrt(64))."""
+        found = exact(value)
+        if found.denominator <= SIMPLE:
+            return as_expression(found)
+        if found not in self._numbers:
+            self._numbers[found] = self.record.free("number", ())
+        return self._numbers[found]
 
     def leaf(self, value: Free) -> Expression:
         """The free data array that stands for a node."""
@@ -153,10 +167,8 @@ class Reader:
         found = self.constant(value) if isinstance(value, Free) and not value.shape else None
         return exact(found.item()) if found is not None else None
 
-    def integers(self, value: Free) -> npt.NDArray[Any] | Fraction | None:
-        """The constant that a value is, if it is a number or has integer entries."""
-        if not value.shape:
-            return self.scalar(value)  # type: ignore[return-value]
+    def integers(self, value: Free) -> npt.NDArray[Any] | None:
+        """The constant that a value is, if it has integer entries."""
         found = self.constant(value)
         if found is None or not _real(found) and found.dtype not in _WHOLE:
             return None
@@ -241,5 +253,5 @@ def exact(value: Any) -> Fraction:
     """The number that was written: 0.1 is 1/10."""
     if not isfinite(value):
         raise ConslawError(f"the constant {value} meets an array that is trained")
-    return Fraction(value) if isinstance(value, int) else Fraction(repr(value))
+    return Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
 
