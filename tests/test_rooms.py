@@ -22,7 +22,7 @@ FLOORS = [
     ["varieties", "regions", "recorded", "routes"],
     ["answers"],
     ["analysis", "layers"],
-    ["networks", "command_line"],
+    ["networks", "nn", "command_line"],
     ["__main__"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -78,9 +78,9 @@ class Expression:
 
     def _unsupported(self, *_: object) -> Any:
         raise UnsupportedError(
-            f"the value of {self!r} is not known: no comparison, abs, //, % is polynomial (for a ReLU, abs, a "
-            f"maximum call conslaw.nn.relu, abs, max_pool; for a mask multiply by a gate, free data: c.g * z). "
-            f"Supported: {SUPPORTED}"
+            f"the value of {self!r} is not known: no comparison, abs, //, % is polynomial (for a ReLU, abs, "
+            f"a maximum call conslaw.nn.relu, abs, max_pool; for a mask multiply by a gate, free data: "
+            f"c.g * z). Supported: {SUPPORTED}"
         )
 
     def __float__(self) -> float:
@@ -356,6 +356,11 @@ def _broadcast(x: Expression, y: Expression, sign: str) -> tuple[Expression, Exp
 
 def _reshape(x: Expression, shape: Shape) -> Expression:
     return x if shape == x.shape else Expression("reshape", (x,), None, shape)
+
+
+def stopped(x: Expression) -> Expression:
+    """The same array, through which no gradient passes: what it makes is no potential."""
+    return Expression("stop", (x,), None, x.shape)
 
 
 def taken(x: Expression, indices: Indices) -> Expression:

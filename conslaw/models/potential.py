@@ -15,11 +15,12 @@ from typing import Any
 
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.exact_numbers import READING
-from conslaw.algebra.expressions import Expression, Shape, as_expression, input_array, size
+from conslaw.algebra.expressions import ONE, Expression, Shape, as_expression, input_array, size
 from conslaw.algebra.not_polynomial import SUPPORTED, way_round
-from conslaw.algebra.values import Graphs, digest, frozen
+from conslaw.algebra.values import Graphs, as_nodes, digest, from_nodes, frozen
 from conslaw.errors import ConslawError, UnsupportedError
-from conslaw.models.readings import RECORDER, Readings, Recorder
+from conslaw.models.cut import with_pieces
+from conslaw.models.readings import RECORDER, Reading, Recorder, graphs_of, with_graphs
 
 MOST_AXES = 8
 
@@ -174,7 +175,7 @@ class Model:
     potential: Expression = field(repr=False)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     metric: Any = "euclidean"
-    readings: Readings = field(default=Readings(), repr=False)
+    readings: tuple[Reading, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("parameters", "data", "arguments", "metric"):
@@ -191,6 +192,18 @@ class Model:
 
     def __hash__(self) -> int:
         return int(self.digest[:15], 16)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickles and copies: the graphs of potential and readings as one, for they share nodes."""
+        graphs = graphs_of(self.readings)
+        bare = with_graphs(self.readings, [ONE] * len(graphs))
+        return {**vars(self), "potential": as_nodes([self.potential, *graphs]), "readings": bare}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        potential, *graphs = from_nodes(*state["potential"])
+        read = with_graphs(state["readings"], graphs)
+        for name, value in {**state, "potential": potential, "readings": read}.items():
+            object.__setattr__(self, name, value)
 
     @property
     def size(self) -> int:
@@ -288,8 +301,7 @@ def model(
             f"the potential{where} has shape {value.shape}; it must be a scalar: multiply by a free data "
             f"vector, such as c.v @ (...)"
         )
-    for piece in record.pieces:
-        value = value + piece
+    value = with_pieces(value, record.cuts)
     shapes["data"] |= record.data
     own = {id(x) for named in (*arrays.values(), record.arrays) for x in named.values()}
     nodes = topological_order([value])
@@ -309,7 +321,7 @@ def model(
     called = name if name is not None else name_of(potential, "model")
     if callable(metric):
         metric = MetricCode.of(metric, shapes["parameter"])
-    readings = Readings(record.readings)
+    readings = tuple(record.readings)
     return Model(called, shapes["parameter"], shapes["data"], value, dict(arguments or {}), metric, readings)
 
 

@@ -7,10 +7,9 @@ with free u (the *cut*, see *What is proved*): a model with cuts is a sum of sma
 
 from __future__ import annotations
 
-import copyreg
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -18,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from conslaw.algebra.evaluation import NumPyNumbers, evaluate, gradient, topological_order
-from conslaw.algebra.expressions import LETTERS, Expression, Shape, contract, input_array, summed
-from conslaw.algebra.values import as_nodes, from_nodes
+from conslaw.algebra.expressions import Expression, Shape, input_array, summed
 from conslaw.errors import ConslawError
+from conslaw.models.cut import Cut
 
 Array = npt.NDArray[Any]
 Values = Callable[..., Sequence[Array]]
@@ -63,36 +62,32 @@ class Reading:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
-        return f"{self.operation} as {self.rule}: {RULES[self.rule]} ({self.where})"
+        return said(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """What is said of it in answers and certificates."""
+        data = [*self.data, *self.slopes]
+        return {"operation": self.operation, "rule": self.rule, "data": data, "where": self.where}
 
 
-class Readings(tuple[Reading, ...]):
-    """The readings of a model, in order; pickled with the graphs that they share written once."""
-
-    __slots__ = ()
-
-
-def _readings(own: list[dict[str, Any]], nodes: Any, outputs: list[int]) -> Readings:
-    made = iter(from_nodes(nodes, outputs))
-    return Readings(
-        Reading(
-            **{
-                **x,
-                "arguments": tuple(next(made) for _ in range(x["arguments"])),
-                "value": next(made) if x["value"] else None,
-            }
-        )
-        for x in own
-    )
+def said(reading: Mapping[str, Any]) -> str:
+    """A reading in words."""
+    where = f", {reading['where']}" if reading["where"] else ""
+    return f"{reading['operation']}{where}: {reading['rule']} ({RULES[reading['rule']]})"
 
 
-def _reduced(readings: Readings) -> tuple[Any, ...]:
-    graphs = [x for r in readings for x in (*r.arguments, *([r.value] if r.value is not None else []))]
-    own = [{**vars(r), "arguments": len(r.arguments), "value": r.value is not None} for r in readings]
-    return _readings, (own, *as_nodes(graphs))
+def graphs_of(readings: Sequence[Reading]) -> list[Expression]:
+    """All expressions in some readings, in order."""
+    return [x for r in readings for x in (*r.arguments, *([] if r.value is None else [r.value]))]
 
 
-copyreg.pickle(Readings, _reduced)
+def with_graphs(readings: Sequence[Reading], graphs: Sequence[Expression]) -> tuple[Reading, ...]:
+    """The same readings of other expressions."""
+    left, made = iter(graphs), list[Reading]()
+    for r in readings:
+        arguments = tuple(next(left) for _ in r.arguments)
+        made.append(replace(r, arguments=arguments, value=None if r.value is None else next(left)))
+    return tuple(made)
 
 
 class Recorder:
@@ -103,7 +98,7 @@ class Recorder:
     ) -> None:
         self.parameters, self.taken = frozenset(parameters), {*parameters, *data}
         self.arrays = dict[str, Expression]()
-        self.pieces = list[Expression]()
+        self.cuts = list[Cut]()
         self.readings = list[Reading]()
         self.where = where
         self._trains = dict[
@@ -273,17 +268,11 @@ def _varying_product(x: Expression, letters: set[str], depth: int) -> Expression
     return x
 
 
-def paired(u: Expression, z: Expression) -> Expression:
-    """The scalar <u, z>."""
-    letters = LETTERS[: z.ndim]
-    return contract(u, z, letters, letters, "")
-
-
 # filling in
 
 
 def filled(
-    readings: Readings,
+    readings: Sequence[Reading],
     potential: Expression,
     parameters: Mapping[str, Array],
     data: Mapping[str, Array],
@@ -313,7 +302,7 @@ def filled(
 
 
 def _adjoint(
-    potential: Expression, value: Expression, known: Mapping[str, Array], readings: Readings
+    potential: Expression, value: Expression, known: Mapping[str, Array], readings: Sequence[Reading]
 ) -> Array:
     """The gradient of the potential at a node; slopes before it are not known yet, and not needed."""
     shapes = {x.attribute: x.shape for x in topological_order([potential]) if x.operation == "input"}

@@ -11,7 +11,8 @@ from scipy.special import erf, expit, log_expit
 
 from conslaw.algebra.expressions import Expression, as_expression
 from conslaw.errors import ConslawError
-from conslaw.models.readings import REAL, Array, paired, recorder
+from conslaw.models.cut import Cut
+from conslaw.models.readings import REAL, Array, recorder
 
 Function = Callable[..., Any]
 
@@ -25,7 +26,7 @@ def free_value(operation: str, z: object, **options: Any) -> Expression:
         record.note(operation, "data", [made], [], [x], made, options)
         return made
     slopes = record.free(f"{name}_slope", x.shape)
-    record.pieces.append(paired(slopes, x))
+    record.cuts.append(Cut(made, x, x, slopes))
     record.note(operation, "value and slope", [made], [slopes], [x], made, options)
     return made
 

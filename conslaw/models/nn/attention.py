@@ -8,8 +8,9 @@ import numpy as np
 
 from conslaw.algebra.expressions import Expression, Shape, as_expression
 from conslaw.errors import ConslawError
+from conslaw.models.cut import Cut, paired
 from conslaw.models.potential import is_shape
-from conslaw.models.readings import REAL, Array, paired, raw_of_sum_zero, recorder, sum_zero, varying
+from conslaw.models.readings import REAL, Array, raw_of_sum_zero, recorder, sum_zero, varying
 
 
 def softmax(z: object, *, axis: int = -1, mask: Any = None) -> Expression:
@@ -57,7 +58,7 @@ def _softmax(operation: str, x: Expression, axis: int, mask: Any) -> Expression:
     slopes, seen = list[Expression](), varying(x, [axis])
     if seen is not None:
         u, raw_u = sum_zero(record, f"{name}_slope", x.shape, [axis], allowed)
-        record.pieces.append(paired(u, seen))
+        record.cuts.append(Cut(value, x, seen, u, (axis,)))
         slopes.append(raw_u)
     record.note(operation, "value and slope", [raw], slopes, [x], value, options)
     return value
@@ -112,7 +113,7 @@ def attention(q: object, k: object, v: object, *, mask: Any = None) -> Expressio
     ...     potential, parameters=dict.fromkeys("QKVO", (2, 4)), data={"x": (3, 4), "v": (3, 4)}
     ... )
     >>> [str(family) for family in conslaw.analyze(head).law_families]
-    ['Q Qᵀ − K Kᵀ   symmetric 2×2, 3 laws', 'V Vᵀ − Oᵀ O   symmetric 2×2, 3 laws']
+    ['Q Qᵀ − K Kᵀ   symmetric 2×2, 3 laws', 'V Vᵀ − O Oᵀ   symmetric 2×2, 3 laws']
     """
     query, key, value = map(as_expression, (q, k, v))
     if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1]:

@@ -11,9 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from conslaw.algebra.expressions import Expression, as_expression
+from conslaw.algebra.expressions import Expression, as_expression, stopped
 from conslaw.errors import ConslawError
-from conslaw.models.readings import REAL, Array, paired, raw_of_sum_zero, recorder, sum_zero, varying
+from conslaw.models.cut import Cut
+from conslaw.models.readings import (
+    REAL,
+    Array,
+    Recorder,
+    raw_of_sum_zero,
+    recorder,
+    sum_zero,
+    varying,
+)
 
 Axes = int | Sequence[int]
 
@@ -29,7 +38,8 @@ def layer_norm(
     weight, bias : arrays that broadcast to z, optional
     axis : the axes that are normalised together, the last by default
     eps : float > 0
-        Its value does not matter to the laws.
+        Its value does not matter to the laws.  At ``eps=0`` the scale of what is normalised is conserved too:
+        the flow is then one of vector fields, which fits small networks only.
 
     Returns
     -------
@@ -38,7 +48,7 @@ def layer_norm(
     Raises
     ------
     ConslawError
-        If there is one entry along the axes, or eps is not positive.
+        If there is one entry along the axes, or eps is negative.
 
     Examples
     --------
@@ -101,7 +111,7 @@ def batch_norm(
     Raises
     ------
     ConslawError
-        If a channel has one entry in training, or eps is not positive.
+        If a channel has one entry in training, or eps is negative.
     """
     x = as_expression(z)
     axis = _one_axis("batch_norm", x, axis)
@@ -111,7 +121,7 @@ def batch_norm(
         y = _normalised("batch_norm", x, [i for i in range(x.ndim) if i != axis], eps, centred=True)
     else:
         record, channels = recorder("batch_norm"), (x.shape[axis],)
-        _positive("batch_norm", eps)
+        _not_negative("batch_norm", eps)
         name = record.numbered("batch_norm")
         scale, shift = record.free(f"{name}_scale", channels), record.free(f"{name}_shift", channels)
         record.note("batch_norm", "data", [scale, shift], [], [], None, {"channels": channels[0]})
@@ -119,48 +129,50 @@ def batch_norm(
     return _affine(y, *(_along(w, x, axis) for w in (weight, bias)))
 
 
-def weight_norm(v: object, g: object, *, axis: int = 0) -> Expression:
+def weight_norm(v: object, g: object, *, axis: int = 0, eps: float | None = None) -> Expression:
     """``g * v / norm(v)``, a norm for each index of the axis: a free direction times the gain.
 
-    The norms of v, which are conserved as well, are no laws of this reading.
+    The norms of v, which are conserved as well, are laws of the reading with ``eps=0`` (:func:`layer_norm`).
     """
     x = as_expression(v)
     axis = _one_axis("weight_norm", x, axis)
     axes = [i for i in range(x.ndim) if i != axis]
-    direction = _normalised("weight_norm", x, axes, None, centred=False)
+    direction = _normalised("weight_norm", x, axes, 1.0 if eps is None else eps, centred=False)
     gain = as_expression(g)
     return direction * (gain if gain.ndim == x.ndim else _along(gain, x, axis))
 
 
-def _normalised(operation: str, z: object, axis: Axes, eps: float | None, *, centred: bool) -> Expression:
+def _normalised(operation: str, z: object, axis: Axes, eps: float, *, centred: bool) -> Expression:
     record, x = recorder(operation), as_expression(z)
     axes = [axis] if isinstance(axis, int) else list(axis)
     if not axes or not all(-x.ndim <= a < x.ndim for a in axes):
         raise ConslawError(f"{operation}: axis={axis!r} of an array of shape {x.shape}")
     axes = sorted({a % x.ndim for a in axes})
-    if eps is not None:
-        _positive(operation, eps)
+    _not_negative(operation, eps)
     if np.prod([x.shape[a] for a in axes]) < 2:
         raise ConslawError(
             f"{operation} of shape {x.shape} over axis {axis!r}: a norm of one entry is no norm"
         )
-    name, options = record.numbered(operation), {"axes": axes, "eps": eps or 0.0, "centred": centred}
+    name, options = record.numbered(operation), {"axes": axes, "eps": eps, "centred": centred}
     value, raw = _free(record, f"{name}_value", x, axes, centred)
     if not record.trains(x):
         record.note(operation, "data", [raw], [], [x], value, options)
         return value
     seen = varying(x, axes) if centred else x
     slopes = list[Expression]()
-    if seen is not None:
+    if seen is not None and not eps:
+        turned = _turned(record, f"{name}_turn", x, axes, centred)
+        record.cuts.append(Cut(value, x, seen, turned, tuple(axes)))
+    elif seen is not None:
         u, raw_u = _free(record, f"{name}_slope", x, axes, centred)
-        record.pieces.append(paired(u, seen))
+        record.cuts.append(Cut(value, x, seen, u, tuple(axes)))
         slopes.append(raw_u)
     record.note(operation, "value and slope", [raw], slopes, [x], value, options)
     return value
 
 
 def _free(
-    record: Any, name: str, x: Expression, axes: Sequence[int], centred: bool
+    record: Recorder, name: str, x: Expression, axes: Sequence[int], centred: bool
 ) -> tuple[Expression, Expression]:
     if centred:
         return sum_zero(record, name, x.shape, axes)
@@ -168,12 +180,26 @@ def _free(
     return made, made
 
 
-def _positive(operation: str, eps: float) -> None:
-    if not eps > 0:
-        raise ConslawError(
-            f"{operation}: eps={eps!r} must be positive; its value does not matter.  At eps = 0 the scale of "
-            f"what is normalised is conserved too: no polynomial potential says so"
-        )
+def _turned(record: Recorder, name: str, x: Expression, axes: Sequence[int], centred: bool) -> Expression:
+    """What comes back through a norm at eps = 0 is orthogonal to z, and to constants if z is centred: C z
+    with free antisymmetric C, through which no gradient passes.
+    """
+    kept = [i for i in range(x.ndim) if i not in axes]
+    lead, n = tuple(x.shape[i] for i in kept), int(np.prod([x.shape[i] for i in axes]))
+    free = record.free(name, (*lead, n, n))
+    z = stopped(x.transpose(*kept, *axes).reshape(*lead, n))
+
+    def centre(y: Expression) -> Expression:
+        return y - y.sum(-1, keepdims=True) / n if centred else y
+
+    turned = centre(np.einsum("...ij,...j->...i", free - np.swapaxes(free, -1, -2), centre(z)))
+    back = np.argsort([*kept, *axes]).tolist()
+    return turned.reshape(*lead, *(x.shape[i] for i in axes)).transpose(*back)
+
+
+def _not_negative(operation: str, eps: float) -> None:
+    if not eps >= 0:
+        raise ConslawError(f"{operation}: eps={eps!r}: give a number >= 0; positive ones do not differ")
 
 
 def _one_axis(operation: str, x: Expression, axis: int) -> int:
