@@ -18,7 +18,8 @@ from conslaw.errors import ConslawError
 from conslaw.models.from_torch.arithmetic import allowed_by
 from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
 from conslaw.models.from_torch.rearrangements import reshaped
-from conslaw.models.readings import paired, sum_zero, varying
+from conslaw.models.cut import Cut
+from conslaw.models.readings import sum_zero, varying
 
 
 def _same(read: Reader, x: Any, **_: Any) -> Any:
@@ -272,7 +273,7 @@ def _centred(name: str) -> Rule:
         seen, slopes = varying(x, axes), list[Expression]()
         if seen is not None:
             u, raw = sum_zero(record, f"{own}_slope", x.shape, axes)
-            record.pieces.append(paired(u, seen))
+            record.cuts.append(Cut(made, x, seen, u, None))
             slopes.append(raw)
         record.note(name, "value and slope", [made], slopes, [x], made, {"axes": axes})
         return made

@@ -14,7 +14,8 @@ from conslaw.models.from_torch.export import MODES, exported
 from conslaw.models.from_torch.names import parameters_of
 from conslaw.models.from_torch.reader import Masked, Reader
 from conslaw.models.potential import Model, model
-from conslaw.models.readings import paired, recorder
+from conslaw.models.cut import paired
+from conslaw.models.readings import recorder
 from conslaw.models.nn.attention import cross_entropy
 
 RULES = {**rearrangements.RULES, **arithmetic.RULES, **layers.RULES, **recurrent.RULES}

@@ -19,7 +19,8 @@ import torch
 from conslaw.algebra.expressions import Expression, Indices, Shape, as_expression
 from conslaw.errors import ConslawError
 from conslaw.models.from_torch.export import Exported, line_of, place_of
-from conslaw.models.readings import Recorder, paired
+from conslaw.models.cut import Cut
+from conslaw.models.readings import Recorder
 
 LARGEST_CONSTANT = 10**6  # entries of an array that is computed to be used as a constant
 SIMPLE = 1000  # the largest denominator of a number that is taken as it is
@@ -217,7 +218,7 @@ class Reader:
         name = self.record.numbered(operation)
         made = self.record.free(f"{name}_value", tuple(self.node.meta["val"].shape))
         slopes = [self.record.free(f"{name}_slope", x.shape) for x in moving]
-        self.record.pieces += [paired(u, x) for u, x in zip(slopes, moving, strict=True)]
+        self.record.cuts += [Cut(made, x, x, u, None) for u, x in zip(slopes, moving, strict=True)]
         self.record.note(operation, rule, [made], slopes, moving, made, options)
         return made
 
