@@ -75,6 +75,9 @@ def exported(
             constants[name] = _entry(program, spec.target)
         elif spec.kind == InputKind.CONSTANT_TENSOR:
             constants[name] = program.constants[spec.target]
+    moved = [s.target for s in signature.output_specs if s.kind.name == "PARAMETER_MUTATION"]
+    if moved:
+        raise ConslawError(f"the forward changes parameter {moved[0]!r} in place: give a module that does not")
     last = next(node for node in program.graph.nodes if node.op == "output")
     returned = [
         node
@@ -120,12 +123,11 @@ def _no_gradients_by_hand() -> Iterator[None]:
     before = Function.__dict__["apply"]
 
     def apply(cls: type, *arguments: Any, **options: Any) -> Any:
-        if not cls.__module__.startswith("torch."):
-            raise ConslawError(
-                f"{cls.__qualname__}, a torch.autograd.Function, has a gradient of its own that is not known: write it "
-                f"with PyTorch's functions (a straight-through estimator as x + (value - x).detach())"
-            )
-        return before.__get__(None, cls)(*arguments, **options)
+        raise ConslawError(
+            f"{cls.__qualname__}, a torch.autograd.Function, has a gradient of its own that is not known: write it with "
+            f"PyTorch's functions (a straight-through estimator as x + (value - x).detach(), a checkpoint with "
+            f"use_reentrant=False)"
+        )
 
     Function.apply = classmethod(apply)  # type: ignore[assignment]
     try:

@@ -83,8 +83,15 @@ def _masked(read: Reader, logits: Expression, mask: Free) -> Any:
     return logits if allowed is None else Masked(logits, allowed)
 
 
-def _embedding(read: Reader, weight: Any, indices: Free, **_: Any) -> Expression:
-    return embedding(indices.shape, read.array(weight))
+def _embedding(
+    read: Reader, weight: Any, indices: Free, padding_idx: int = -1, scale_grad_by_freq: bool = False, **_: Any
+) -> Expression:
+    if scale_grad_by_freq:
+        raise ConslawError("an embedding with scale_grad_by_freq=True has another gradient: give False")
+    made = embedding(indices.shape, read.array(weight))
+    if padding_idx < 0:
+        return made
+    return made + read.record.free(read.record.numbered("padding"), made.shape)  # rows without a gradient
 
 
 # norms
@@ -241,7 +248,11 @@ def _gate(name: str) -> Rule:
 
 
 def _smooth(name: str) -> Rule:
-    return lambda read, x, **_: free_value(name, x)
+    def rule(read: Reader, x: Any, **others: Any) -> Expression:
+        bounds = [y for y in others.values() if isinstance(y, Expression)]  # of a clamp
+        return read.cut(name, x, *bounds) if bounds else free_value(name, x)
+
+    return rule
 
 
 def _glu(read: Reader, x: Expression, dim: int = -1, **_: Any) -> Expression:
@@ -303,7 +314,7 @@ CUT = (
     *("hinge_embedding_loss", "poisson_nll_loss", "cosine_embedding_loss", "triplet_margin_loss", "bilinear"),
     *("index_put", "index_add", "scatter", "scatter_add", "scatter_reduce", "masked_scatter", "index_copy", "index_fill"),
     *("embedding_bag", "median", "quantile", "linalg_det", "linalg_inv", "linalg_matrix_exp", "matrix_exp", "_trilinear"),
-    *("embedding_renorm", "conv_transpose1d", "conv_transpose2d", "grid_sampler_2d"),
+    *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "grid_sampler_2d", "grid_sampler"),
 )
 
 RULES: dict[str, Rule] = {

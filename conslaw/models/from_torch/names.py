@@ -38,9 +38,15 @@ def parameters_of(module: torch.nn.Module) -> Parameters:
         If nothing is trained, or a parameter has no shape or no real entries.
     """
     arrays, shapes, names = dict[str, str](), dict[str, Shape](), dict[str, str]()
-    seen = dict[int, str]()
+    seen, places = dict[int, str](), dict[int, tuple[str, int]]()
     for path, x in module.named_parameters(remove_duplicate=False):
         _check(path, x)
+        if x.device.type != "meta":
+            other, own = places.setdefault(x.data_ptr(), (path, id(x)))
+            if own != id(x):
+                raise ConslawError(
+                    f"parameters {other!r} and {path!r} share memory but are two: tie them, b.weight = a.weight"
+                )
         if not x.requires_grad:
             continue
         if id(x) not in seen:

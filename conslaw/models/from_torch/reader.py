@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from inspect import signature
 from math import isfinite
 from typing import Any
 
@@ -92,17 +93,29 @@ class Reader:
         name = operation_of(node)
         if not _real(node.meta.get("val")) or name in NO_GRADIENT:
             return Free(node)
-        if name not in self.rules:
+        if name not in self.rules or _complex(node.meta["val"]):
             raise ConslawError(
-                f"{name} ({node.target}) of an array that is trained is not read{line_of(node)}: write it with "
-                f"operations that are (see Real networks in the documentation), or detach() what goes in"
+                f"{node.target} of an array that is trained is not read{line_of(node)}: write it with operations on real "
+                f"arrays that are (see Real networks in the documentation), or detach() what goes in"
             )
+        first, others = self._arguments(node)
         try:
-            first, others = self._arguments(node)
+            self._check_arguments(name, first, others)
             made = self.rules[name](self, first, **others)
         except ConslawError as error:
             raise ConslawError(f"{error}{line_of(node)}") from error
         return self._checked(name, node, made)
+
+    def _check_arguments(self, name: str, first: Any, others: Mapping[str, Any]) -> None:
+        """No rule may pass over an array that is trained, or take minus infinity for a number."""
+        known = signature(self.rules[name]).parameters
+        passed_over = [x for x in others if "_" in known and x not in known and _trained(others[x])]
+        if passed_over:
+            raise ConslawError(f"{name} with {passed_over[0]} that is trained is not read")
+        if any(isinstance(x, Masked) for x in (first, *others.values())) and name not in MASKED:
+            raise ConslawError(
+                f"{name} of a trained array with minus infinity is not read, a softmax is: mask by a factor elsewhere"
+            )
 
     def _checked(self, name: str, node: Any, made: Any) -> Any:
         """A rule that made another shape than PyTorch did would be a false reading."""
@@ -133,10 +146,6 @@ class Reader:
         """The array that a value is: exact where it is trained or a constant of integers, else free data."""
         if isinstance(value, Expression):
             return value
-        if isinstance(value, Masked):
-            raise ConslawError(
-                "minus infinity in a trained array is read in a softmax only: mask by a factor elsewhere"
-            )
         if isinstance(value, Free):
             known = self.scalar(value)
             if known is not None:
@@ -233,6 +242,12 @@ NO_GRADIENT = frozenset(
 UNKNOWN_ENTRIES = frozenset(("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"))
 
 
+MASKED = frozenset(
+    ("softmax", "_softmax", "_safe_softmax", "add", "mul", "div", "masked_fill", "view", "_unsafe_view", "reshape")
+    + ("unsqueeze", "squeeze", "clone", "contiguous", "alias", "_to_copy", "scaled_dot_product_attention")
+)
+
+
 def operation_of(node: Any) -> str:
     """The name of an operation, such as ``layer_norm``."""
     schema = getattr(node.target, "_schema", None)
@@ -244,6 +259,14 @@ def _real(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_real(x) for x in value)
     return isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())
+
+
+def _complex(value: Any) -> bool:
+    return any(isinstance(x, torch.Tensor) and x.is_complex() for x in (value if isinstance(value, list | tuple) else [value]))
+
+
+def _trained(value: Any) -> bool:
+    return any(isinstance(x, Expression | Masked) for x in (value if isinstance(value, list) else [value]))
 
 
 def _on_cpu(node: Any) -> dict[str, Any]:
