@@ -142,8 +142,9 @@ class Recorder:
         return {name: x.shape for name, x in self.arrays.items()}
 
     def trains(self, x: Expression) -> bool:
-        """Whether a parameter is in an expression."""
+        """Whether a parameter is in an expression, or behind a free value in it that has slopes."""
         if id(x) not in self._trains:
+            behind = {id(cut.value) for cut in self.cuts}
             stack, order = [x], list[Expression]()
             while stack:
                 node = stack.pop()
@@ -154,7 +155,7 @@ class Recorder:
             for node in topological_order(order):
                 known = any(self._trains[id(y)][0] for y in node.args)
                 own = node.operation == "input" and node.attribute in self.parameters
-                self._trains[id(node)] = (known or own, node)
+                self._trains[id(node)] = (known or own or id(node) in behind, node)
         return self._trains[id(x)][0]
 
 
