@@ -29,6 +29,7 @@ from conslaw.algebra.expressions import (
     matmul,
     moved,
     numbers,
+    permuted,
     stacked,
     summed,
     taken,
@@ -68,13 +69,27 @@ def arrangement(function: Callable[..., Any], arrays: Sequence[int] = (0,)) -> C
     return call
 
 
+def permutation(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that puts axes in another order: NumPy is asked on an array whose axes have lengths of their
+    own.
+    """
+
+    def call(x: Any, *arguments: Any, **options: Any) -> Expression:
+        entries = as_expression(x)
+        found = function(np.broadcast_to(np.int8(0), range(entries.ndim)), *map(_known, arguments), **options)
+        return permuted(entries, found.shape)
+
+    return call
+
+
 def _known(value: Any) -> Any:
     """An argument that is no array of the model."""
     for entry in value if isinstance(value, list | tuple) else ():
         _known(entry)
     if isinstance(value, Expression):
         raise ConslawError(
-            f"{value!r} stands where a constant must stand; select by a gate, free data: c.g * z"
+            f"{value!r} stands where a constant must stand; select by a gate, free data: c.g * z, or call a "
+            f"function of conslaw.nn"
         )
     if isinstance(value, str) and value in ("A", "K"):
         raise ConslawError(f"order={value!r} depends on how arrays lie in memory; give 'C' or 'F'")
@@ -107,8 +122,7 @@ def _refuse_large(entries: int) -> None:
 
 ARRANGEMENTS: Mapping[str, Sequence[int]] = {
     **dict.fromkeys(("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack", "block"), (0,)),
-    **dict.fromkeys(("transpose", "swapaxes", "moveaxis", "rollaxis", "roll", "flip", "fliplr"), (0,)),
-    **dict.fromkeys(("flipud", "rot90", "permute_dims", "matrix_transpose"), (0,)),
+    **dict.fromkeys(("roll", "flip", "fliplr", "flipud", "rot90"), (0,)),
     **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "atleast_1d", "atleast_2d"), (0,)),
     **dict.fromkeys(("atleast_3d", "copy", "unstack"), (0,)),
     **dict.fromkeys(("take", "delete", "split", "array_split", "hsplit", "vsplit"), (0,)),
@@ -117,10 +131,8 @@ ARRANGEMENTS: Mapping[str, Sequence[int]] = {
     "insert": (0, 2),
     "where": (1, 2),
 }
-MOVING_METHODS = (
-    *("transpose", "reshape", "ravel", "flatten", "swapaxes", "squeeze", "take", "diagonal"),
-    *("copy", "__copy__"),
-)
+PERMUTATIONS = ("transpose", "swapaxes", "moveaxis", "rollaxis", "permute_dims", "matrix_transpose")
+MOVING_METHODS = (*("reshape", "ravel", "flatten", "squeeze", "take", "diagonal", "copy", "__copy__"),)
 
 
 # sums
@@ -349,6 +361,7 @@ def _diagonal(x: Expression, letters: str) -> tuple[Expression, str]:
 
 FUNCTIONS |= {
     **{getattr(np, n): arrangement(getattr(np, n), a) for n, a in ARRANGEMENTS.items() if hasattr(np, n)},
+    **{getattr(np, n): permutation(getattr(np, n)) for n in PERMUTATIONS if hasattr(np, n)},
     np.pad: pad,
     np.repeat: repeat,
     np.tile: tile,
@@ -378,6 +391,7 @@ FUNCTIONS |= {
 }
 METHODS |= {
     **{name: arrangement(getattr(np.ndarray, name)) for name in MOVING_METHODS},
+    **{name: permutation(getattr(np.ndarray, name)) for name in ("transpose", "swapaxes")},
     "repeat": repeat,
     "sum": total,
     "mean": mean,
