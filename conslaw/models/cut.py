@@ -12,7 +12,7 @@ import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import LETTERS, Expression, contract
-from conslaw.models.live_indices import Box, Mask, both, needs, unless_empty, whole_box
+from conslaw.models.live_indices import Box, Live, Mask, both, needs, unless_empty, whole_box
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,9 @@ def _acting(potential: Expression, cuts: Sequence[Cut]) -> list[Box]:
             for cut in behind[id(node)]:
                 ask(cut.argument, _of_argument(cut, box))
             continue
-        before = [whole_box(x.shape) for x in node.args]
+        before = [
+            Live().constant(x.attribute) if x.operation == "constant" else whole_box(x.shape) for x in node.args
+        ]
         for x, masks in zip(node.args, needs(node, box, before), strict=True):
             if masks is not None and id(x) in lead:
                 ask(x, both(masks, whole_box(x.shape)))
