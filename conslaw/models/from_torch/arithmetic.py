@@ -130,6 +130,10 @@ def _matmul(read: Reader, x: Any, **others: Any) -> Expression:
     return read.array(x) @ read.array(other)
 
 
+def _outer(read: Reader, x: Any, vec2: Any, **_: Any) -> Expression:
+    return einsum("i,j->ij", read.array(x), read.array(vec2))
+
+
 def _addmm(read: Reader, x: Any, beta: Any = 1, alpha: Any = 1, **others: Any) -> Expression:
     a, b = (read.array(y) for name, y in others.items() if name.startswith(("mat", "batch", "vec")))
     made = _times(read, a @ b, alpha)
@@ -185,7 +189,7 @@ def _booleans(read: Reader, value: Any) -> Any:
 
 
 def _extreme_of_two(read: Reader, x: Any, other: Any, **_: Any) -> Expression:
-    a, b, shape = read.array(x), read.array(other), tuple(read.node.meta["val"].shape)
+    a, b, shape = read.array(x), read.array(other), read.shape
     name = read.record.numbered("maximum")
     chosen = read.record.free(name, shape)
     read.record.note("maximum", "selection", [chosen], [], [a, b], None, {})
@@ -220,6 +224,7 @@ RULES: dict[str, Rule] = {
     "cumsum": _cumsum,
     **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "vdot"), _matmul),
     **dict.fromkeys(("addmm", "baddbmm", "addmv"), _addmm),
+    "outer": _outer,
     "linear": linear,
     "einsum": _einsum,
     "where": _where,

@@ -86,7 +86,14 @@ def exported(
         and not isinstance(spec.arg, ConstantArgument)
     ]
     nodes = [node for node in program.graph.nodes if node.op != "output"]
+    for node in nodes:
+        if any(not isinstance(n, int) for x in _tensors(node.meta.get("val")) for n in x.shape):
+            raise ConslawError(f"the shape of {node.target} depends on data{line_of(node)}: give arrays of fixed shapes")
     return Exported(nodes, parameters, constants, returned)
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    return [x for x in (value if isinstance(value, list | tuple) else [value]) if isinstance(x, torch.Tensor)]
 
 
 def _entry(program: Any, name: str) -> torch.Tensor:

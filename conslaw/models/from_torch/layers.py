@@ -71,7 +71,7 @@ def _attention(
     if dropout_p > 0:
         weights = dropout(weights)
     made = einsum("...st,...ti->...si", weights, v)
-    return reshaped(made, tuple(read.node.meta["val"].shape)) if groups > 1 else made
+    return reshaped(made, read.shape) if groups > 1 else made
 
 
 def _masked(read: Reader, logits: Expression, mask: Free) -> Any:
@@ -266,7 +266,8 @@ def _cut(name: str) -> Rule:
 
     def rule(read: Reader, x: Any, **others: Any) -> Any:
         arrays = [y for z in (x, *others.values()) for y in (z if isinstance(z, list) else [z])]
-        return read.cut(name, *arrays)
+        made, outputs = read.cut(name, *arrays), read.node.meta["val"]
+        return [made, *(None for _ in outputs[1:])] if isinstance(outputs, list | tuple) else made
 
     return rule
 
@@ -280,7 +281,7 @@ def _centred(name: str) -> Rule:
         if any(isinstance(y, Expression) for y in others.values()):
             return read.cut(name, x, *others.values())
         own = record.numbered(name)
-        made = record.free(f"{own}_value", tuple(read.node.meta["val"].shape))
+        made = record.free(f"{own}_value", read.shape)
         seen, slopes = varying(x, axes), list[Expression]()
         if seen is not None:
             u, raw = sum_zero(record, f"{own}_slope", x.shape, axes)
@@ -312,7 +313,7 @@ CUT = (
     *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "kl_div", "soft_margin_loss"),
     *("binary_cross_entropy_with_logits", "nll_loss", "nll_loss_nd", "nll_loss2d", "margin_ranking_loss"),
     *("hinge_embedding_loss", "poisson_nll_loss", "cosine_embedding_loss", "triplet_margin_loss", "bilinear"),
-    *("index_put", "index_add", "scatter", "scatter_add", "scatter_reduce", "masked_scatter", "index_copy", "index_fill"),
+    *("topk", "sort", "kthvalue", "mode", "msort", "index_put", "index_add", "scatter", "scatter_add", "scatter_reduce", "masked_scatter", "index_copy", "index_fill"),
     *("embedding_bag", "median", "quantile", "linalg_det", "linalg_inv", "linalg_matrix_exp", "matrix_exp", "_trilinear"),
     *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "grid_sampler_2d", "grid_sampler"),
 )

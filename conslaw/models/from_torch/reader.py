@@ -80,6 +80,12 @@ class Reader:
                 self.values[node] = Free(node)
         return [self.values[node] for node in self.graph.outputs]
 
+    @property
+    def shape(self) -> Shape:
+        """Of the (first) array that the operation makes."""
+        made = self.node.meta["val"]
+        return tuple((made[0] if isinstance(made, list | tuple) else made).shape)
+
     def moves(self, node: Any) -> bool:
         """Whether a parameter is in the value of a node."""
         value = self.values[node]
@@ -225,7 +231,7 @@ class Reader:
         """
         moving = [x for x in arguments if isinstance(x, Expression) and self.record.trains(x)]
         name = self.record.numbered(operation)
-        made = self.record.free(f"{name}_value", tuple(self.node.meta["val"].shape))
+        made = self.record.free(f"{name}_value", self.shape)
         slopes = [self.record.free(f"{name}_slope", x.shape) for x in moving]
         self.record.cuts += [Cut(made, x, x, u, None) for u, x in zip(slopes, moving, strict=True)]
         self.record.note(operation, rule, [made], slopes, moving, made, options)

@@ -39,7 +39,7 @@ def permuted(x: Expression, order: Sequence[int]) -> Expression:
 
 
 def _reshape(read: Reader, x: Any, **_: Any) -> Any:
-    shape = tuple(read.node.meta["val"].shape)
+    shape = read.shape
     if isinstance(x, Masked):
         allowed = None if x.allowed is None else np.broadcast_to(x.allowed, x.shape).reshape(shape)
         return Masked(reshaped(x.logits, shape), allowed)
@@ -96,7 +96,11 @@ def _written(root: Expression, places: Indices) -> Expression | None:
 
 
 def _expand(read: Reader, x: Any, **_: Any) -> Expression:
-    return broadcast_to(read.array(x), tuple(read.node.meta["val"].shape))
+    return broadcast_to(read.array(x), read.shape)
+
+
+def _broadcast(read: Reader, tensors: Sequence[Any], **_: Any) -> list[Expression]:
+    return [broadcast_to(read.array(x), read.shape) for x in tensors]
 
 
 def _filled(read: Reader, x: Any, value: Any = None, src: Any = None, **_: Any) -> Expression:
@@ -104,7 +108,7 @@ def _filled(read: Reader, x: Any, value: Any = None, src: Any = None, **_: Any) 
 
 
 def _slice(read: Reader, x: Any, **options: Any) -> Any:
-    return x if tuple(x.shape) == tuple(read.node.meta["val"].shape) else _moved(read, x, **options)
+    return x if tuple(x.shape) == read.shape else _moved(read, x, **options)
 
 
 def _moved(read: Reader, x: Any, **options: Any) -> Any:
@@ -178,6 +182,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("transpose", "t"), _transpose),
     **dict.fromkeys(("fill", "copy"), _filled),
     "expand": _expand,
+    "broadcast_tensors": _broadcast,
     "slice": _slice,
     **dict.fromkeys(("select", "cat", "stack", "split", "split_with_sizes", "chunk", "unbind", "narrow", "repeat"), _moved),
     **dict.fromkeys(("flip", "roll", "tril", "triu", "diagonal", "diag_embed", "constant_pad_nd", "pad"), _moved),
