@@ -106,6 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         help="sizes of the family: the widths of a network, from input to output, as 3-2-4",
     )
+    network.add_argument(
+        "--input",
+        action="append",
+        metavar="SHAPE",
+        help="of a PyTorch module in FILE.py:NAME: 1,3,32,32, or 1,16:int64 for tokens; once for each input",
+    )
     network.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
     network.add_argument("--power", metavar="R", help="of polynomial: 2, or 2,3 (one a hidden layer)")
     network.add_argument(
@@ -319,6 +325,8 @@ def _models(options: argparse.Namespace) -> None:
 
 def _made(options: argparse.Namespace) -> Model | Flow:
     named = ":" in options.model or options.model.endswith(".py")
+    if options.input and not named:
+        raise ConslawError(f"model {options.model!r}: --input is for a PyTorch module in FILE.py:NAME")
     return _from_file(options) if named else _from_family(options)
 
 
@@ -400,6 +408,19 @@ def _power(text: str | None) -> int | list[int] | None:
     return powers if "," in text else powers[0]
 
 
+def _is_module(made: object) -> bool:
+    """Whether something is a PyTorch module; if it is, PyTorch is imported."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(made, torch.nn.Module)
+
+
+def _from_module(module: object, shapes: Sequence[str] | None) -> Model:
+    from conslaw.models.from_torch import from_torch
+    from conslaw.models.from_torch.inputs import inputs_of
+
+    return from_torch(module, *inputs_of(module, shapes or ()))
+
+
 def _from_file(options: argparse.Namespace) -> Model | Flow:
     import importlib.util
     from pathlib import Path
@@ -432,8 +453,12 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
     try:
         spec.loader.exec_module(module)
         made = getattr(module, name, None)
-        if callable(made):
+        if callable(made) and not _is_module(made):
             made = made()
+        if _is_module(made):
+            made = _from_module(made, options.input)
+        elif options.input:
+            raise ConslawError(f"--input {options.input[0]!r} is for a PyTorch module, which {name} is not")
     except (Exception, SystemExit) as error:
         own = isinstance(error, ConslawError)
         raised = error if own else f"{file} raised {type(error).__name__}: {error}"
