@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import conslaw
+from conslaw import command_line
 from conslaw.certificates import files
 from conslaw.command_line import main
 from conslaw.errors import TooLargeError, check_memory, memory_limit
@@ -83,6 +84,48 @@ def test_a_full_disk_loses_neither_the_answer_nor_the_old_certificate(certificat
     assert "laws at most" in out
     assert err == f"conslaw: --certificate {str(certificate)!r}: not written: No space left on device\n"
     assert [p.read_bytes() for p in certificate.parent.iterdir()] == [old]
+
+
+def test_a_folder_that_goes_during_the_work_loses_no_answer(tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shown = command_line._print
+
+    def remove(*arguments):
+        folder.rmdir()
+        shown(*arguments)
+
+    monkeypatch.setattr("conslaw.command_line._print", remove)
+    assert main([*ANALYZE, "--certificate", str(folder / "x.json")]) == 2
+    out, err = capsys.readouterr()
+    assert "laws at most" in out
+    assert (err.count("\n"), "not written" in err) == (1, True)
+
+
+LINES = [([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])]
+
+
+def test_certificates_of_arrays_are_kept_as_well(certificate, monkeypatch):
+    found = conslaw.regions.polyhedral_complex(LINES)
+    path = certificate.with_name("complex.npz")
+    for _ in range(2):  # an old one gives way
+        found.certificate(path)
+    old = path.read_bytes()
+    assert conslaw.verify(path).ok
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        with pytest.raises(conslaw.ConslawError, match=r"^certificate: .*not written: No space left"):
+            found.certificate(path)
+    text = _file(certificate.parent, "text")
+    for place in (str(text), certificate.parent, "", 1, True, b"x", text / "x"):
+        with pytest.raises(conslaw.ConslawError, match=r"^certificate: "):
+            found.certificate(place)
+    assert (path.read_bytes(), text.read_text()) == (old, "text")
+    assert len(list(certificate.parent.iterdir())) == 3
 
 
 def test_an_answer_that_nobody_reads_still_has_its_certificate(certificate, monkeypatch):

@@ -60,21 +60,22 @@ def _beside(path: Path) -> str:
 
 def write(certificate: Mapping[str, Any], path: Path, argument: str = "--certificate ") -> None:
     """Write a certificate beside its place, then move it there: JSON, or NPZ if it has arrays."""
-    with NamedTemporaryFile("wb", dir=path.parent, prefix=_beside(path), delete=False) as file:
-        try:
-            if any(isinstance(value, np.ndarray) for value in certificate.values()):
-                np.savez_compressed(file, **certificate)
-            else:
-                file.write((json.dumps(certificate, indent=1) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(file.name).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask)
-            Path(file.name).replace(path)
-        except BaseException as error:
-            with suppress(OSError):
-                Path(file.name).unlink()
-            if not isinstance(error, OSError):
+    try:
+        with NamedTemporaryFile("wb", dir=path.parent, prefix=_beside(path), delete=False) as file:
+            try:
+                if any(isinstance(value, np.ndarray) for value in certificate.values()):
+                    np.savez_compressed(file, **certificate)
+                else:
+                    file.write((json.dumps(certificate, indent=1) + "\n").encode())
+                file.flush()
+                os.fsync(file.fileno())
+                umask = os.umask(0)
+                os.umask(umask)
+                Path(file.name).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask)
+                Path(file.name).replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    Path(file.name).unlink()
                 raise
-            raise ConslawError(f"{argument}{str(path)!r}: not written: {error.strerror or error}") from None
+    except OSError as error:
+        raise ConslawError(f"{argument}{str(path)!r}: not written: {error.strerror or error}") from None

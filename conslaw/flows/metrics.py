@@ -20,7 +20,7 @@ import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.exact_numbers import hyper_parameter
-from conslaw.algebra.expressions import Expression, Shape, as_expression, stacked
+from conslaw.algebra.expressions import Expression, Shape, as_expression, broadcast_to, stacked
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Arrays, MetricCode, Model, constant_of_a_metric, name_of, run_array_code
 
@@ -111,7 +111,7 @@ class Metric:
             if block.shape == (k, k):
                 result[name] = block
             elif name != WHOLE and _broadcasts(block.shape, shape):
-                result[name] = block * as_expression(np.ones(shape, dtype=np.int64))
+                result[name] = broadcast_to(block, shape)
             else:
                 whose = f"of {name}, its diagonal of shape {shape} or" if name else "of all parameters,"
                 raise ConslawError(
