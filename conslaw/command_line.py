@@ -235,7 +235,9 @@ def _answer(options: argparse.Namespace, ask: Callable[[], tuple[Analysis | Dime
     try:
         _print(result, options)
     finally:
-        if place:
+        if place and status and place.exists():
+            print(f"conslaw: {str(place)!r} is as it was: the answer was cut short", file=sys.stderr)
+        elif place:
             files.write(result.certificate(), place)
     return status
 
@@ -299,7 +301,11 @@ def _verify(options: argparse.Namespace) -> int:
 
     from conslaw.certificates.verification import verify
 
-    result = verify(options.file, budget=options.budget)
+    try:
+        result = verify(options.file, budget=options.budget)
+    except MemoryError:
+        print("conslaw: not checked: out of memory", file=sys.stderr)
+        return NOT_CHECKED
     print(json.dumps(result.to_json()) if options.json else result)
     return {"ok": 0, "FAIL": REFUTED, "not checked": NOT_CHECKED}[result.verdict]
 
