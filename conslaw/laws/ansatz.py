@@ -213,10 +213,9 @@ def check_ansatz(
     """The number of monomials in the ansatz, or :class:`ConslawError` for bad arguments, and if it is larger
     than ``max_unknowns`` where such are to be refused.
     """
-    if not isinstance(homogeneous, bool) or not is_positive_integer(max_unknowns):
-        raise ConslawError(
-            f"homogeneous={homogeneous!r}, max_unknowns={max_unknowns!r}: give a boolean and an integer"
-        )
+    check_flags(homogeneous=homogeneous)
+    if not is_positive_integer(max_unknowns):
+        raise ConslawError(f"max_unknowns={max_unknowns!r}: give a positive integer")
     unknowns = ansatz_size(flow, degree, time_degree, homogeneous, logs=logs)
     if max(d for names, d in _groups(flow, degree, time_degree) if names != (TIME,)) > LARGEST_DEGREE:
         raise TooLargeError(f"degree={degree!r}: laws are looked for up to degree {LARGEST_DEGREE}")
