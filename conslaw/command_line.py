@@ -54,9 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except KeyboardInterrupt as stop:
         late = isinstance(stop, _TimeIsUp)
-        print(
-            f"conslaw: {'time is up, and nothing is proved yet' if late else 'interrupted'}", file=sys.stderr
-        )
+        said = "time is up, and nothing is proved yet" if late else "interrupted"
+        print(f"conslaw: {said}", file=sys.stderr)
         return LATE if late else INTERRUPTED
     except MemoryError:
         print("conslaw: out of memory: make the model or the degree smaller", file=sys.stderr)
@@ -108,9 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     network.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
     network.add_argument("--power", metavar="R", help="of polynomial: 2, or 2,3 (one a hidden layer)")
-    network.add_argument(
-        "--seed", type=_integer, default=0, help="draws primes, points and samples (default 0)"
-    )
+    network.add_argument("--seed", type=_integer, default=0, help="draws primes, points, samples (default 0)")
     network.add_argument("--json", action="store_true", help="print one JSON object")
     common = _Parser(add_help=False, parents=[network])
     common.add_argument(
