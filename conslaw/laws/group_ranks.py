@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 DEPTH, PATIENCE = 8, 3  # of brackets: at a special point ranks stand still and grow later
 MOST_COORDINATES = 20_000  # of a subnetwork in which gradients of laws are taken
-MUCH = 0.1  # of all coordinates
+MUCH = 0.25  # of the coordinates of a group
 FEW_INDICES = 3  # of each class, of the network in which gradients of linear arrays are looked at
 
 
@@ -161,13 +161,16 @@ def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
     found = [(replace(x, same=parts.same), colours) for x, colours in found]
     made = [GroupColouring(parts, x, colours, _work(x, parts.groups, colours)) for x, colours in found]
     small = (x for x in made if x.work < inf)
-    return tuple(sorted(small, key=lambda x: (_much_is_zero(x.classes), x.work)))
+    return tuple(sorted(small, key=lambda x: (_much_is_zero(x.classes, parts.groups), x.work)))
 
 
-def _much_is_zero(classes: IndexClasses) -> bool:
-    """Whether matrices are zero, and not biases alone: then little is seen of what they do."""
-    zero = sum(prod(classes.flow.state[n]) for n in classes.zero)
-    return zero > MUCH * classes.flow.dimension
+def _much_is_zero(classes: IndexClasses, groups: Sequence[Group]) -> bool:
+    """Whether matrices of a group are zero, and not biases alone: then little is seen of what they do."""
+    for group in groups:
+        own = {n: prod(group.flow.state[n]) for n in group.own}
+        if sum(size for n, size in own.items() if n in classes.zero) > MUCH * sum(own.values()):
+            return True
+    return False
 
 
 def _decoupled(every: IndexClasses, groups: Sequence[Group], some: frozenset[int]) -> IndexClasses | None:
