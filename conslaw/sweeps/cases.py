@@ -179,7 +179,9 @@ def space(
     unknown = [] if own else [name for name in families if name not in FAMILIES]
     if unknown or not families or len(set(families)) < len(families):
         known = ", ".join(FAMILIES)
-        raise ConslawError(f"family {','.join(map(str, families))[:60]!r}: the families are {known}, each once")
+        raise ConslawError(
+            f"family {','.join(map(str, families))[:60]!r}: the families are {known}, each once"
+        )
     found = Space(
         families=tuple(families),
         patterns=tuple(_patterns(name, widths, depth, own) for name in families),

@@ -52,7 +52,9 @@ def plain(total: int, before: int) -> Report:
         left = (now - start) / max(1, done - before) * (total - done)
         others = _others(statuses)
         line = f"{done:,} of {total:,} cases{', ' if others else ''}{others}, about {duration(left)} left"
-        print(f"\r\033[K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
+        print(
+            f"\r\033[K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True
+        )
 
     return report
 

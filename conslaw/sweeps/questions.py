@@ -127,6 +127,15 @@ def _of_laws(answer: Any) -> dict[str, Any]:
 
 
 def _of_dimension(answer: Any) -> dict[str, Any]:
-    names = ("parameters", *BIG, "dimension", "upper_bound", "exact", "defect", "filling", "error_probability")
+    names = (
+        "parameters",
+        *BIG,
+        "dimension",
+        "upper_bound",
+        "exact",
+        "defect",
+        "filling",
+        "error_probability",
+    )
     columns = {name: getattr(answer, name) for name in names}
     return columns | {"primes": answer.prime, "seed": answer.seed}

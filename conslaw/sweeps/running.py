@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -113,8 +115,7 @@ def run(
     """
     timeout, limit = check_timeout(timeout), check_memory_limit(memory)
     workers, statuses = check_workers(workers), check_statuses(retry)
-    folder = tempfile.TemporaryDirectory(prefix="conslaw-") if out is None else None
-    place = Path(folder.name) / "sweep.jsonl" if folder else tables.check_out(str(out))
+    place, folder = (tables.check_out(out), None) if out is not None else _temporary()
     path, start = tables.journal_of(place), time.monotonic()
     work = Work(packed(function), timeout, limit)
     limits = {"timeout": timeout, "memory_limit": limit if can_limit_memory() else None}
@@ -139,6 +140,19 @@ def run(
     ]
     seconds = time.monotonic() - start
     return Sweep(place, dict(asked), count, done, seconds, tuple(remarks), folder)
+
+
+class _Folder:
+    """A folder that goes when this object does."""
+
+    def __init__(self, path: str) -> None:
+        weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+
+
+def _temporary() -> tuple[Path, _Folder]:
+    """Where the rows of a sweep without a file are, and what keeps them."""
+    path = tempfile.mkdtemp(prefix="conslaw-")
+    return Path(path) / "sweep.jsonl", _Folder(path)
 
 
 def _outcomes(

@@ -116,7 +116,9 @@ def sweep(
     if ask not in ASKED:
         raise ConslawError(f"ask={ask!r}: give one of {', '.join(ASKED)}")
     if ask == "dimension" and (flow is not None or damping is not None):
-        raise ConslawError(f"flow={flow!r}, damping={damping!r}: a dimension is that of a model; leave them out")
+        raise ConslawError(
+            f"flow={flow!r}, damping={damping!r}: a dimension is that of a model; leave them out"
+        )
     chosen = space(
         families,
         widths,
@@ -153,7 +155,9 @@ def resume(path: str | Path, *, own: Family | None = None, **options: Any) -> Sw
     journal = tables.journal_of(path)
     asked = read_head(journal)["asked"]
     if set(asked) != {"cases", "ask", "budget", "function"}:
-        raise ConslawError(f"sweep {str(path)!r}: is not one of architectures; start it again as it was started")
+        raise ConslawError(
+            f"sweep {str(path)!r}: is not one of architectures; start it again as it was started"
+        )
     chosen = _space(asked["cases"])
     name, build = chosen.families[0], None
     if asked["function"] is not None:
@@ -184,7 +188,9 @@ def _space(data: Mapping[str, Any]) -> Space:
 def _names(family: str | Sequence[str]) -> tuple[str, ...]:
     given = family.split(",") if isinstance(family, str) else family
     if not isinstance(given, Sequence) or not all(isinstance(name, str) for name in given):
-        raise ConslawError(f"family={str(family)[:60]!r}: give a name, such as 'linear', or a function of widths")
+        raise ConslawError(
+            f"family={str(family)[:60]!r}: give a name, such as 'linear', or a function of widths"
+        )
     return tuple(name.strip() for name in given)
 
 

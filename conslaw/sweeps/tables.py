@@ -48,7 +48,9 @@ def check_out(out: str | Path) -> Path:
     if journal == path and path.suffix != ".jsonl":
         raise ConslawError(f"out={str(out)!r}: is a journal; give the table that it belongs to")
     if path.suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise ConslawError(f"out={str(out)!r}: Parquet needs pip install 'conslaw[sweeps]'; or give a .csv file")
+        raise ConslawError(
+            f"out={str(out)!r}: Parquet needs pip install 'conslaw[sweeps]'; or give a .csv file"
+        )
     if path.exists() and not journal.exists():
         raise ConslawError(f"out={str(out)!r}: stands there, and {journal.name} does not; give another name")
     if not path.parent.is_dir():
@@ -170,7 +172,9 @@ def _write_csv(file: IO[bytes], names: list[str], found: Iterable[Mapping[str, A
     text.detach()
 
 
-def _write_parquet(file: IO[bytes], names: Mapping[str, set[type]], found: Iterator[Mapping[str, Any]]) -> None:
+def _write_parquet(
+    file: IO[bytes], names: Mapping[str, set[type]], found: Iterator[Mapping[str, Any]]
+) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -83,7 +83,7 @@ class Worker:
         self._errors: IO[bytes] | None = None
         self._done = 0  # cases since it was started
         self._lock = Lock()
-        self._closed = False
+        self.closed = False
 
     def run(self, case: Mapping[str, Any]) -> Outcome:
         """The outcome of a case.
@@ -93,7 +93,7 @@ class Worker:
         """
         fresh = not self._is_alive() or not self._done
         found = self._run(case)
-        if found["status"] in (MEMORY, KILLED) and not fresh and not self._closed:
+        if found["status"] in (MEMORY, KILLED) and not fresh and not self.closed:
             self._end()
             found = self._run(case)
         return found
@@ -173,7 +173,7 @@ class Worker:
         command = [sys.executable, "-P", "-m", "conslaw.sweeps.child"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise ConslawError("the sweep was stopped")
             process = subprocess.Popen(command, **pipes, env=environment, start_new_session=True)  # type: ignore[call-overload]
             self._process, self._done = process, 0
@@ -189,7 +189,7 @@ class Worker:
             trouble = self._last_words() or "it ended at once"
         finally:
             timer.cancel()
-        if trouble is not None and not self._closed:
+        if trouble is not None and not self.closed:
             self._end()
             raise ConslawError(f"a worker could not be started: {trouble}")
         return process  # type: ignore[no-any-return]
@@ -211,7 +211,7 @@ class Worker:
     def close(self) -> None:
         """End what is running, at once, from any thread."""
         with self._lock:
-            self._closed = True
+            self.closed = True
             process = self._process
         if process is not None:
             _kill(process)
@@ -237,7 +237,7 @@ def outcomes(work: Work, tasks: Iterator[Task], workers: int) -> Generator[tuple
 
     def work_on(worker: Worker) -> None:
         try:
-            while not worker._closed:
+            while not worker.closed:
                 with taking:
                     task = next(tasks, None)
                 if task is None:
