@@ -1,4 +1,4 @@
-"""The cases of a sweep: architectures, flows and options, in a fixed order, each once, never all in memory."""
+"""The cases of a sweep: architectures, flows and options, in a fixed order, each once, never all held."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Space:
         """The case at a place in the order of all, where nothing is left out."""
         start, number, pattern = max(one for one in starts if one[0] <= place)
         place -= start
-        digits = []
+        digits: list[Any] = []
         for values in reversed([*pattern, self.powers, self.biases, self.flows]):
             place, digit = divmod(place, len(values))
             digits.append(values[digit])

@@ -133,5 +133,5 @@ def _swept(given: dict[str, Any]) -> Any:
         raise
 
 
-def _progress(given: dict[str, Any]) -> bool | None:
-    return False if "json" in given else True
+def _progress(given: dict[str, Any]) -> bool:
+    return "json" not in given

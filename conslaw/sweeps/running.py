@@ -1,4 +1,4 @@
-"""Any function of cases, worked out for all of them, with limits, workers, and a journal that nothing breaks."""
+"""Any function of cases, worked out for all: with limits, workers, and a journal that nothing breaks."""
 
 from __future__ import annotations
 

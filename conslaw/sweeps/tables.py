@@ -81,7 +81,7 @@ def read(path: str | Path) -> pd.DataFrame:
     if not Path(path).exists():
         raise ConslawError(f"sweep {str(path)!r}: there is neither such a file nor {journal.name}")
     reader = pd.read_parquet if journal.name.endswith(".parquet.journal") else pd.read_csv
-    return reader(path).convert_dtypes()  # type: ignore[no-any-return]
+    return reader(path).convert_dtypes()
 
 
 def import_pandas() -> Any:
@@ -99,7 +99,7 @@ def frame(found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     listed = list(found)
     names = list(dict.fromkeys(name for row in listed for name in row))
     columns = {name: _column(pd, [row.get(name) for row in listed]) for name in names}
-    return pd.DataFrame(columns)  # type: ignore[no-any-return]
+    return pd.DataFrame(columns)
 
 
 def _column(pd: Any, values: list[Any]) -> Any:
@@ -157,8 +157,8 @@ def _beside(path: Path) -> Iterator[IO[bytes]]:
             if not isinstance(error, OSError):
                 raise
             raise ConslawError(
-                f"out={str(path)!r}: not written ({error.strerror or error}); the rows are kept in its journal: "
-                f"make room, then conslaw sweep --resume {path.name}"
+                f"out={str(path)!r}: not written ({error.strerror or error}); the rows are kept in its "
+                f"journal: make room, then conslaw sweep --resume {path.name}"
             ) from None
 
 

@@ -1,10 +1,10 @@
 """Worker processes that are really ended: at the limit of time by a signal that cannot be caught, at that of
 memory by the system, and with the process that started them.
 
-Why not pebble (5.2): all of its workers share one pipe under two locks, so that one that is killed from outside
-while it holds them stops the others for up to a minute; they outlive a driver that is killed; they cannot be
-started in the workers of Dask, which are daemons; and memory is not limited.  One pipe for each worker, and
-nothing shared, has none of this.
+Why not pebble (5.2): all of its workers share one pipe under two locks, so that one that is killed from
+outside while it holds them stops the others for up to a minute; they outlive a driver that is killed; they
+cannot be started in the workers of Dask, which are daemons; and memory is not limited.  One pipe for each
+worker, and nothing shared, has none of this.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def packed(function: Any) -> bytes:
         raise ConslawError(f"function {str(function)[:60]}: cannot be sent to workers ({error})") from None
     if pickler is pickle and b"__main__" in data:
         raise ConslawError(
-            f"function {str(function)[:60]}: workers cannot import it from __main__; put it into a module, or "
-            f"pip install 'conslaw[sweeps]'"
+            f"function {str(function)[:60]}: workers cannot import it from __main__; put it into a module, "
+            f"or pip install 'conslaw[sweeps]'"
         )
     return data
 

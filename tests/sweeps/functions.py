@@ -1,4 +1,4 @@
-"""Functions of cases for the tests of workers, and a driver: ``python functions.py OUT NAME COUNT WORKERS``."""
+"""Functions of cases to test workers with, and a driver: ``python functions.py OUT NAME COUNT WORKERS``."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from conslaw.errors import Interrupted
 from conslaw.sweeps import run
 
 
@@ -52,6 +53,29 @@ def mended(case):
     if case["n"] % 2 and not Path("mended").exists():
         raise ValueError("not yet")
     return {"mended": Path("mended").exists()}
+
+
+def mixed(case):
+    """Cells of all kinds."""
+    n = case["n"]
+    sometimes = {"sometimes": n} if n % 3 else {}
+    return {"huge": 10 ** (3 * n), "half": n / 2, "even": n % 2 == 0, "text": 'ß,"\n' * (n % 2), **sometimes}
+
+
+class Proving:
+    """One that has proved something when its time is up."""
+
+    __name__ = "proving"
+
+    def __call__(self, case):
+        try:
+            time.sleep(100)
+        except KeyboardInterrupt as stop:
+            raise Interrupted({"at_most": 7}) from stop
+
+    def partial(self, answer):
+        """The columns of what is proved."""
+        return answer
 
 
 def cases(count):

@@ -43,7 +43,7 @@ def test_killed_at_random_moments(tmp_path, whom):
                 break
             for pid in rng.sample(workers, min(len(workers), rng.choice([1, 2]))):
                 os.kill(pid, signal.SIGKILL)
-        printed, errors = driver.communicate(timeout=100)
+        _, errors = driver.communicate(timeout=100)
         assert gone(workers)
         rows = rows_of(out)
         again = {row["case"]: row for row in rows}
