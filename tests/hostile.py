@@ -67,9 +67,28 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "family.law": ([["0", "1"], ["0", "1"]], {}),
     "conslaw.varieties.equations": ([["square"]], {"degree": ["1", "2"]}),
     "conslaw.varieties.dimension": ([["own", "net", "square"]], {"seed": ["0"]}),
+    "conslaw.sweep": (
+        [["'linear'", "'linear,relu'"]],
+        {
+            "widths": ["'1..2'", "[[2, 1]]"],
+            "depth": ["1", "None"],
+            "bias": ["False", "'both'"],
+            "flow": ["'gradient'", "'momentum'"],
+            "ask": ["'count'"],
+            "first": ["2"],
+            "sample": ["None", "1"],
+            "timeout": ["5"],
+            "workers": ["1"],
+            "retry": ["()", "'error'"],
+        },
+    ),
     "command": ([["'count'", "'analyze'"], ["'linear'", "'relu'"], ["'2-1-2'", "'1-1'"]], {}),
 }
-REQUIRED = {"conslaw.model": ["parameters"], "conslaw.varieties.equations": ["degree"]}
+REQUIRED = {
+    "conslaw.model": ["parameters"],
+    "conslaw.sweep": ["widths"],
+    "conslaw.varieties.equations": ["degree"],
+}
 SECONDS, BYTES = 20, 4 * 2**30
 
 

@@ -118,7 +118,7 @@ def _client(distributed: Any, cluster: Any) -> Any:
     elif isinstance(cluster, str):
         try:
             client = distributed.Client(cluster, timeout=CONNECT, set_as_default=False)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # also what fails to be an address
             said = " ".join(str(error).split())[:200]
             raise ConslawError(f"cluster={cluster!r}: cannot be reached ({said})") from None
     else:

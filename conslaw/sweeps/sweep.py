@@ -113,7 +113,7 @@ def sweep(
     """
     own = callable(family) or (isinstance(family, str) and (":" in family or family.endswith(".py")))
     build, families, digest = _own(family) if own else (None, _names(family), None)  # type: ignore[arg-type]
-    if ask not in ASKED:
+    if not isinstance(ask, str) or ask not in ASKED:
         raise ConslawError(f"ask={ask!r}: give one of {', '.join(ASKED)}")
     if ask == "dimension" and (flow is not None or damping is not None):
         raise ConslawError(
@@ -125,7 +125,7 @@ def sweep(
         depth=depth,
         power=power,
         bias=bias,
-        flow=None if ask == "dimension" else flow or "gradient",
+        flow=flow if flow is not None or ask == "dimension" else "gradient",
         damping=damping,
         max_parameters=max_parameters,
         symmetric=symmetric,

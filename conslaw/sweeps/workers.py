@@ -27,6 +27,7 @@ import conslaw
 from conslaw.errors import ConslawError
 from conslaw.sweeps.journal import KILLED, MEMORY, TIMEOUT
 
+KILL = 9  # the signal, which not all systems have
 GRACE = 1.0  # seconds that a case has, after its time is up, to say what it has proved
 START, ATTEMPTS = 120.0, 5  # seconds that a worker may take to start; how often, if somebody kills it
 ONE_THREAD = dict.fromkeys(
@@ -148,7 +149,7 @@ class Worker:
         else:
             with suppress(ValueError):
                 how = f"the worker was ended by signal {-status} ({signal.Signals(-status).name})"
-        if -status == signal.SIGKILL:
+        if -status == KILL:
             how += ", from outside or since the machine had no memory left"
         return {"status": KILLED, "reason": f"{how}{': ' if said else ''}{said}"[:500]}
 
@@ -170,7 +171,7 @@ class Worker:
             process, trouble = self._start()
             if trouble is None:
                 return process
-            if process.poll() != -signal.SIGKILL or self.closed:  # it is not that somebody kills at random
+            if process.poll() != -KILL or self.closed:  # it is not that somebody kills at random
                 break
         words = trouble or self._last_words() or "it ended at once"
         self._end()
@@ -240,7 +241,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:
         with suppress(OSError):
             if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(process.pid, KILL)
             else:
                 process.kill()
 
