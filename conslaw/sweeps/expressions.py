@@ -79,6 +79,8 @@ class Expression:
         """The value; ``names`` as of :func:`names_of`."""
         try:
             value = self._value(self._tree, names)
+        except ConslawError:
+            raise
         except ZeroDivisionError:
             raise self._error(f"divides by 0 at widths {_widths(names)}") from None
         except (OverflowError, TypeError, ValueError) as error:

@@ -48,7 +48,7 @@ def plain(total: int, before: int) -> Report:
     def report(statuses: Mapping[str, int]) -> None:
         nonlocal last
         now, done = time.monotonic(), sum(statuses.values())
-        if now - last < every and done < total:
+        if now - last < every and not (terminal and done == total):
             return
         last = now
         left = (now - start) / max(1, done - before) * (total - done)

@@ -57,6 +57,7 @@ class Work:
 
 def packed(function: Any) -> bytes:
     """A function as bytes that a new process can read: by its name, or by value if it has none there."""
+    name = str(getattr(function, "build", None) or function)[:60]
     try:
         import cloudpickle
     except ImportError:
@@ -66,10 +67,10 @@ def packed(function: Any) -> bytes:
     try:
         data: bytes = pickler.dumps(function)
     except Exception as error:
-        raise ConslawError(f"function {str(function)[:60]}: cannot be sent to workers ({error})") from None
+        raise ConslawError(f"function {name}: cannot be sent to workers ({error})") from None
     if pickler is pickle and b"__main__" in data:
         raise ConslawError(
-            f"function {str(function)[:60]}: workers cannot import it from __main__; put it into a module, "
+            f"function {name}: workers cannot import it from __main__; put it into a module, "
             f"or pip install 'conslaw[sweeps]'"
         )
     return data

@@ -1,13 +1,16 @@
-"""Functions of cases to test workers with, and a driver: ``python functions.py OUT NAME COUNT WORKERS``."""
+"""Functions of cases to test workers with, and drivers."""
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from conslaw.errors import Interrupted
 from conslaw.sweeps import run
+
+HERE = Path(__file__).parent
 
 
 def square(case):
@@ -89,7 +92,23 @@ def swept(function, count, **options):
     return run(function, cases(count), count=count, asked=asked, **options)
 
 
-if __name__ == "__main__":
-    out, name, count, workers = sys.argv[1:]
-    found = swept(globals()[name], int(count), out=out, workers=int(workers))
-    print(found.statuses, flush=True)
+def driver(out, name, count, workers=2, **options):
+    """A sweep in a process of its own; its errors go into a file beside."""
+    code = (
+        "import functions\n"
+        f"functions.swept(functions.{name}, {count}, out={str(out)!r}, workers={workers}, **{options!r})\n"
+    )
+    with errors_of(out).open("w") as errors:
+        return subprocess.Popen([sys.executable, "-c", code], cwd=HERE, stderr=errors)
+
+
+def errors_of(out):
+    """Where the errors of a driver are."""
+    return out.with_suffix(".err")
+
+
+def wait_for(out, running, rows):
+    """Until there are more rows than that."""
+    while not (out.exists() and out.read_bytes().count(b"\n") > rows + 1):
+        assert running.poll() is None, errors_of(out).read_text()
+        time.sleep(0.02)

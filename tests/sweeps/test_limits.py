@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 import conslaw
 
-HERE = Path(__file__).parent
 EXPECTED = {0: "ok", 1: "timeout", 2: "timeout", 3: "memory", 4: "killed", 5: "killed"}
 EXPECTED |= {6: "error", 7: "killed", 8: "ok", 9: "error"}
 REASONS = {
@@ -76,28 +74,24 @@ def test_what_was_proved_until_the_limit_is_in_the_row():
 def test_an_interrupted_driver_leaves_no_worker_and_keeps_its_rows(tmp_path):
     for number, sent in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGKILL)):
         out = tmp_path / f"{number}.jsonl"
-        command = [sys.executable, HERE / "functions.py", out, "slow", "100000", "2"]
-        driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        while not (out.exists() and out.read_bytes().count(b"\n") > 3):
-            time.sleep(0.02)
+        driver = functions.driver(out, "slow", 100_000)
+        functions.wait_for(out, driver, 3)
         workers = children_of(driver.pid)
         assert len(workers) == 2
         driver.send_signal(sent)
         assert driver.wait(timeout=20) != 0
         assert gone(workers), sent
         found = conslaw.sweeps.status(out)
-        assert found.statuses["ok"] >= 2
+        assert found.statuses["ok"] > 3
         assert set(found.statuses) == {"ok"}
 
 
 def test_a_worker_busy_in_c_code_goes_with_its_driver(tmp_path):
     out = tmp_path / "x.jsonl"
-    code = "import functions; functions.swept(functions.hostile, 3, out=OUT, workers=3)"
-    command = [sys.executable, "-c", code.replace("OUT", repr(str(out)))]
-    driver = subprocess.Popen(command, cwd=HERE, stderr=subprocess.DEVNULL)
-    while len(children_of(driver.pid)) < 2 or not (out.exists() and b'"ok"' in out.read_bytes()):
-        time.sleep(0.02)
+    driver = functions.driver(out, "hostile", 3, workers=3)
+    functions.wait_for(out, driver, 0)
     workers = children_of(driver.pid)
+    assert len(workers) >= 2
     driver.kill()
     driver.wait()
     assert gone(workers)
