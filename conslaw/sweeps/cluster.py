@@ -15,8 +15,8 @@ from conslaw.version import __version__
 AHEAD = 2  # tasks for each thread of the cluster that are handed out at a time
 CONNECT = 10.0  # seconds to reach a scheduler
 
-_mine = threading.local()  # on a machine of the cluster: the worker process of this thread
-_all: list[Worker] = []
+_mine = threading.local()  # on a machine of the cluster: the worker processes of this thread, by sweep
+_all: dict[str, list[Worker]] = {}  # and those of all of its threads
 
 
 def outcomes_on(
@@ -47,7 +47,7 @@ def outcomes_on(
     finally:
         with suppress(Exception):  # the cluster may be gone
             client.cancel(list(waiting), force=True)
-            client.run(_end_workers)
+            client.run(_end_workers, work.key)
         if is_own:
             with suppress(Exception):
                 client.close(timeout=CONNECT)
@@ -88,19 +88,18 @@ def _outcome(distributed: Any, future: Any) -> Outcome:
 
 def run_here(work: Work, case: dict[str, Any]) -> Outcome:
     """On a machine of the cluster: the outcome of a case, from the worker process of this thread."""
-    worker: Worker | None = getattr(_mine, "worker", None)
-    if worker is None or worker.work != work or worker.closed:
-        if worker is not None:
-            worker.close()
-        worker = _mine.worker = Worker(work)
-        _all.append(worker)
+    own: dict[str, Worker] = _mine.__dict__.setdefault("workers", {})
+    worker = own.get(work.key)
+    if worker is None:
+        worker = own[work.key] = Worker(work)
+        _all.setdefault(work.key, []).append(worker)
     return worker.run(case)
 
 
-def _end_workers() -> None:
-    """On a machine of the cluster: end all worker processes, busy or not."""
-    while _all:
-        _all.pop().close()
+def _end_workers(key: str) -> None:
+    """On a machine of the cluster: end the worker processes of a sweep, busy or not."""
+    for worker in _all.pop(key, []):
+        worker.close()
 
 
 def _distributed() -> Any:

@@ -21,7 +21,7 @@ from math import isfinite
 from numbers import Integral
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import IO, Any
 
 from conslaw.display import stamp
 from conslaw.errors import ConslawError
@@ -32,6 +32,7 @@ SYNCED_EVERY = 1.0  # seconds: what a power cut may cost; it is computed again
 TEXT_FROM = 2**63  # integers that are text, since tables have no room for them
 OK, TIMEOUT, MEMORY, ERROR, KILLED = STATUSES = ("ok", "timeout", "memory", "error", "killed")
 ROW = re.compile(rb'\{"case": ([0-9]{1,12}), "status": "(%s)"' % "|".join(STATUSES).encode())
+LONGEST = 10_000_000  # bytes of the first line
 FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -66,7 +67,7 @@ def read_head(path: Path) -> dict[str, Any]:
     """The first line of a journal, refused if it is none, or of another version."""
     try:
         with path.open("rb") as file:
-            line = file.readline(10_000_000)
+            line = file.readline(LONGEST)
     except OSError as error:
         raise ConslawError(f"sweep {str(path)!r}: {error.strerror or error}") from None
     return _parsed_head(line, path)
@@ -89,29 +90,34 @@ def _parsed_head(line: bytes, path: Path) -> dict[str, Any]:
 
 
 def index(path: Path, cases: int) -> Index:
-    """Look through the rows of a journal: a second for a million."""
-    starts, lengths = array("q", [-1]) * cases, array("q", [0]) * cases
-    statuses, broken, place = Counter[str](), list[tuple[int, int]](), 0
-    match, marks = ROW.match, dict.fromkeys((one.encode() for one in STATUSES), 0)
+    """Look through the rows of a journal: two seconds for a million."""
     with path.open("rb", buffering=1 << 20) as file:
-        place = len(file.readline())
-        for line in file:
-            found = match(line)
-            number = int(found[1]) if found and line.endswith(b"}\n") and b"\0" not in line else cases
-            if number < cases and starts[number] < 0:
-                starts[number], lengths[number] = place, len(line)
-                marks[found[2]] += 1  # type: ignore[index]  # it is a match
-            else:
-                broken.append((place, len(line)))
-            place += len(line)
+        file.readline()
+        return _index(file, cases)
+
+
+def _index(file: IO[bytes], cases: int) -> Index:
+    """The same in an open file, from its second line on."""
+    starts, lengths = array("q", [-1]) * cases, array("q", [0]) * cases
+    statuses, broken, place = Counter[str](), list[tuple[int, int]](), file.tell()
+    match, marks = ROW.match, dict.fromkeys((one.encode() for one in STATUSES), 0)
+    for line in file:
+        found = match(line)
+        number = int(found[1]) if found and line.endswith(b"}\n") and b"\0" not in line else cases
+        if found and number < cases and starts[number] < 0:
+            starts[number], lengths[number] = place, len(line)
+            marks[found[2]] += 1
+        else:
+            broken.append((place, len(line)))
+        place += len(line)
     statuses.update({name.decode(): count for name, count in marks.items() if count})
     return Index(starts, lengths, statuses, broken)
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a journal in the order of their cases, while it may be written to."""
-    found = index(path, read_head(path)["cases"])
-    with path.open("rb", buffering=0) as file:
+    """The rows of a journal in the order of their cases, as they are now; it may be written to."""
+    with path.open("rb") as file:
+        found = _index(file, _parsed_head(file.readline(LONGEST), path)["cases"])
         for start, length in zip(found.starts, found.lengths, strict=True):
             if start >= 0:
                 file.seek(start)
@@ -153,7 +159,7 @@ class Journal:
         """Write the first line of a new journal; check that of an old one."""
         first = json.dumps(self._header).encode() + b"\n"
         with self.path.open("rb") as file:
-            line = file.readline(10_000_000)
+            line = file.readline(LONGEST)
         if not line.endswith(b"\n") and (first.startswith(line) or not line.strip(b"\0")):  # killed at once
             os.ftruncate(self._file, 0)
             self._end = 0
@@ -281,6 +287,9 @@ def _locked(path: Path) -> int:
             ) from None
         except FileNotFoundError:
             pass
+        except OSError as error:  # of a file system without locks
+            os.close(descriptor)
+            raise ConslawError(f"sweep {str(path)!r}: cannot be locked ({error.strerror})") from None
         os.close(descriptor)  # it has been replaced meanwhile
     raise ConslawError(f"sweep {str(path)!r}: cannot be locked")
 

@@ -90,6 +90,13 @@ class Question:
         question = analyze if self.ask == "analyze" else count
         return self.partial(question(_trained(made, case), seed=self.seed, budget=self.budget))
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else it takes to ask it again."""
+        return {"ask": self.ask, "seed": self.seed} | (
+            {} if self.ask == "dimension" else {"budget": self.budget}
+        )
+
     def warm(self) -> None:
         """Import what is needed, before the first case is timed."""
         import conslaw.analysis
@@ -123,10 +130,10 @@ def _trained(made: Model | Flow, case: Mapping[str, Any]) -> Flow:
 def _of_laws(answer: Any) -> dict[str, Any]:
     found = ("laws_found", "complete") if hasattr(answer, "complete") else ()
     names = ("parameters", "state_dimension", "laws_at_most", *found, "error_probability", "lie_ranks")
-    columns = {name: getattr(answer, name) for name in (*names, "primes", "seed")}
+    columns = {name: getattr(answer, name) for name in (*names, "primes")}
     failed = [f"{step.route}: {step.failed}" for step in answer.route.steps if step.failed]
     columns |= {"split": answer.split is not None, "stopped": answer.route.stopped}
-    columns |= {"budget": answer.route.budget, "work": answer.route.work}
+    columns["work"] = answer.route.work
     if failed:
         columns["reason"] = "; ".join(failed)
     if any(step.failed == "out of memory" for step in answer.route.steps):
@@ -146,4 +153,4 @@ def _of_dimension(answer: Any) -> dict[str, Any]:
         "error_probability",
     )
     columns = {name: getattr(answer, name) for name in names}
-    return columns | {"primes": answer.prime, "seed": answer.seed}
+    return columns | {"primes": answer.prime}

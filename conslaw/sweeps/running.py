@@ -102,8 +102,8 @@ def run(
 
     Parameters
     ----------
-    function : picklable, of a case to columns; ``warm()`` and ``partial(answer)`` are called if it has them
-        (see :class:`conslaw.sweeps.questions.Question`)
+    function : picklable, of a case to columns; its ``warm()``, ``partial(answer)`` and ``settings`` are used
+        if it has them (see :class:`conslaw.sweeps.questions.Question`)
     cases : mappings of columns, in an order that never changes; gone through more than once
     count : how many there are
     asked : what defines the sweep, as JSON: of a journal that is there it must be the same
@@ -113,6 +113,8 @@ def run(
     -------
     Sweep
     """
+    if not count:
+        raise ConslawError("sweep: there is no case; give larger ranges, or fewer conditions")
     timeout, limit = check_timeout(timeout), check_memory_limit(memory)
     workers, statuses = check_workers(workers), check_statuses(retry)
     if not isinstance(progress, bool | None):
@@ -120,7 +122,8 @@ def run(
     place, folder = (tables.check_out(out), None) if out is not None else _temporary()
     path, start = tables.journal_of(place), time.monotonic()
     work = Work(packed(function), timeout, limit)
-    limits = {"timeout": timeout, "memory_limit": limit if can_limit_memory() else None}
+    settings = dict(getattr(function, "settings", {}))
+    settings |= {"timeout": timeout, "memory_limit": limit if can_limit_memory() else None}
     with closing(Journal(path, head(asked, count))) as journal:
         if any(journal.statuses[name] for name in statuses):
             journal.forget(statuses)
@@ -132,7 +135,7 @@ def run(
                 for (number, case), outcome in found:
                     first = {"case": number, "status": outcome["status"], "reason": outcome["reason"]}
                     known = {name: plain(value) for name, value in case.items()}
-                    journal.append({**first, **known, **outcome, **limits, **first})  # in this order
+                    journal.append({**first, **known, **outcome, **settings, **first})  # in this order
                     report(journal.statuses)
         if place != path and not (place.exists() and place.stat().st_mtime >= path.stat().st_mtime):
             tables.write(path, place)

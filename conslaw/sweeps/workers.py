@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,10 +23,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread, Timer
 from typing import IO, Any
+from uuid import uuid4
 
 import conslaw
 from conslaw.errors import ConslawError
 from conslaw.sweeps.journal import KILLED, MEMORY, TIMEOUT
+from conslaw.version import __version__
 
 KILL = 9  # the signal, which not all systems have
 GRACE = 1.0  # seconds that a case has, after its time is up, to say what it has proved
@@ -48,11 +51,13 @@ class Work:
     function : pickled (see :func:`packed`)
     timeout : seconds for each case
     memory : bytes for each worker
+    key : of the sweep, so that on a cluster one sweep does not end the workers of another
     """
 
     function: bytes = field(repr=False)
     timeout: float | None = None
     memory: int | None = None
+    key: str = field(default_factory=lambda: uuid4().hex)
 
 
 def packed(function: Any) -> bytes:
@@ -112,6 +117,7 @@ class Worker:
             self._errors.truncate()
         self._done += 1
         late: list[bool] = []
+        start = time.perf_counter()
         timer = None if timeout is None else Timer(timeout + GRACE, self._kill, (process, late))
         if timer is not None:
             timer.daemon = True
@@ -122,7 +128,9 @@ class Worker:
             found: Outcome = pickle.load(process.stdout)
             return found
         except (EOFError, OSError, pickle.UnpicklingError):
-            return self._died(process, late)
+            status, reason = self._died(process, late)
+            took = {"seconds": round(time.perf_counter() - start, 6), "conslaw": __version__}
+            return {"status": status, "reason": reason, **took}
         finally:
             with self._lock:  # a timer that has begun to kill has done so, or will not
                 late.append(False)
@@ -136,23 +144,20 @@ class Worker:
                 late.append(True)
                 _kill(process)
 
-    def _died(self, process: subprocess.Popen[bytes], late: list[bool]) -> Outcome:
-        """The outcome of a case whose worker has gone."""
-        said = self._last_words()
-        status = process.wait()
+    def _died(self, process: subprocess.Popen[bytes], late: list[bool]) -> tuple[str, str]:
+        """How a case whose worker has gone ended, and why."""
+        said, status = self._last_words(), process.wait()
         self._end()
         if late:
-            return {"status": TIMEOUT, "reason": f"killed after {self.work.timeout:g} seconds"}
+            return TIMEOUT, f"killed after {self.work.timeout:g} seconds"
         if any(word in said for word in OUT_OF_MEMORY):
-            return {"status": MEMORY, "reason": said[:500]}
-        if status >= 0:
-            how = f"the worker ended with status {status}"
-        else:
-            with suppress(ValueError):
-                how = f"the worker was ended by signal {-status} ({signal.Signals(-status).name})"
-        if -status == KILL:
+            return MEMORY, said[:500]
+        how = f"the worker ended with status {status}"
+        with suppress(ValueError):
+            how = f"the worker was ended by signal {-status} ({signal.Signals(-status).name})"
+        if status == -KILL:
             how += ", from outside or since the machine had no memory left"
-        return {"status": KILLED, "reason": f"{how}{': ' if said else ''}{said}"[:500]}
+        return KILLED, f"{how}{': ' if said else ''}{said}"[:500]
 
     def _last_words(self) -> str:
         if self._errors is None:
