@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from conslaw.errors import ConslawError
@@ -36,14 +37,18 @@ def outcomes_on(
     waiting: dict[Any, Task] = {}
     completed = distributed.as_completed(loop=client.loop)
     try:
-        _hand_out(client, work, tasks, waiting, completed)
-        while waiting:
-            future = next(completed)
-            task = waiting.pop(future)
-            outcome = _outcome(distributed, future)
-            future.release()
-            _hand_out(client, work, tasks, waiting, completed)
-            yield task, outcome
+        while True:
+            room = max(AHEAD, AHEAD * sum(client.nthreads().values()))
+            for task in islice(tasks, max(0, room - len(waiting))):
+                future = client.submit(run_here, work, task[1], pure=False)
+                waiting[future] = task
+                completed.add(future)
+            if not waiting:
+                return
+            for future in completed.next_batch(block=True):
+                task, outcome = waiting.pop(future), _outcome(distributed, future)
+                future.release()
+                yield task, outcome
     finally:
         with suppress(Exception):  # the cluster may be gone
             client.cancel(list(waiting), force=True)
@@ -51,20 +56,6 @@ def outcomes_on(
         if is_own:
             with suppress(Exception):
                 client.close(timeout=CONNECT)
-
-
-def _hand_out(
-    client: Any, work: Work, tasks: Iterator[Task], waiting: dict[Any, Task], completed: Any
-) -> None:
-    """Give the cluster as many tasks as keep it busy: it may have grown."""
-    room = AHEAD * sum(client.nthreads().values()) if len(waiting) < AHEAD else len(waiting) + 1
-    while len(waiting) < max(room, AHEAD):
-        task = next(tasks, None)
-        if task is None:
-            return
-        future = client.submit(run_here, work, task[1], pure=False)
-        waiting[future] = task
-        completed.add(future)
 
 
 def _outcome(distributed: Any, future: Any) -> Outcome:

@@ -191,8 +191,8 @@ def compare(table: Table, expression: str | Expression, *, column: str | None = 
     found: list[tuple[Known, Counterexample]] = []
     counts = dict.fromkeys(("agreed", "agreed_probably", "undecided", "unanswered"), 0)
     quantity = column or "laws"
-    for known in knowledge(table, column=column):
-        if isinstance(known, str):
+    for _, known in knowledge(table, column=column):
+        if known is None:
             counts["unanswered"] += 1
             continue
         quantity = column or ("dimension" if "upper_bound" in known.row else "laws")
@@ -226,11 +226,10 @@ def _found(known: Known, proved: bool) -> str:
     return f"{known.probably} except with probability < {known.error_probability:.0e}"
 
 
-def knowledge(table: Table, *, column: str | None = None) -> Iterator[Known | str]:
-    """What each row of a table says; for rows without bounds, their status."""
+def knowledge(table: Table, *, column: str | None = None) -> Iterator[tuple[dict[str, Any], Known | None]]:
+    """Each row of a table, and what it says; None if it has no bounds."""
     for row in _rows(table):
-        known = _known(row, column)
-        yield known if known is not None else str(row.get("status"))
+        yield row, _known(row, column)
 
 
 def _known(row: Mapping[str, Any], column: str | None) -> Known | None:

@@ -60,7 +60,7 @@ class Sweep(display.Shown):
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows that are finished, in the order of the cases."""
-        return rows(tables.journal_of(self.path))
+        yield from rows(tables.journal_of(self.path))
 
     def table(self) -> pd.DataFrame:
         """The same as a pandas frame (see :func:`conslaw.sweeps.read`)."""

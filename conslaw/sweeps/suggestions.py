@@ -9,28 +9,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import combinations, combinations_with_replacement, islice
+from itertools import combinations, islice
 from math import prod
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import flint
 import numpy as np
 import numpy.typing as npt
 
 from conslaw import display
 from conslaw.errors import ConslawError, check_seed
-from conslaw.sweeps.expectations import COLUMNS, Known, knowledge, widths_of
+from conslaw.sweeps.exact_fits import Integers, monomials, solved, written
+from conslaw.sweeps.expectations import COLUMNS, Counterexample, Known, compare, knowledge, widths_of
 from conslaw.sweeps.expressions import Expression, names_of
 
 if TYPE_CHECKING:
     from conslaw.sweeps.expectations import Table
 
-Integers = npt.NDArray[np.object_]  # exact
 Places = npt.NDArray[np.int64]
 SHARE, MOST = 3, 1000  # one row in so many is held out, and all but so many
-EVIDENCE, MARGIN = 2, 1  # rows for each coefficient of a formula, and beyond: else it is no evidence
 LAYER_CONDITIONS = (
     "a == 1 and b == 1",
     "a == 1 and b == 1 and h > 1",
@@ -52,7 +51,7 @@ class Conjecture(display.Shown):
     formula : in the grammar of :mod:`conslaw.sweeps.expressions`; empty if none was found
     explained : rows that it was made from
     tested : rows that it was not made from, and which it was tried on
-    counterexamples : of all of these rows those that it does not give, in words, the smallest first
+    counterexamples : of all of these rows those that it does not give, the smallest first
     probable : how many of the rows are themselves only probable
     left_out : rows without a number
     """
@@ -62,7 +61,7 @@ class Conjecture(display.Shown):
     formula: str
     explained: int
     tested: int
-    counterexamples: tuple[str, ...]
+    counterexamples: tuple[Counterexample, ...]
     probable: int
     left_out: int
 
@@ -82,15 +81,15 @@ class Conjecture(display.Shown):
             ),
             *([("left out", f"{self.left_out:,} rows without a number")] * bool(self.left_out)),
         ]
-        section = display.Section("counterexamples", self.counterexamples)
+        sections = [display.Section("counterexamples", [str(one) for one in self.counterexamples])]
+        proved = any(one.proved for one in self.counterexamples)
         remark = (
             "A conjecture with evidence: nothing here proves it."
             if self.holds
-            else "Refuted: it gives all rows but the counterexamples."
+            else f"{'Refuted' if proved else 'In doubt'}: it gives all rows but the counterexamples."
         )
-        remarks = [remark] if self.formula else []
-        sections = [section] if self.counterexamples else []
-        return display.Summary(f"{self.quantity} of {self.about}", rows, remarks, sections)
+        title, remarks = f"{self.quantity} of {self.about}", [remark] if self.formula else []
+        return display.Summary(title, rows, remarks, sections if self.counterexamples else ())
 
 
 def suggest_formula(table: Table, *, column: str | None = None, seed: int = 0) -> tuple[Conjecture, ...]:
@@ -138,12 +137,9 @@ def _groups(table: Table, column: str | None) -> tuple[dict[Group, list[Known]],
     """The rows with a number, by family and flow; how many there are without."""
     groups: dict[Group, list[Known]] = defaultdict(list)
     left_out: dict[Group, int] = defaultdict(int)
-    for known in knowledge(table, column=column):
-        if isinstance(known, str):
-            left_out[()] += 1
-            continue
-        group = tuple(known.row.get(name) for name in COLUMNS if name != "widths")
-        if known.value is None:
+    for row, known in knowledge(table, column=column):
+        group = tuple(row.get(name) for name in COLUMNS if name != "widths")
+        if known is None or known.value is None:
             left_out[group] += 1
         else:
             groups[group].append(known)
@@ -168,12 +164,8 @@ def _conjecture(rows: list[Known], left_out: int, column: str | None, rng: Rando
     rng.shuffle(shuffled)
     held_out = max(1, len(rows) // SHARE, len(rows) - MOST)
     best: tuple[str, list[Known]] = ("", [])
-    seen = set[str]()
-    for formula in _formulas(_Rows(shuffled[held_out:])):
-        if formula in seen:
-            continue
-        seen.add(formula)
-        expression, allowed = Expression(formula), len(best[1]) if best[0] else len(rows)
+    for expression in _expressions(_formulas(_Rows(shuffled[held_out:]))):
+        formula, allowed = expression.text, len(best[1]) if best[0] else len(rows)
         wrong = (row for row in rows if expression(_Rows.names(row)) != row.value)
         failed = list(islice(wrong, allowed + 1))
         if not best[0] or (len(failed), len(formula)) < (len(best[1]), len(best[0])):
@@ -188,12 +180,25 @@ def _conjecture(rows: list[Known], left_out: int, column: str | None, rng: Rando
         formula=formula,
         explained=len(rows) - held_out,
         tested=held_out,
-        counterexamples=tuple(
-            f"{row.about}: {row.value}" for row in sorted(failed, key=lambda row: row.size)
-        ),
+        counterexamples=_against(failed, formula, column),
         probable=sum(not row.is_proved for row in rows),
         left_out=left_out,
     )
+
+
+def _expressions(formulas: Iterator[str]) -> Iterator[Expression]:
+    """Each once, but for those that are too long to be one."""
+    seen = set[str]()
+    for formula in formulas:
+        if formula not in seen:
+            seen.add(formula)
+            with suppress(ConslawError):
+                yield Expression(formula)
+
+
+def _against(failed: list[Known], formula: str, column: str | None) -> tuple[Counterexample, ...]:
+    """What a formula does not give; the smallest first."""
+    return compare([row.row for row in failed], formula, column=column).counterexamples if formula else ()
 
 
 def depth_of(row: Known) -> int:
@@ -253,19 +258,17 @@ def _layer_by_layer(rows: _Rows, where: Places) -> Iterator[str]:
     around = f"a + b{' + 1' if rows.bias else ''}"
     minima = (f"min(h, {around})", f"min(h, 2*({around}))", "min(h, a)", "min(h, b)", "min(a, b)")
     for atom in ((), *((one,) for one in minima)):
-        monomials = _monomials([*atom, "h", "a", "b"], 2)
-        columns = [f"sum({'*'.join(one) or 1})" for one in monomials]
+        basis = monomials([*atom, "h", "a", "b"], 2)
+        columns = [f"sum({'*'.join(one) or 1})" for one in basis]
         for condition in ("", *LAYER_CONDITIONS):
             special = (
-                [f"sum({'*'.join(one) or 1} if {condition} else 0)" for one in monomials] if condition else []
+                [f"sum({'*'.join(one) or 1} if {condition} else 0)" for one in basis] if condition else []
             )
             matrix = np.stack([rows[text][where] for text in (*columns, *special)], axis=1)
-            solution = _solved(matrix, rows.values[where])
+            solution = solved(matrix, rows.values[where])
             if solution is None:
                 continue
-            polynomials = [
-                _written(monomials, part, solution.denominator) for part in solution.parts(len(monomials))
-            ]
+            polynomials = [written(basis, part, solution.denominator) for part in solution.parts(len(basis))]
             terms = [f"sum({polynomials[0]})"] if polynomials[0] != "0" else []
             terms += [f"sum({one} if {condition} else 0)" for one in polynomials[1:] if one != "0"]
             yield " + ".join(terms) or "0"
@@ -346,69 +349,14 @@ def _fit(rows: _Rows, where: Places, atoms: Sequence[str], degree: int) -> str:
     """
     found = []
     for variables in dict.fromkeys(((*rows.letters, *atoms), (*atoms, *rows.letters))):
-        monomials = _monomials(variables, degree)
-        columns = [_product((rows[v][where] for v in monomial), len(where)) for monomial in monomials]
-        solution = _solved(np.stack(columns, axis=1), rows.values[where])
+        basis = monomials(variables, degree)
+        columns = [_product((rows[v][where] for v in monomial), len(where)) for monomial in basis]
+        solution = solved(np.stack(columns, axis=1), rows.values[where])
         if solution is None:
             return ""
-        found.append(_written(monomials, solution.numerators, solution.denominator))
+        found.append(written(basis, solution.numerators, solution.denominator))
     return min(found, key=len)
-
-
-def _monomials(variables: Sequence[str], degree: int) -> list[tuple[str, ...]]:
-    """From simple to less so: of those that depend on each other the first stay in a solution."""
-    found = [m for d in range(degree + 1) for m in combinations_with_replacement(variables, d)]
-    return sorted(found, key=lambda m: sum(map(variables.index, m)) if len(m) > 1 else -1)
 
 
 def _product(factors: Iterable[Integers], length: int) -> Integers:
     return prod(factors, start=np.ones(length, dtype=object))
-
-
-@dataclass(frozen=True)
-class _Solution:
-    numerators: Integers
-    denominator: int
-    rank: int
-
-    def parts(self, length: int) -> list[Integers]:
-        """The numerators, so many at a time."""
-        return [self.numerators[i : i + length] for i in range(0, len(self.numerators), length)]
-
-
-def _solved(matrix: Integers, values: Integers) -> _Solution | None:
-    """The solution, if there is one, and more rows than that says little."""
-    for count in dict.fromkeys((min(len(values), 2 * matrix.shape[1]), len(values))):  # a few refute most
-        solution = _solve(matrix[:count], values[:count])
-        if solution is None or len(values) < EVIDENCE * solution.rank + MARGIN:
-            return None
-        if (matrix @ solution.numerators == values * solution.denominator).all():
-            return solution
-    return None
-
-
-def _solve(matrix: Integers, values: Integers) -> _Solution | None:
-    """An exact solution, zero in all columns that depend on those before them."""
-    m, n = matrix.shape
-    augmented = flint.fmpz_mat(
-        m, n + 1, [int(x) for row, y in zip(matrix, values, strict=True) for x in (*row, y)]
-    )
-    reduced, denominator, rank = augmented.rref()
-    numerators = np.array([0] * n, dtype=object)
-    for i in range(rank):
-        pivot = next(j for j in range(n + 1) if reduced[i, j] != 0)
-        if pivot == n:
-            return None
-        numerators[pivot] = int(reduced[i, n])
-    return _Solution(numerators, int(denominator), int(rank))
-
-
-def _written(monomials: Sequence[Sequence[str]], numerators: Integers, denominator: int) -> str:
-    """A polynomial as text, in factors where that is shorter."""
-    import sympy
-
-    expression = sympy.Integer(0)
-    for monomial, numerator in zip(monomials, numerators, strict=True):
-        symbols = [sympy.Symbol(name) for name in monomial]
-        expression += sympy.Rational(int(numerator), denominator) * sympy.prod(symbols)
-    return min(str(sympy.factor(expression)), str(expression), key=len)

@@ -94,6 +94,30 @@ def test_groups_are_kept_apart_and_evidence_is_told():
     assert "proved" not in str(found).replace("nothing here proves it", "")
 
 
+@pytest.mark.parametrize("count", range(1, 8))
+def test_few_rows_are_no_evidence(count):
+    """There is nothing to say about less than twice as many rows as coefficients."""
+    for depth in (2, 3):
+        rows = [
+            {"widths": "-".join([str(n)] * (depth + 1)), "value": n**3 + 7 * n} for n in range(1, count + 1)
+        ]
+        (found,) = suggest_formula(rows, column="value")
+        assert not found.holds
+
+
+def test_counterexamples_are_proved_or_probable():
+    rows = [{**row, "laws_found": 0, "laws_at_most": row["value"]} for row in table("r", all_widths(4))]
+    rows[40] |= {"laws_at_most": 77, "error_probability": 1e-9}
+    for row in (*rows[:40], *rows[41:]):
+        row["laws_found"] = row["laws_at_most"]
+    (found,) = suggest_formula(rows)
+    assert found.formula == "r"
+    assert [one.proved for one in found.counterexamples] == [False]
+    assert "In doubt" in str(found)
+    rows[40]["laws_found"] = 77
+    assert "Refuted" in str(suggest_formula(rows)[0])
+
+
 @pytest.mark.parametrize("bad", [[], [1], [{"a": 1}], 5, None, "none.csv", "x.txt"], ids=str)
 def test_what_is_no_table_is_refused_in_one_line(bad):
     with pytest.raises(conslaw.ConslawError) as caught:
