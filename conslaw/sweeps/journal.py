@@ -32,7 +32,7 @@ SYNCED_EVERY = 1.0  # seconds: what a power cut may cost; it is computed again
 TEXT_FROM = 2**63  # integers that are text, since tables have no room for them
 OK, TIMEOUT, MEMORY, ERROR, KILLED = STATUSES = ("ok", "timeout", "memory", "error", "killed")
 ROW = re.compile(rb'\{"case": ([0-9]{1,12}), "status": "(%s)"' % "|".join(STATUSES).encode())
-LONGEST = 10_000_000  # bytes of the first line
+LONGEST = 100_000_000  # bytes of the first line
 FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 from conslaw.errors import ConslawError
@@ -79,14 +80,15 @@ class Question:
 
     def __call__(self, case: dict[str, Any]) -> dict[str, Any]:
         """The columns of the answer."""
-        from conslaw.analysis import analyze, count
-        from conslaw.varieties import dimension
-
         made = self._made(case)
         if self.ask == "dimension":
+            from conslaw.varieties import dimension
+
             if not isinstance(made, Model):
                 raise ConslawError("a dimension is that of a model, and this is a flow")
             return self.partial(dimension(made, seed=self.seed))
+        from conslaw.analysis import analyze, count
+
         question = analyze if self.ask == "analyze" else count
         return self.partial(question(_trained(made, case), seed=self.seed, budget=self.budget))
 
@@ -99,8 +101,7 @@ class Question:
 
     def warm(self) -> None:
         """Import what is needed, before the first case is timed."""
-        import conslaw.analysis
-        import conslaw.varieties.dimensions  # noqa: F401
+        import_module("conslaw.varieties.dimensions" if self.ask == "dimension" else "conslaw.analysis")
 
     def partial(self, answer: Any) -> dict[str, Any]:
         """The columns of an answer, also of one that was interrupted."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from conslaw.errors import ConslawError
 
-MOST = 1_000_000  # integers in a list
+MOST, LISTED = 10_000, 100_000  # integers in a list; architectures that are given one by one
 DIGITS = "[0-9]{1,18}"
 ITEM = re.compile(rf"({DIGITS})(?:\.\.({DIGITS}))?(?:\.\.({DIGITS}))?")
 EXAMPLE = "such as 3, 1..5, 6..12..3 or 1,2,4..8"
@@ -139,8 +139,8 @@ def _by_layer(widths: Any) -> list[Pattern] | None:
         return [tuple(tuple(_item(n, widths, "widths")) for n in layers) for layers in parts]
     if not isinstance(widths, Sequence) or not all(isinstance(one, Sequence) for one in widths):
         return None
-    if not widths:
-        return None
+    if not 0 < len(widths) <= LISTED:
+        raise ConslawError(f"widths={str(widths)[:60]!r}: {len(widths):,} lists; give 1 to {LISTED:,}")
     listed = [_listed(one, "widths") if not isinstance(one, str) else None for one in widths]
     if all(one for one in listed):
         return [tuple((n,) for n in one or ()) for one in listed]
