@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Table: TypeAlias = Sweep | pd.DataFrame | str | Path | Iterable[Mapping[str, Any]]
 
+PROVED, PROBABLE, GIVEN = "proved", "probable", "as given"  # how certain it is
 COLUMNS = ("family", "widths", "bias", "power", "flow", "damping")  # what a row is about
 
 
@@ -35,6 +36,7 @@ class Known:
     row : its columns
     at_least, at_most : **proved** bounds
     probably : its value, but for ``error_probability``; None if nothing is known
+    given : whether this is a column that somebody named, and not bounds that conslaw has proved
     """
 
     row: Mapping[str, Any] = field(repr=False)
@@ -42,6 +44,7 @@ class Known:
     at_most: int
     probably: int | None
     error_probability: float | None
+    given: bool = False
 
     @property
     def is_proved(self) -> bool:
@@ -90,20 +93,24 @@ class Counterexample:
     case : in words
     expected : the value of the expression
     found : what is known of the quantity, in words
-    proved : whether the bounds exclude the expected value; if not, it is excluded but for a small probability
+    certainty : ``"proved"`` if the bounds exclude the expected value, ``"probable"`` if it is excluded but
+        for a small probability, ``"as given"`` if the table has another value in a column that was named
     row : the columns of the table
     """
 
     case: str
     expected: str
     found: str
-    proved: bool
+    certainty: str
     row: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def proved(self) -> bool:
+        """Whether it is certain, by proof."""
+        return self.certainty == PROVED
+
     def __str__(self) -> str:
-        return (
-            f"{self.case}: {self.found}, expected {self.expected}   {'proved' if self.proved else 'probable'}"
-        )
+        return f"{self.case}: {self.found}, expected {self.expected}   {self.certainty}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -119,6 +126,7 @@ class Comparison(display.Shown):
     undecided : rows whose bounds it fits, and no more is known
     unanswered : rows without bounds
     counterexamples : rows that it does not fit, the smallest first
+    certain : ``"proved"``, or ``"as given"`` for a column that was named
     """
 
     expression: str
@@ -128,11 +136,12 @@ class Comparison(display.Shown):
     undecided: int
     unanswered: int
     counterexamples: tuple[Counterexample, ...]
+    certain: str = PROVED
 
     @property
     def refuted(self) -> bool:
-        """Whether a counterexample is proved."""
-        return any(one.proved for one in self.counterexamples)
+        """Whether a counterexample is proved, or stands in the column that was named."""
+        return any(one.certainty != PROBABLE for one in self.counterexamples)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
@@ -140,22 +149,22 @@ class Comparison(display.Shown):
         return {**display.stamp("comparison", 1), **said, "refuted": self.refuted}
 
     def _summary(self) -> display.Summary:
-        proved = sum(one.proved for one in self.counterexamples)
-        probable = len(self.counterexamples) - proved
+        probable = sum(one.certainty == PROBABLE for one in self.counterexamples)
+        certain = len(self.counterexamples) - probable
         counts = {
-            "it fits": f"{self.agreed:,} rows that are proved, {self.agreed_probably:,} that are probable",
-            "it does not fit": f"{proved:,} rows (proved), {probable:,} (probable)",
+            "it fits": f"{self.agreed:,} rows ({self.certain}), {self.agreed_probably:,} (probable)",
+            "it does not fit": f"{certain:,} rows ({self.certain}), {probable:,} (probable)",
             "open": f"{self.undecided:,} rows whose bounds do not meet, {self.unanswered:,} without bounds",
         }
         sections = [display.Section("counterexamples", [str(one) for one in self.counterexamples])]
         title = f"{self.quantity} = {self.expression}: " + (
-            "refuted" if proved else "in doubt" if probable else "a conjecture with evidence"
+            "refuted" if certain else "in doubt" if probable else "a conjecture with evidence"
         )
         return display.Summary(title, list(counts.items()), (), sections if self.counterexamples else ())
 
 
 def _plain(one: Counterexample) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in ("case", "expected", "found", "proved")}
+    return {name: getattr(one, name) for name in ("case", "expected", "found", "certainty")}
 
 
 def compare(table: Table, expression: str | Expression, *, column: str | None = None) -> Comparison:
@@ -201,27 +210,28 @@ def compare(table: Table, expression: str | Expression, *, column: str | None = 
         if verdict in counts:
             counts[verdict] += 1
         else:
-            proved = verdict == "proved"
-            one = Counterexample(known.about, str(expected), _found(known, proved), proved, known.row)
+            one = Counterexample(known.about, str(expected), _found(known, verdict), verdict, known.row)
             found.append((known, one))
     found.sort(key=lambda pair: pair[0].size)
-    return Comparison(formula.text, quantity, **counts, counterexamples=tuple(one for _, one in found))
+    examples = tuple(one for _, one in found)
+    certain = PROVED if column is None else GIVEN
+    return Comparison(formula.text, quantity, **counts, counterexamples=examples, certain=certain)
 
 
 def _verdict(known: Known, expected: Number) -> str:
     if not known.at_least <= expected <= known.at_most:
-        return "proved"
+        return GIVEN if known.given else PROVED
     if known.is_proved:
         return "agreed"
     if known.probably is None:
         return "undecided"
-    return "agreed_probably" if expected == known.probably else "probable"
+    return "agreed_probably" if expected == known.probably else PROBABLE
 
 
-def _found(known: Known, proved: bool) -> str:
+def _found(known: Known, verdict: str) -> str:
     if known.is_proved:
-        return f"exactly {known.at_least}"
-    if proved:
+        return f"{'' if known.given else 'exactly '}{known.at_least}"
+    if verdict == PROVED:
         return f"{known.at_least} to {known.at_most}"
     return f"{known.probably} except with probability < {known.error_probability:.0e}"
 
@@ -240,7 +250,7 @@ def _known(row: Mapping[str, Any], column: str | None) -> Known | None:
         if value is None:
             return None
         exact = int(value)
-        return Known(row, exact, exact, exact, 0.0)
+        return Known(row, exact, exact, exact, 0.0, given=True)
     quantity = _quantity(row)
     if quantity is None or row.get(quantity.at_most) is None:
         return None

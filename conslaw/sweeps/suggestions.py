@@ -22,7 +22,15 @@ import numpy.typing as npt
 from conslaw import display
 from conslaw.errors import ConslawError, check_seed
 from conslaw.sweeps.exact_fits import Integers, monomials, solved, written
-from conslaw.sweeps.expectations import COLUMNS, Counterexample, Known, compare, knowledge, widths_of
+from conslaw.sweeps.expectations import (
+    COLUMNS,
+    PROBABLE,
+    Counterexample,
+    Known,
+    compare,
+    knowledge,
+    widths_of,
+)
 from conslaw.sweeps.expressions import Expression, names_of
 
 if TYPE_CHECKING:
@@ -82,11 +90,11 @@ class Conjecture(display.Shown):
             *([("left out", f"{self.left_out:,} rows without a number")] * bool(self.left_out)),
         ]
         sections = [display.Section("counterexamples", [str(one) for one in self.counterexamples])]
-        proved = any(one.proved for one in self.counterexamples)
+        refuted = any(one.certainty != PROBABLE for one in self.counterexamples)
         remark = (
             "A conjecture with evidence: nothing here proves it."
             if self.holds
-            else f"{'Refuted' if proved else 'In doubt'}: it gives all rows but the counterexamples."
+            else f"{'Refuted' if refuted else 'In doubt'}: it gives all rows but the counterexamples."
         )
         title, remarks = f"{self.quantity} of {self.about}", [remark] if self.formula else []
         return display.Summary(title, rows, remarks, sections if self.counterexamples else ())

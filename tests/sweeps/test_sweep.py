@@ -237,7 +237,7 @@ def test_the_shell_compares_and_says_how_it_ended(tmp_path, monkeypatch, capsys)
     assert main([*SMALL, *naive, "0"]) == 0  # only probable, where the laws were not looked for
     found = json.loads(capsys.readouterr().out.splitlines()[-1])["expected"]
     assert found["counterexamples"][0]["case"] == "linear 1-1-1, gradient flow"
-    assert {one["proved"] for one in found["counterexamples"]} == {False}
+    assert {one["certainty"] for one in found["counterexamples"]} == {"probable"}
     assert main(["sweep", "--status", "x.csv"]) == 0
     assert "8 of 8" in capsys.readouterr().out
 
@@ -259,6 +259,10 @@ def test_counterexamples_are_proved_or_probable_and_the_smallest_first():
     assert [one.proved for one in compare(rows, "3").counterexamples] == [False]
     assert compare(rows, "5").agreed_probably == 1
     assert compare([{"widths": "1-1", "status": "timeout"}], "5").unanswered == 1
+    named = compare([{"widths": "1-1", "n": 3}], "5", column="n")  # of which nothing is proved
+    assert named.refuted
+    assert not named.counterexamples[0].proved
+    assert "proved" not in str(named)
 
 
 def test_tables_are_the_same_in_all_forms(tmp_path):
