@@ -102,6 +102,8 @@ class Question:
     def warm(self) -> None:
         """Import what is needed, before the first case is timed."""
         import_module("conslaw.varieties.dimensions" if self.ask == "dimension" else "conslaw.analysis")
+        if isinstance(self.build, InFile):
+            self.build.check()
 
     def partial(self, answer: Any) -> dict[str, Any]:
         """The columns of an answer, also of one that was interrupted."""
