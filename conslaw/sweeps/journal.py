@@ -235,9 +235,7 @@ class Journal:
     def _rewrite(self, is_kept: Callable[[int, bytes], bool]) -> None:
         """Write some of the lines anew beside the journal, then move that to its place, locked."""
         mode, place = os.fstat(self._file).st_mode & 0o777, 0
-        with NamedTemporaryFile(
-            dir=self.path.parent, prefix=f".{self.path.name[:100]}.", delete=False
-        ) as new:
+        with NamedTemporaryFile(dir=self.path.parent, prefix=unfinished(self.path), delete=False) as new:
             try:
                 with self.path.open("rb") as old:
                     for line in old:
@@ -267,6 +265,18 @@ class Journal:
                 os.fsync(self._file)
             os.close(self._file)
             self._file = -1
+
+
+def unfinished(path: Path) -> str:
+    """What the names of files begin with that are written beside a place, to be moved there."""
+    return f".{path.name[:100]}.conslaw-"
+
+
+def clear(path: Path) -> None:
+    """Remove what a run that was killed left beside a place; for who holds the lock."""
+    for left in [one for one in path.parent.iterdir() if one.name.startswith(unfinished(path))]:
+        with suppress(OSError):
+            left.unlink()
 
 
 def _locked(path: Path) -> int:

@@ -19,7 +19,7 @@ from conslaw.algebra.threads import check_workers
 from conslaw.errors import ConslawError
 from conslaw.sweeps import tables
 from conslaw.sweeps.child import can_limit_memory
-from conslaw.sweeps.journal import OK, STATUSES, Journal, head, index, plain, read_head, rows
+from conslaw.sweeps.journal import OK, STATUSES, Journal, clear, head, index, plain, read_head, rows
 from conslaw.sweeps.progress import duration, shown
 from conslaw.sweeps.workers import Outcome, Task, Work, outcomes, packed
 
@@ -125,6 +125,8 @@ def run(
     settings = dict(getattr(function, "settings", {}))
     settings |= {"timeout": timeout, "memory_limit": limit if can_limit_memory() else None}
     with closing(Journal(path, head(asked, count))) as journal:
+        clear(path)
+        clear(place)
         if any(journal.statuses[name] for name in statuses):
             journal.forget(statuses)
         before, aside = sum(journal.statuses.values()), journal.aside

@@ -13,7 +13,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 from conslaw.errors import ConslawError
-from conslaw.sweeps.journal import OK, TIMEOUT, read_head, rows
+from conslaw.sweeps.journal import OK, TIMEOUT, read_head, rows, unfinished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +145,7 @@ def _columns(journal: Path) -> dict[str, set[type]]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[IO[bytes]]:
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}.", delete=False) as file:
+    with NamedTemporaryFile(dir=path.parent, prefix=unfinished(path), delete=False) as file:
         try:
             yield file
             file.flush()

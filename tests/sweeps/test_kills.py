@@ -76,5 +76,7 @@ def test_killed_while_it_forgets(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, out], cwd=functions.HERE, check=False)
     assert done.returncode == -signal.SIGKILL
     assert out.read_text() == before
+    assert len(list(tmp_path.iterdir())) == 2  # what it had begun to write
     assert functions.swept(functions.square, 4, out=out, retry="error").statuses == {"ok": 4}
+    assert list(tmp_path.iterdir()) == [out]
     assert Counter(row["case"] for row in rows_of(out)) == dict.fromkeys(range(4), 1)
