@@ -151,10 +151,26 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
         },
     ),
     **{f"conslaw.{name}.from_json": ([["shown"]], {}) for name in ANSWERS},
+    "conslaw.sweep": (
+        [["'linear'", "'linear,relu'"]],
+        {
+            "widths": ["'1..2'", "[[2, 1]]"],
+            "depth": ["1", "None"],
+            "bias": ["False", "'both'"],
+            "flow": ["'gradient'", "'momentum'"],
+            "ask": ["'count'"],
+            "first": ["2"],
+            "sample": ["None", "1"],
+            "timeout": ["5"],
+            "workers": ["1"],
+            "retry": ["()", "'error'"],
+        },
+    ),
     "command": ([["'count'", "'analyze'"], ["'linear'", "'relu'"], ["'2-1-2'", "'1-1'"]], {}),
 }
 REQUIRED = {
     "conslaw.model": ["parameters"],
+    "conslaw.sweep": ["widths"],
     "conslaw.varieties.equations": ["degree"],
     "conslaw.varieties.critical_points": ["inner_product"],
     "conslaw.layers.select": ["in_features", "out_features"],
