@@ -1,0 +1,288 @@
+"""The topology of the sets where an output of a network is equal to a level, at most it, at least it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Self
+
+import numpy as np
+
+from conslaw import display
+from conslaw.errors import ConslawError
+from conslaw.regions.cell_data import CellData
+from conslaw.regions.complexes import LARGEST, PolyhedralComplex
+from conslaw.regions.homology import Homology, Space, compactified, components, plain
+from conslaw.regions.networks_read import Array, Layer, Network, integers
+from conslaw.regions.search import found
+from conslaw.regions.written import boxed
+
+SAMPLES = 8  # points of a component
+AT_INFINITY = {
+    "none": "the sets themselves",
+    "point": "infinity is always added as a point",
+    "ends": "infinity is added where a set is unbounded",
+}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A piece of a set: whether it is bounded, and up to eight of its vertices, rounded."""
+
+    bounded: bool
+    points: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class LevelSet:
+    """One of the three sets of a :class:`Topology`.
+
+    Attributes
+    ----------
+    betti : tuple of int
+        b_0, ..., b_d over the rationals; ``over(p)`` over a field of p elements.
+    torsion : tuple of tuple of int
+        Orders of the cyclic groups in the homology over the integers, by dimension; empty if d <= 3.
+    cells : tuple of int
+        Numbers of cells of dimension 0, 1, ... of the complex that the level cuts once more.
+    components : tuple of Component
+        Of the set itself, without a point at infinity.
+    """
+
+    betti: tuple[int, ...]
+    torsion: tuple[tuple[int, ...], ...]
+    cells: tuple[int, ...]
+    components: tuple[Component, ...]
+
+    def over(self, prime: int) -> tuple[int, ...]:
+        """Betti numbers over the field of so many elements."""
+        return Homology(self.betti, self.torsion).over(prime)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        pieces = [{"bounded": c.bounded, "points": [*map(list, c.points)]} for c in self.components]
+        return {"betti": list(self.betti), "torsion": [*map(list, self.torsion)],
+                "cells": list(self.cells), "components": pieces}  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The set from that dictionary."""
+        pieces = [Component(c["bounded"], tuple(map(tuple, c["points"]))) for c in data["components"]]
+        return cls(tuple(data["betti"]), tuple(map(tuple, data["torsion"])), tuple(data["cells"]),
+                   tuple(pieces))  # fmt: skip
+
+    def __str__(self) -> str:
+        if not self.components:
+            return f"empty: betti {', '.join(map(str, self.betti))}"
+        count, bounded = len(self.components), sum(c.bounded for c in self.components)
+        pieces = "1 component" if count == 1 else f"{count} components"
+        orders = [f"Z/{order} in H_{k}" for k, group in enumerate(self.torsion) for order in group]
+        said = f"betti {', '.join(map(str, self.betti))}; {pieces}, {bounded} bounded"
+        return said + (f"; torsion {', '.join(orders)}" if orders else "")
+
+
+@dataclass(frozen=True, repr=False)
+class Topology(display.Shown):
+    """Homology of a decision boundary and of its two sides, the answer of :func:`topology`.
+
+    Attributes
+    ----------
+    boundary, below, above : LevelSet
+        Where the function is equal to the level, at most it, at least it; all closed.
+    function, level : str
+        Which function, in words, and the level, an exact fraction.
+    at_infinity : str
+        What was done at infinity: a key of ``AT_INFINITY``.
+    flat : int
+        Number of regions on which the function is equal to the level.
+    generic : bool
+        Whether the complex that the level cuts is generic.
+    """
+
+    name: str
+    function: str
+    level: str
+    at_infinity: str
+    boundary: LevelSet
+    below: LevelSet
+    above: LevelSet
+    flat: int
+    generic: bool
+    certified: bool
+    method: str
+
+    @property
+    def about(self) -> str:
+        return f"the level set {self.function} = {self.level} of the ReLU network {self.name}"
+
+    @property
+    def _counts(self) -> dict[str, Any]:
+        return {name: list(getattr(self, name).betti) for name in ("boundary", "below", "above")}
+
+    @property
+    def proved(self) -> Mapping[str, Any]:
+        """The Betti numbers, where the complex is certified."""
+        return self._counts if self.certified else {}
+
+    @property
+    def probable(self) -> Mapping[str, Any]:
+        """The Betti numbers, where the complex is not certified."""
+        return {} if self.certified else self._counts
+
+    def _summary(self) -> display.Summary:
+        names = (("boundary", "="), ("below", "<="), ("above", ">="))
+        rows = [(f"{self.function} {sign} {self.level}", str(getattr(self, name))) for name, sign in names]
+        rows.append(("infinity", AT_INFINITY[self.at_infinity]))
+        rows.append(("method", f"{self.method}: {'proved' if self.certified else 'not certified'}"))
+        remarks = []
+        if not self.boundary.components:
+            side = "less" if self.below.components else "greater"
+            remarks.append(f"The boundary is empty: {self.function} is {side} than {self.level} everywhere.")
+        if self.flat:
+            remarks.append(f"The function is equal to the level on {self.flat} whole regions.")
+        return display.Summary(self.about, rows, remarks)
+
+    _PLAIN = ("name", "function", "level", "at_infinity", "flat", "generic", "certified", "method")
+    _SETS = ("boundary", "below", "above")
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        plain = {name: getattr(self, name) for name in self._PLAIN}
+        sets = {name: getattr(self, name).to_json() for name in self._SETS}
+        return {**display.stamp("topology", 1), **plain, **sets}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The answer from that dictionary."""
+        display.check_stamp(data, "topology", 1)
+        sets = {name: LevelSet.from_json(data[name]) for name in cls._SETS}
+        return cls(**{name: data[name] for name in cls._PLAIN}, **sets)
+
+
+def topology(
+    complex: PolyhedralComplex,  # noqa: A002
+    output: int = 0,
+    level: Any = 0,
+    *,
+    classes: tuple[int, int] | None = None,
+    at_infinity: str = "none",
+) -> Topology:
+    """Betti numbers and components of {F = level}, {F <= level} and {F >= level}.
+
+    Parameters
+    ----------
+    complex : PolyhedralComplex
+        Of the network; in a box or on a slice the sets are those in it. The output cuts it once more, which
+        takes about as long as the complex did.
+    output : int
+        Which output of the network is F, from 0.
+    level : int, float or fraction
+        Exact.
+    classes : (i, j), optional
+        F is output i minus output j: the wall between two logits.
+    at_infinity : "none", "point" or "ends"
+        Homology of the sets themselves; with infinity as a point of each (the one-point compactification:
+        a circle has b_0 = 2); or with infinity where a set is unbounded, as the end of its rays (the closure
+        in the sphere: a circle has b_0 = 1). Both of the latter are in the literature.
+
+    Returns
+    -------
+    Topology
+        Proved, if the complex is. In at most three dimensions there is no torsion, and searches through
+        graphs are all that is needed; in d > 3 dimensions d - 3 sparse matrices are reduced over the integers.
+
+    Raises
+    ------
+    ConslawError
+        For outputs that do not exist, levels that are no numbers, ``at_infinity`` in a box, a complex that
+        was read back from JSON, and cells too many for the dimension, with what they cost.
+
+    Examples
+    --------
+    The unit square of the norm max(|x|, |y|) = 1, a circle:
+
+    >>> from conslaw import regions
+    >>> rows = [[1, 0], [-1, 0], [0, 1], [0, -1]]
+    >>> both = [[1, 1, -1, -1], [-1, -1, 1, 1], [1, 1, 1, 1]]  # max(s, t) = (s + t + |s - t|)/2
+    >>> network = [(rows, None), (both, None), ([[0.5, 0.5, 0.5]], [0])]
+    >>> complex = regions.polyhedral_complex(network)
+    >>> found = regions.topology(complex, level=1)
+    >>> found.boundary.betti, found.below.betti, found.above.betti
+    ((1, 1, 0), (1, 0, 0), (1, 1, 0))
+    >>> regions.topology(complex, level=1, at_infinity="point").boundary.betti
+    (2, 1, 0)
+
+    References
+    ----------
+    Grigsby, Lindsey, *On transversality of bent hyperplane arrangements and the topological expressiveness of
+    ReLU neural networks*, SIAM J. Appl. Algebra Geom. 2022; Masden, arXiv 2207.07696.
+    """
+    if not isinstance(complex, PolyhedralComplex):
+        raise ConslawError(f"complex={complex!r:.60}: give the answer of regions.polyhedral_complex")
+    if at_infinity not in AT_INFINITY:
+        raise ConslawError(f"at_infinity={at_infinity!r}: give one of {', '.join(map(repr, AT_INFINITY))}")
+    if complex.box is not None and at_infinity != "none":
+        raise ConslawError(f"at_infinity={at_infinity!r}: nothing is unbounded in a box; give 'none'")
+    network, _ = complex._found()
+    cut, function, value = cut_by_level(network, output, level, classes)
+    data, certified, method = found(
+        cut, boxed(complex.box), max(LARGEST, 3 * sum(complex.f_vector)), complex.certified
+    )
+    sign = [data.cells(k)[:, -1] for k in range(len(data.facets))]
+    space = Space(tuple(map(len, sign)), data.facets)
+    lineality = network.inputs - space.dimension
+    sets = [
+        _level_set(space, data, lineality, at_infinity, [chosen(s) for s in sign])
+        for chosen in (lambda s: s == 0, lambda s: s <= 0, lambda s: s >= 0)
+    ]
+    return Topology(
+        complex.name, function, str(value), at_infinity, *sets, flat=int((sign[-1] == 0).sum()),
+        generic=data.generic, certified=certified, method=method,
+    )  # fmt: skip
+
+
+def cut_by_level(
+    network: Network, output: int, level: Any, classes: tuple[int, int] | None
+) -> tuple[Network, str, Fraction]:
+    """The network whose last neuron is F - level, what F is, and the exact level."""
+    last = network.layers[-1]
+    rows, denominator, front = last.numerators, last.denominator, network.layers[:-1]
+    if last.slope is not None:
+        rows, denominator, front = np.eye(last.width, last.width + 1, dtype=int).astype(object), 1, network.layers
+    named = {"output": (output,)} if classes is None else {"classes": classes}
+    for what, names in named.items():
+        if not isinstance(names, tuple | list) or len(names) != (1 if what == "output" else 2):
+            raise ConslawError(f"classes={classes!r}: give a pair (i, j) of outputs")
+        for i in names:
+            if isinstance(i, bool) or not isinstance(i, int | np.integer) or not 0 <= i < len(rows):
+                raise ConslawError(f"{what}={i!r}: the network has outputs 0 to {len(rows) - 1}")
+    if classes is not None and classes[0] == classes[1]:
+        raise ConslawError(f"classes={classes!r}: give two different outputs")
+    row, function = rows[output].copy(), f"F_{output}"
+    if classes is not None:
+        i, j = classes
+        row, function = rows[i] - rows[j], f"F_{i} - F_{j}"
+    (p,), q = integers(np.array([level], object), "level")
+    row = row * q
+    row[-1] -= p * denominator
+    layers = (*front, Layer(row[None], denominator * q, Fraction(0)))
+    return Network(layers, network.name), function, Fraction(int(p), q)
+
+
+def _level_set(
+    space: Space, data: CellData, lineality: int, at_infinity: str, chosen: list[Array]
+) -> LevelSet:
+    label, bounded = components(space, chosen)
+    unbounded = bool(len(bounded)) and (bool(lineality) or not bounded.all())
+    if at_infinity == "point" or (at_infinity == "ends" and unbounded):
+        homology = compactified(space, chosen).suspended(lineality)
+    else:
+        homology = plain(space, chosen).widened(lineality)
+    pieces = []
+    for c, compact in enumerate(bounded):
+        own = np.flatnonzero(label == c)
+        some = own[np.linspace(0, len(own) - 1, min(SAMPLES, len(own))).astype(int)]
+        pieces.append(Component(bool(compact) and not lineality, tuple(map(tuple, data.points[some].tolist()))))
+    cells = tuple(int(mask.sum()) for mask in chosen)
+    return LevelSet(homology.betti, homology.torsion, cells, tuple(pieces))
