@@ -249,7 +249,11 @@ def cut_by_level(
     last = network.layers[-1]
     rows, denominator, front = last.numerators, last.denominator, network.layers[:-1]
     if last.slope is not None:
-        rows, denominator, front = np.eye(last.width, last.width + 1, dtype=int).astype(object), 1, network.layers
+        rows, denominator, front = (
+            np.eye(last.width, last.width + 1, dtype=int).astype(object),
+            1,
+            network.layers,
+        )
     named = {"output": (output,)} if classes is None else {"classes": classes}
     for what, names in named.items():
         if not isinstance(names, tuple | list) or len(names) != (1 if what == "output" else 2):
@@ -283,6 +287,8 @@ def _level_set(
     for c, compact in enumerate(bounded):
         own = np.flatnonzero(label == c)
         some = own[np.linspace(0, len(own) - 1, min(SAMPLES, len(own))).astype(int)]
-        pieces.append(Component(bool(compact) and not lineality, tuple(map(tuple, data.points[some].tolist()))))
+        pieces.append(
+            Component(bool(compact) and not lineality, tuple(map(tuple, data.points[some].tolist())))
+        )
     cells = tuple(int(mask.sum()) for mask in chosen)
     return LevelSet(homology.betti, homology.torsion, cells, tuple(pieces))
