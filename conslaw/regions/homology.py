@@ -1,8 +1,8 @@
-"""Homology of closed subcomplexes of a complex that fills R^m or a box, from which facets belong to which cells.
+"""Homology of closed subcomplexes of a complex that fills R^m or a box, from the facets of its cells.
 
-Why this algorithm: a subset of a sphere has no torsion in its highest dimensions, and Alexander duality counts
-its holes of dimension m - 1 by the pieces of the complement.  Two searches through graphs and Euler's relation
-are thus all that is needed for m <= 3; each dimension more needs the Smith form of one sparse matrix.
+Why this algorithm: a subset of a sphere has no torsion in its highest dimensions, and by Alexander duality
+its holes of dimension m - 1 are counted by the pieces of the complement.  Two searches through graphs and
+Euler's relation are all that m <= 3 needs; each dimension more needs the Smith form of one sparse matrix.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_COLUMNS = 60_000  # of a sparse matrix whose Smith form takes seconds
 
 @dataclass(frozen=True)
 class Homology:
-    """Betti numbers b_0, ..., b_m over Q, and the orders of the cyclic groups of the torsion, by dimension."""
+    """Betti numbers b_0, ..., b_m over Q, and orders of the cyclic groups of the torsion, by dimension."""
 
     betti: tuple[int, ...]
     torsion: tuple[tuple[int, ...], ...]
@@ -108,18 +108,19 @@ def components(space: Space, chosen: Masks) -> tuple[Array, Array]:
 
 
 def _of(masks: Masks, facets: Facets, whole: bool, pieces: Callable[[], int]) -> Homology:
-    """Of a compact set in a sphere of dimension m, or all of it; ``pieces`` counts those of the complement."""
+    """Of a compact set in a sphere of dimension m, or all of it; ``pieces``: how many the complement has."""
     m = len(masks) - 1
     n = [int(mask.sum()) for mask in masks]
     own = [_restricted(facets[k], masks[k], masks[k - 1]) if k else facets[0] for k in range(m + 1)]
-    ranks, torsion = [0] * (m + 2), [()] * (m + 1)  # of the boundary maps from dimension k
+    ranks = [0] * (m + 2)  # of the boundary maps from dimension k
+    torsion: list[tuple[int, ...]] = [()] * (m + 1)
     if m:
         ranks[1] = n[0] - _joined(np.ones(n[0], bool), *own[1])[0]
     if m > 1:
         ranks[m] = n[m] - whole
     if m > 2:
         ranks[m - 1] = n[m - 1] - ranks[m] - max(pieces() - 1, 0)
-    signs = _signs_of_edges(own[1]) if m > 3 else None
+    signs = _signs_of_edges(own[1]) if m > 3 else np.zeros(0, int)
     for k in range(2, m - 1):
         _affordable(n, k)
         signs = _signs(own[k], own[k - 1], signs)
@@ -140,7 +141,7 @@ def _affordable(n: Sequence[int], k: int) -> None:
     if n[k] > MOST_COLUMNS:
         raise ConslawError(
             f"the homology of {sum(n)} cells in {len(n) - 1} dimensions needs the Smith forms of "
-            f"{len(n) - 4} sparse matrices, one of them {n[k - 1]} x {n[k]}: too large; give a slice with within="
+            f"{len(n) - 4} sparse matrices, one of them {n[k - 1]} x {n[k]}: too large; give a slice, within="
         )
 
 
@@ -161,13 +162,13 @@ def _signs(facets: tuple[Array, Array], below: tuple[Array, Array], signs: Array
     pair = np.repeat(np.arange(len(cells)), count)
     entry = np.repeat(start - np.cumsum(count) + count, count) + np.arange(len(pair))
     order = np.lexsort((below[1][entry], cells[pair]))
-    pair, entry = pair[order].reshape(-1, 2), entry[order].reshape(-1, 2)
-    if (below[1][entry[:, 0]] != below[1][entry[:, 1]]).any() or np.diff(cells[pair]).any():
+    two_facets, two_entries = pair[order].reshape(-1, 2).T, entry[order].reshape(-1, 2).T
+    ridge = below[1][two_entries]
+    if (ridge[0] != ridge[1]).any() or (cells[two_facets[0]] != cells[two_facets[1]]).any():
         raise ConslawError("a face of codimension 2 lies in one facet of a cell: this is no regular complex")
-    opposite = signs[entry[:, 0]] == signs[entry[:, 1]]
-    size = len(cells)
-    one = np.concatenate([pair[:, 0], pair[:, 0] + size])
-    two = np.concatenate([pair[:, 1] + size * opposite, pair[:, 1] + size * ~opposite])
+    opposite, size = signs[two_entries[0]] == signs[two_entries[1]], len(cells)
+    one = np.concatenate([two_facets[0], two_facets[0] + size])
+    two = np.concatenate([two_facets[1] + size * opposite, two_facets[1] + size * ~opposite])
     graph = coo_array((np.ones(len(one), np.int32), (one, two)), shape=(2 * size, 2 * size))
     label = connected_components(graph, directed=False)[1]
     first = np.searchsorted(cells, cells)

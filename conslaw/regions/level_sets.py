@@ -156,8 +156,8 @@ class Topology(display.Shown):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The answer from that dictionary."""
         display.check_stamp(data, "topology", 1)
-        sets = {name: LevelSet.from_json(data[name]) for name in cls._SETS}
-        return cls(**{name: data[name] for name in cls._PLAIN}, **sets)
+        made = {name: data[name] for name in cls._PLAIN}
+        return cls(**made | {name: LevelSet.from_json(data[name]) for name in cls._SETS})
 
 
 def topology(
@@ -190,7 +190,7 @@ def topology(
     -------
     Topology
         Proved, if the complex is. In at most three dimensions there is no torsion, and searches through
-        graphs are all that is needed; in d > 3 dimensions d - 3 sparse matrices are reduced over the integers.
+        graphs are all that is needed; in d > 3 dimensions d - 3 sparse matrices are reduced over Z.
 
     Raises
     ------
@@ -232,13 +232,14 @@ def topology(
     sign = [data.cells(k)[:, -1] for k in range(len(data.facets))]
     space = Space(tuple(map(len, sign)), data.facets)
     lineality = network.inputs - space.dimension
-    sets = [
-        _level_set(space, data, lineality, at_infinity, [chosen(s) for s in sign])
-        for chosen in (lambda s: s == 0, lambda s: s <= 0, lambda s: s >= 0)
-    ]
+    boundary, below, above = (
+        _level_set(space, data, lineality, at_infinity, masks)
+        for masks in ([s == 0 for s in sign], [s <= 0 for s in sign], [s >= 0 for s in sign])
+    )
     return Topology(
-        complex.name, function, str(value), at_infinity, *sets, flat=int((sign[-1] == 0).sum()),
-        generic=data.generic, certified=certified, method=method,
+        name=complex.name, function=function, level=str(value), at_infinity=at_infinity, boundary=boundary,
+        below=below, above=above, flat=int((sign[-1] == 0).sum()), generic=data.generic, certified=certified,
+        method=method,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import json
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 import pytest
@@ -58,8 +58,7 @@ class Written:
             n = len(pairs)
             larger = iter([found[i] + found[n + i] for i in range(n)])
             rest = iter(found[2 * n :])
-            lists = [[*(next(larger) for _ in range(len(one) // 2)), *(next(rest) for _ in range(len(one) % 2))]
-                     for one in lists]  # fmt: skip
+            lists = [[*islice(larger, len(one) // 2), *islice(rest, len(one) % 2)] for one in lists]
         return [one for (one,) in lists]
 
     def network(self, formula):
@@ -133,14 +132,15 @@ SHAPES = [  # network, at infinity, boundary, below (textbook values)
 
 @pytest.mark.parametrize(("network", "at_infinity", "boundary", "below"), SHAPES)
 def test_shapes(network, at_infinity, boundary, below):
-    complex = regions.polyhedral_complex(network)
-    found = regions.topology(complex, at_infinity=at_infinity)
+    whole = regions.polyhedral_complex(network)
+    found = regions.topology(whole, at_infinity=at_infinity)
     assert (found.boundary.betti, found.below.betti) == (boundary, below)
     assert not any(found.boundary.torsion)
     assert found.proved["boundary"] == list(boundary)
 
 
-PLANE = [frozenset(map(int, t)) for t in "012 023 034 045 051 124 235 341 452 513".split()]
+PLANE_OF_SIX = ["012", "023", "034", "045", "051", "124", "235", "341", "452", "513"]
+PLANE = [frozenset(map(int, t)) for t in PLANE_OF_SIX]
 
 
 def test_the_complement_of_a_projective_plane_has_torsion():
@@ -160,9 +160,9 @@ def test_the_complement_of_a_projective_plane_has_torsion():
     ends = made.most(low + high)
     n = len(absent)
     gaps = made.relu([-ends[i] - ends[n + i] for i in range(n)])
-    complex = regions.polyhedral_complex(made.network(sum(gaps)))
-    assert complex.f_vector == (1, 126, 1806, 8400, 16800, 15120, 5040), "the fan of orders of x and 0"
-    found = regions.topology(complex, level=1)
+    whole = regions.polyhedral_complex(made.network(sum(gaps)))
+    assert whole.f_vector == (1, 126, 1806, 8400, 16800, 15120, 5040), "the fan of orders of x and 0"
+    found = regions.topology(whole, level=1)
     for one in (found.boundary, found.above):
         assert (one.betti, one.torsion) == ((1, *[0] * 6), ((), (2,), (), (), (), (), ()))
         assert one.over(2) == (1, 1, 1, 0, 0, 0, 0)
@@ -179,9 +179,9 @@ RANDOM = [(w, seed) for w in [(1, 5, 3, 1), (2, 6, 4, 1), (2, 4, 3, 3, 1), (3, 5
 def test_ranks_of_all_boundary_maps_agree(widths, seed):
     """The other method: cells by their signs, incidences by comparing these, all ranks over F_2."""
     *hidden, (W, b) = normal(widths, seed)
-    complex = regions.polyhedral_complex([*hidden, (W, b)])
+    whole = regions.polyhedral_complex([*hidden, (W, b)])
     level = float((W @ np.maximum(0, hidden[-1][1]) + b)[0])
-    found = regions.topology(complex, level=level)
+    found = regions.topology(whole, level=level)
     cut = regions.polyhedral_complex([*hidden, (W, b - level, 0)])
     signs = [cut.cells(k) for k in range(cut.dimension + 1)]
     rays = signs[1][incidence(signs[1], signs[0]).sum(axis=1) == 1]
@@ -206,10 +206,10 @@ CASES = st.tuples(
 
 @given(CASES)
 def test_alexander_duality_between_the_two_sides(case):
-    """{F <= c} with infinity, and its complement {F > c}, which for a level in general position is {F >= c}."""
-    complex = regions.polyhedral_complex(normal(*case))
-    plain, closed = (regions.topology(complex, level=0.3, at_infinity=word) for word in ("none", "point"))
-    d = complex.inputs
+    """{F <= c} with infinity, and its complement {F > c}: {F >= c} if the level is in general position."""
+    whole = regions.polyhedral_complex(normal(*case))
+    plain, closed = (regions.topology(whole, level=0.3, at_infinity=word) for word in ("none", "point"))
+    d = whole.inputs
     for one, other in ((plain.above, closed.below), (plain.below, closed.above)):
         if one.components:
             assert reduced(one.betti)[:d] == reduced(other.betti)[:d][::-1]
@@ -223,9 +223,9 @@ def any_network(draw):
 @given(any_network(), st.integers(-1, 1))
 def test_mayer_vietoris_whatever_the_ties(layers, level):
     """Both sides together are R^d: the homology of the boundary is the sum of theirs; ties and all."""
-    complex = regions.polyhedral_complex(layers)
-    found = regions.topology(complex, level=level)
-    d = complex.inputs
+    whole = regions.polyhedral_complex(layers)
+    found = regions.topology(whole, level=level)
+    d = whole.inputs
     if found.boundary.components:
         sums = [a + b for a, b in zip(reduced(found.below.betti), reduced(found.above.betti), strict=True)]
         assert reduced(found.boundary.betti) == sums
@@ -233,7 +233,7 @@ def test_mayer_vietoris_whatever_the_ties(layers, level):
         a + b - c for a, b, c in zip(found.below.cells, found.above.cells, found.boundary.cells, strict=True)
     ]
     assert sum((-1) ** k * f for k, f in enumerate(counts)) == (-1) ** (len(counts) - 1)
-    closed = regions.topology(complex, level=level, at_infinity="point")
+    closed = regions.topology(whole, level=level, at_infinity="point")
     sphere = [0] * d + [1]
     twice = zip(
         reduced(closed.below.betti), reduced(closed.above.betti), reduced(closed.boundary.betti), strict=True
@@ -258,8 +258,8 @@ def test_a_box_around_all_vertices_loses_nothing(case):
 
 
 def test_components_and_their_points():
-    complex = regions.polyhedral_complex(annulus())
-    found = regions.topology(complex)
+    whole = regions.polyhedral_complex(annulus())
+    found = regions.topology(whole)
     assert sorted(max(map(abs, sum(c.points, ()))) for c in found.boundary.components) == [1, 3]
     assert [c.bounded for c in found.above.components].count(False) == 1
     for x in sum((c.points for c in found.boundary.components), ()):
@@ -283,8 +283,8 @@ def test_the_wall_between_two_logits_is_the_zero_set_of_their_difference():
     (7, "The function is equal to the level on 3 whole regions.", 3),
 ])  # fmt: skip
 def test_constant_outputs(level, words, flat):
-    complex = regions.polyhedral_complex([([[1, 0], [0, 1], [1, 1]], [0, 0, -1])[:2], ([[0, 0, 0]], [7])])
-    found = regions.topology(complex, level=level)
+    whole = regions.polyhedral_complex([([[1, 0], [0, 1], [1, 1]], [0, 0, -1])[:2], ([[0, 0, 0]], [7])])
+    found = regions.topology(whole, level=level)
     assert words.replace("3", str(found.flat)) in str(found)
     assert bool(found.flat) == bool(flat)
     assert found.boundary.betti == ((1, 0, 0) if flat else (0, 0, 0))
@@ -292,16 +292,16 @@ def test_constant_outputs(level, words, flat):
 
 def test_a_level_that_a_whole_region_has():
     """max(x, 0) + max(y, 0) = 0 is a quadrant, the complement of which is open."""
-    complex = regions.polyhedral_complex([([[1, 0], [0, 1]], None), ([[1, 1]], None)])
-    found = regions.topology(complex)
+    whole = regions.polyhedral_complex([([[1, 0], [0, 1]], None), ([[1, 1]], None)])
+    found = regions.topology(whole)
     assert (found.flat, found.boundary.betti, found.above.betti) == (1, (1, 0, 0), (1, 0, 0))
-    assert regions.topology(complex, at_infinity="point").boundary.betti == (1, 0, 0)
+    assert regions.topology(whole, at_infinity="point").boundary.betti == (1, 0, 0)
 
 
 @pytest.mark.parametrize("word", AT_INFINITY)
 def test_json_and_back(word):
-    complex = regions.polyhedral_complex(normal((2, 5, 4, 1), 1))
-    found = regions.topology(complex, level=Fraction(1, 3), at_infinity=word)
+    whole = regions.polyhedral_complex(normal((2, 5, 4, 1), 1))
+    found = regions.topology(whole, level=Fraction(1, 3), at_infinity=word)
     back = regions.Topology.from_json(json.loads(json.dumps(found.to_json())))
     assert back == found
     assert str(back) == str(found)
@@ -309,8 +309,8 @@ def test_json_and_back(word):
 
 
 def test_nothing_is_proved_of_what_is_not_certified():
-    complex = regions.polyhedral_complex(normal((2, 30, 20, 1)), certify=False)
-    found = regions.topology(complex)
+    whole = regions.polyhedral_complex(normal((2, 30, 20, 1)), certify=False)
+    found = regions.topology(whole)
     assert not found.certified
     assert not found.proved
     assert found.probable["boundary"] == list(found.boundary.betti)
@@ -344,21 +344,21 @@ def test_projective_plane_by_hand():
     ({"at_infinity": "sphere"}, "at_infinity='sphere': give one of"),
 ])  # fmt: skip
 def test_bad_input(options, words):
-    complex = regions.polyhedral_complex(normal((2, 4, 2)))
+    whole = regions.polyhedral_complex(normal((2, 4, 2)))
     with pytest.raises(ConslawError, match=words.replace("(", r"\(")):
-        regions.topology(complex, **options)
+        regions.topology(whole, **options)
 
 
 def test_what_has_no_cells():
     network = normal((2, 4, 1))
-    with pytest.raises(ConslawError, match="regions.polyhedral_complex"):
+    with pytest.raises(ConslawError, match="give the answer of"):
         regions.topology(network)
     boxed = regions.polyhedral_complex(network, within=([0, 0], [1, 1]))
     with pytest.raises(ConslawError, match="in a box"):
         regions.topology(boxed, at_infinity="point")
-    complex = regions.polyhedral_complex(network)
+    whole = regions.polyhedral_complex(network)
     with pytest.raises(conslaw.ConslawError, match="read back from JSON"):
-        regions.topology(regions.PolyhedralComplex.from_json(complex.to_json()))
+        regions.topology(regions.PolyhedralComplex.from_json(whole.to_json()))
 
 
 def test_too_many_dimensions_say_what_they_cost(monkeypatch):
