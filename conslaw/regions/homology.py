@@ -21,7 +21,7 @@ from conslaw.regions.networks_read import Array
 
 Facets = Sequence[tuple[Array, Array]]  # pairs (cell, facet) for each dimension, sorted by cells
 Masks = Sequence[Array]  # which cells, for each dimension
-MOST_COLUMNS = 60_000  # of a sparse matrix whose Smith form takes seconds
+MOST_COLUMNS = 500_000  # of a sparse matrix; its Smith form takes some 20 seconds
 
 
 @dataclass(frozen=True)
