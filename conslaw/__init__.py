@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from conslaw.models.networks import relu as relu
     from conslaw.models.potential import Model as Model
     from conslaw.models.potential import model as model
+    from conslaw.sweeps.sweep import sweep as sweep
 
 _HOMES = {
     "analysis": ("analyze", "count"),
@@ -50,8 +51,9 @@ _HOMES = {
     "models.from_sympy": ("from_sympy",),
     "models.networks": ("icnn", "linear", "monomial", "nmf", "pca", "relu"),
     "models.potential": ("Model", "model"),
+    "sweeps.sweep": ("sweep",),
 }
-_ROOMS = ("layers", "networks", "regions", "varieties")  # questions with a namespace of their own
+_ROOMS = ("layers", "networks", "regions", "sweeps", "varieties")  # questions with a namespace of their own
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from conslaw.errors import ConslawError, Interrupted
+from conslaw.sweeps import command as sweep_command
 from conslaw.version import __version__
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     verify.set_defaults(run=_verify)
+    sweep_command.add_to(commands, _integer, _number)
     models = commands.add_parser("models", help="list the families of models")
     models.set_defaults(run=_models)
     return parser
@@ -400,43 +402,20 @@ def _power(text: str | None) -> int | list[int] | None:
 
 
 def _from_file(options: argparse.Namespace) -> Model | Flow:
-    import importlib.util
-    from pathlib import Path
-
     from conslaw.flows.flow import Flow
-    from conslaw.models.potential import Model, line_of
+    from conslaw.models.own_file import load, raised_by, split_name
+    from conslaw.models.potential import Model
 
-    file, _, name = options.model.rpartition(":")
-    if not file or not name:
-        raise ConslawError(
-            f"model {options.model!r}: name the model in the file, such as {file or name}:model"
-        )
+    file, name = split_name(options.model)
     if options.sizes is not None or options.bias or options.power:
         raise ConslawError(
             f"model {options.model!r}: sizes, --bias and --power are for the families; put them into the file"
         )
-    path = Path(file)
-    spec = (
-        importlib.util.spec_from_file_location(f"_conslaw_model_{path.stem}", path)
-        if path.is_file()
-        else None
-    )
-    if spec is None or spec.loader is None:
-        raise ConslawError(
-            f"model {options.model!r}: there is no Python file {file} (its name must end in .py)"
-        )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    sys.path.insert(0, str(path.parent))  # as `python file.py` does, for modules beside it
-    try:
-        spec.loader.exec_module(module)
+    module, _ = load(options.model)
+    with raised_by(options.model):
         made = getattr(module, name, None)
         if callable(made):
             made = made()
-    except (Exception, SystemExit) as error:
-        own = isinstance(error, ConslawError)
-        raised = error if own else f"{file} raised {type(error).__name__}: {error}"
-        raise ConslawError(f"model {options.model!r}: {raised}{line_of(error)}") from error
     if not isinstance(made, Model | Flow):
         others = [n for n, value in vars(module).items() if isinstance(value, Model | Flow)]
         raise ConslawError(

@@ -22,6 +22,7 @@ FLOORS = [
     ["varieties", "regions", "recorded", "routes"],
     ["answers"],
     ["analysis", "layers"],
+    ["sweeps"],
     ["networks", "command_line"],
     ["__main__"],
 ]
