@@ -3,11 +3,12 @@
 from conslaw.regions.complexes import PolyhedralComplex, polyhedral_complex
 from conslaw.regions.crossings import Crossings, Step, wall_crossings
 from conslaw.regions.films import Film, Frame, film
-from conslaw.regions.level_sets import LevelSet, Topology, topology
+from conslaw.regions.level_sets import Component, LevelSet, Topology, topology
 from conslaw.regions.patterns import DataPatterns, data_patterns
 from conslaw.regions.polytopes import Polytope, polytope
 
 __all__ = [
+    "Component",
     "Crossings",
     "DataPatterns",
     "Film",

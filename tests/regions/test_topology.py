@@ -171,27 +171,50 @@ def test_the_complement_of_a_projective_plane_has_torsion():
     assert "Z/2 in H_1" in str(found)
 
 
+@st.composite
+def any_network(draw):
+    return small(draw, draw(st.booleans()))
+
+
 RANDOM = [(w, seed) for w in [(1, 5, 3, 1), (2, 6, 4, 1), (2, 4, 3, 3, 1), (3, 5, 4, 1), (4, 5, 2, 1)]
           for seed in range(11)]  # fmt: skip
 
 
-@pytest.mark.parametrize(("widths", "seed"), RANDOM)
-def test_ranks_of_all_boundary_maps_agree(widths, seed):
-    """The other method: cells by their signs, incidences by comparing these, all ranks over F_2."""
-    *hidden, (W, b) = normal(widths, seed)
-    whole = regions.polyhedral_complex([*hidden, (W, b)])
-    level = float((W @ np.maximum(0, hidden[-1][1]) + b)[0])
-    found = regions.topology(whole, level=level)
-    cut = regions.polyhedral_complex([*hidden, (W, b - level, 0)])
+def agrees_with_all_ranks(layers, level):
+    """The other method: cells by their signs, incidences by comparing these, all ranks over F_2.
+
+    Bounded cells have the homology of the set; all cells, a ray having one end, that of the set with
+    infinity relative to infinity.
+    """
+    *hidden, (W, b) = layers
+    whole = regions.polyhedral_complex(layers)
+    found, closed = (regions.topology(whole, level=level, at_infinity=word) for word in ("none", "point"))
+    W, b = np.array(W), np.array(b)
+    cut = regions.polyhedral_complex(
+        [*hidden, (W[:1].tolist(), [Fraction(b[0].item()) - Fraction(level)], 0)]
+    )
     signs = [cut.cells(k) for k in range(cut.dimension + 1)]
-    rays = signs[1][incidence(signs[1], signs[0]).sum(axis=1) == 1]
-    compact = [cells[~incidence(cells, rays).any(axis=1)] for cells in signs]
-    for one, keep in ((found.boundary, (0,)), (found.below, (0, -1)), (found.above, (0, 1))):
-        chosen = [cells[np.isin(cells[:, -1], keep)] for cells in compact]
-        if len(chosen[0]):
-            assert list(one.over(2)) == betti_by_ranks(chosen)
-        else:
-            assert not any(one.betti)
+    rays = signs[1][incidence(signs[1], signs[0]).sum(axis=1) == 1] if cut.dimension else signs[0][:0]
+    for name, keep in (("boundary", (0,)), ("below", (0, -1)), ("above", (0, 1))):
+        chosen = [cells[np.isin(cells[:, -1], keep)] for cells in signs]
+        compact = [cells[~incidence(cells, rays).any(axis=1)] for cells in chosen]
+        d, lineality = whole.inputs, cut.lineality
+        plain = betti_by_ranks(compact) if len(compact[0]) else [0]
+        assert list(getattr(found, name).over(2)) == (plain + [0] * d)[: d + 1]
+        relative = betti_by_ranks(chosen) if len(chosen[0]) else [0]
+        expected = ([0] * lineality + relative + [0] * d)[: d + 1]
+        assert reduced(getattr(closed, name).over(2)) == expected
+
+
+@pytest.mark.parametrize(("widths", "seed"), RANDOM)
+def test_all_ranks_agree_on_generic_networks(widths, seed):
+    layers = normal(widths, seed)
+    agrees_with_all_ranks(layers, float(layers[-1][1][0] + layers[-1][0][0] @ np.maximum(0, layers[-2][1])))
+
+
+@given(any_network(), st.integers(-1, 1))
+def test_all_ranks_agree_whatever_the_ties(layers, level):
+    agrees_with_all_ranks(layers, level)
 
 
 def reduced(betti):
@@ -213,11 +236,6 @@ def test_alexander_duality_between_the_two_sides(case):
     for one, other in ((plain.above, closed.below), (plain.below, closed.above)):
         if one.components:
             assert reduced(one.betti)[:d] == reduced(other.betti)[:d][::-1]
-
-
-@st.composite
-def any_network(draw):
-    return small(draw, draw(st.booleans()))
 
 
 @given(any_network(), st.integers(-1, 1))
