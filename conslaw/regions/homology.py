@@ -7,7 +7,7 @@ Euler's relation are all that m <= 3 needs; each dimension more needs the Smith 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,13 +76,18 @@ class Space:
         return masks
 
 
-def plain(space: Space, chosen: Masks) -> Homology:
-    """Of a closed subcomplex: its bounded cells are a deformation retract of it."""
+def plain(space: Space, chosen: Masks, *, all_ranks: bool = False) -> Homology:
+    """Of a closed subcomplex: its bounded cells are a deformation retract of it.
+
+    ``all_ranks`` takes the Smith forms of all boundary maps, the other method.
+    """
     compact = [mask & own for mask, own in zip(chosen, space.bounded, strict=True)]
+    if all_ranks:
+        return _by_all_ranks(compact, space.facets)
     return _of(compact, space.facets, False, lambda: _pieces(space, compact, True))
 
 
-def compactified(space: Space, chosen: Masks) -> Homology:
+def compactified(space: Space, chosen: Masks, *, all_ranks: bool = False) -> Homology:
     """Of a closed subcomplex and the point at infinity, which is the second end of each ray."""
     masks, facets = [np.append(chosen[0], True), *chosen[1:]], list(space.facets)
     if space.dimension:
@@ -91,6 +96,8 @@ def compactified(space: Space, chosen: Masks) -> Homology:
         cells, faces = np.append(facets[1][0], rays), np.append(facets[1][1], infinity)
         order = np.argsort(cells, kind="stable")
         facets[1] = cells[order], faces[order]
+    if all_ranks:
+        return _by_all_ranks(masks, facets)
     whole = bool(space.dimension) and bool(chosen[-1].all())
     return _of(masks, facets, whole, lambda: _pieces(space, chosen, False))
 
@@ -113,22 +120,41 @@ def _of(masks: Masks, facets: Facets, whole: bool, pieces: Callable[[], int]) ->
     n = [int(mask.sum()) for mask in masks]
     own = [_restricted(facets[k], masks[k], masks[k - 1]) if k else facets[0] for k in range(m + 1)]
     ranks = [0] * (m + 2)  # of the boundary maps from dimension k
-    torsion: list[tuple[int, ...]] = [()] * (m + 1)
     if m:
         ranks[1] = n[0] - _joined(np.ones(n[0], bool), *own[1])[0]
     if m > 1:
         ranks[m] = n[m] - whole
     if m > 2:
         ranks[m - 1] = n[m - 1] - ranks[m] - max(pieces() - 1, 0)
-    signs = _signs_of_edges(own[1]) if m > 3 else np.zeros(0, int)
-    for k in range(2, m - 1):
+    divisors = _divisors(n, own[: m - 1], range(2, m - 1))
+    return _collected(
+        n, {**dict(enumerate(ranks)), **{k: len(found) for k, found in divisors.items()}}, divisors
+    )
+
+
+def _by_all_ranks(masks: Masks, facets: Facets) -> Homology:
+    m = len(masks) - 1
+    n = [int(mask.sum()) for mask in masks]
+    own = [_restricted(facets[k], masks[k], masks[k - 1]) if k else facets[0] for k in range(m + 1)]
+    divisors = _divisors(n, own, range(1, m + 1))
+    return _collected(n, {k: len(found) for k, found in divisors.items()}, divisors)
+
+
+def _divisors(n: Sequence[int], facets: Facets, wanted: range) -> dict[int, list[int]]:
+    """Elementary divisors of the boundary maps from these dimensions."""
+    found: dict[int, list[int]] = {}
+    signs = _signs_of_edges(facets[1]) if wanted else np.zeros(0, int)
+    for k in wanted:
         _affordable(n, k)
-        signs = _signs(own[k], own[k - 1], signs)
-        divisors = elementary_divisors(*own[k], signs)
-        ranks[k] = len(divisors)
-        torsion[k - 1] = tuple(order for order in divisors if order > 1)
-    betti = tuple(n[k] - ranks[k] - ranks[k + 1] for k in range(m + 1))
-    return Homology(betti, tuple(torsion))
+        signs = _signs(facets[k], facets[k - 1], signs) if k > 1 else signs
+        found[k] = elementary_divisors(*facets[k], signs)
+    return found
+
+
+def _collected(n: Sequence[int], ranks: Mapping[int, int], divisors: Mapping[int, list[int]]) -> Homology:
+    betti = (n[k] - ranks.get(k, 0) - ranks.get(k + 1, 0) for k in range(len(n)))
+    torsion = (tuple(order for order in divisors.get(k + 1, ()) if order > 1) for k in range(len(n)))
+    return Homology(tuple(betti), tuple(torsion))
 
 
 def _restricted(facets: tuple[Array, Array], cells: Array, faces: Array) -> tuple[Array, Array]:

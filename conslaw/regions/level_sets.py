@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -13,17 +12,12 @@ from conslaw import display
 from conslaw.errors import ConslawError
 from conslaw.regions.cell_data import CellData
 from conslaw.regions.complexes import LARGEST, PolyhedralComplex
-from conslaw.regions.homology import Homology, Space, compactified, components, plain
-from conslaw.regions.networks_read import Array, Layer, Network, integers
+from conslaw.regions.homology import Homology
+from conslaw.regions.level_cuts import AT_INFINITY, Side, cut_by_level, sides
 from conslaw.regions.search import found
 from conslaw.regions.written import boxed
 
 SAMPLES = 8  # points of a component
-AT_INFINITY = {
-    "none": "the sets themselves",
-    "point": "infinity is always added as a point",
-    "ends": "infinity is added where a set is unbounded",
-}
 
 
 @dataclass(frozen=True)
@@ -111,6 +105,7 @@ class Topology(display.Shown):
     generic: bool
     certified: bool
     method: str
+    asked: Any = field(default=None, repr=False, compare=False)  # network, cells, box, output or classes
 
     @property
     def about(self) -> str:
@@ -129,6 +124,19 @@ class Topology(display.Shown):
     def probable(self) -> Mapping[str, Any]:
         """The Betti numbers, where the complex is not certified."""
         return {} if self.certified else self._counts
+
+    def certificate(self, file: str | None = None) -> dict[str, Any]:
+        """What is needed to check the Betti numbers again, as arrays; written to an NPZ file if one is named.
+
+        The cells are proved as those of a complex are, and all boundary maps are reduced over the integers.
+        """
+        from conslaw.regions.written_level_sets import certificate
+
+        if self.asked is None:
+            raise ConslawError(f"{self.about} was read back from JSON: ask for it again to certify it")
+        if not self.certified:
+            raise ConslawError(f"{self.about} was not certified: there is no certificate")
+        return certificate(self, file)
 
     def _summary(self) -> display.Summary:
         names = (("boundary", "="), ("below", "<="), ("above", ">="))
@@ -226,70 +234,25 @@ def topology(
         raise ConslawError(f"at_infinity={at_infinity!r}: nothing is unbounded in a box; give 'none'")
     network, _ = complex._found()
     cut, function, value = cut_by_level(network, output, level, classes)
-    data, certified, method = found(
-        cut, boxed(complex.box), max(LARGEST, 3 * sum(complex.f_vector)), complex.certified
-    )
-    sign = [data.cells(k)[:, -1] for k in range(len(data.facets))]
-    space = Space(tuple(map(len, sign)), data.facets)
-    lineality = network.inputs - space.dimension
-    boundary, below, above = (
-        _level_set(space, data, lineality, at_infinity, masks)
-        for masks in ([s == 0 for s in sign], [s <= 0 for s in sign], [s >= 0 for s in sign])
-    )
+    most = max(LARGEST, 3 * sum(complex.f_vector))
+    data, certified, method = found(cut, boxed(complex.box), most, complex.certified)
+    lineality = network.inputs - len(data.facets) + 1
+    found_sides = sides(data, lineality, at_infinity)
+    sets = {name: _level_set(data, side, lineality) for name, side in found_sides.items()}
+    asked = [*map(int, classes)] if classes is not None else int(output)
     return Topology(
-        name=complex.name, function=function, level=str(value), at_infinity=at_infinity, boundary=boundary,
-        below=below, above=above, flat=int((sign[-1] == 0).sum()), generic=data.generic, certified=certified,
-        method=method,
+        **sets, name=complex.name, function=function, level=str(value), at_infinity=at_infinity,
+        flat=sets["boundary"].cells[-1], generic=data.generic, certified=certified, method=method,
+        asked=(network, data, complex.box, asked),
     )  # fmt: skip
 
 
-def cut_by_level(
-    network: Network, output: int, level: Any, classes: tuple[int, int] | None
-) -> tuple[Network, str, Fraction]:
-    """The network whose last neuron is F - level, what F is, and the exact level."""
-    last = network.layers[-1]
-    rows, denominator, front = last.numerators, last.denominator, network.layers[:-1]
-    if last.slope is not None:
-        rows, denominator, front = (
-            np.eye(last.width, last.width + 1, dtype=int).astype(object),
-            1,
-            network.layers,
-        )
-    named = {"output": (output,)} if classes is None else {"classes": classes}
-    for what, names in named.items():
-        if not isinstance(names, tuple | list) or len(names) != (1 if what == "output" else 2):
-            raise ConslawError(f"classes={classes!r}: give a pair (i, j) of outputs")
-        for i in names:
-            if isinstance(i, bool) or not isinstance(i, int | np.integer) or not 0 <= i < len(rows):
-                raise ConslawError(f"{what}={i!r}: the network has outputs 0 to {len(rows) - 1}")
-    if classes is not None and classes[0] == classes[1]:
-        raise ConslawError(f"classes={classes!r}: give two different outputs")
-    row, function = rows[output].copy(), f"F_{output}"
-    if classes is not None:
-        i, j = classes
-        row, function = rows[i] - rows[j], f"F_{i} - F_{j}"
-    (p,), q = integers(np.array([level], object), "level")
-    row = row * q
-    row[-1] -= p * denominator
-    layers = (*front, Layer(row[None], denominator * q, Fraction(0)))
-    return Network(layers, network.name), function, Fraction(int(p), q)
-
-
-def _level_set(
-    space: Space, data: CellData, lineality: int, at_infinity: str, chosen: list[Array]
-) -> LevelSet:
-    label, bounded = components(space, chosen)
-    unbounded = bool(len(bounded)) and (bool(lineality) or not bounded.all())
-    if at_infinity == "point" or (at_infinity == "ends" and unbounded):
-        homology = compactified(space, chosen).suspended(lineality)
-    else:
-        homology = plain(space, chosen).widened(lineality)
+def _level_set(data: CellData, side: Side, lineality: int) -> LevelSet:
     pieces = []
-    for c, compact in enumerate(bounded):
-        own = np.flatnonzero(label == c)
+    for c, compact in enumerate(side.bounded):
+        own = np.flatnonzero(side.component == c)
         some = own[np.linspace(0, len(own) - 1, min(SAMPLES, len(own))).astype(int)]
-        pieces.append(
-            Component(bool(compact) and not lineality, tuple(map(tuple, data.points[some].tolist())))
-        )
-    cells = tuple(int(mask.sum()) for mask in chosen)
-    return LevelSet(homology.betti, homology.torsion, cells, tuple(pieces))
+        points = tuple(map(tuple, data.points[some].tolist()))
+        pieces.append(Component(bool(compact) and not lineality, points))
+    cells = tuple(int(mask.sum()) for mask in side.chosen)
+    return LevelSet(side.homology.betti, side.homology.torsion, cells, tuple(pieces))

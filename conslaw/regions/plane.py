@@ -15,7 +15,7 @@ from conslaw.errors import ConslawError
 from conslaw.regions.cell_data import CellData
 from conslaw.regions.complexes import LARGEST
 from conslaw.regions.homology import Homology, Space, plain
-from conslaw.regions.level_sets import cut_by_level
+from conslaw.regions.level_cuts import cut_by_level
 from conslaw.regions.networks_read import Array, Layer, Network, point
 from conslaw.regions.search import found
 

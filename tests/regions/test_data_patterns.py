@@ -80,7 +80,7 @@ def test_laws_of_a_class_are_conserved_to_first_order():
 
 
 def test_gates_restrict_the_flow_to_the_laws_of_the_classes():
-    """c(c + 1)/2 for each class, and all weights of units that are off: each pattern's data span the inputs."""
+    """c(c + 1)/2 for each class, and all weights of units that are off, if each pattern has enough data."""
     rng, checked = np.random.default_rng(1), 0
     while checked < 4:
         W, a = rng.integers(-2, 3, (5, 2)), rng.integers(1, 4, (2, 5))

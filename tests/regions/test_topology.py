@@ -16,7 +16,7 @@ import conslaw
 from conslaw import ConslawError, regions
 from conslaw.regions.homology import _signs, _signs_of_edges
 from conslaw.regions.integer_ranks import elementary_divisors
-from conslaw.regions.level_sets import AT_INFINITY
+from conslaw.regions.level_cuts import AT_INFINITY
 
 
 class Written:
