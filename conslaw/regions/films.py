@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,8 @@ from conslaw.regions.plane import outputs, plane
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = (".gif", ".mp4", ".png")
 
@@ -180,9 +183,13 @@ def film(
                 if pair is not None:
                     pictures.with_points(panels[-1], pair[0], colour, window)
             captions = [words[:2], words[2:], []][: len(panels)]
-            images.append(pictures.picture(panels, f"{_short(network.name)}, {label}", captions))
+            picture = pictures.picture(panels, f"{_short(network.name)}, {label}", captions)
+            images.append(picture.quantize())
+            logger.info("film: %s, %s", label, "; ".join(words))
             if place.suffix == ".png" and len(images) > 1:
                 raise ConslawError(f"path={str(path)!r}: a .png shows one state; give a path ending in .gif")
+            if len(images) & (len(images) - 1) == 0:  # 1, 2, 4, ...: a kill loses half of the frames at most
+                _write(images, place, seconds)
         if not images:
             raise ConslawError("states is empty: give at least one network")
     finally:
@@ -248,12 +255,25 @@ def _loss(network: Network, output: int, samples: Points | None) -> float | None
 
 
 def _write(images: list[Image], place: Path, seconds: float) -> None:
-    if place.suffix != ".mp4":
-        rest: dict[str, Any] = {}
-        if place.suffix == ".gif":
-            rest = {"save_all": True, "append_images": images[1:], "duration": int(1000 * seconds), "loop": 0}
-        images[0].save(place, **rest)
-        return
+    """Beside its place, then there, so that what stands there is always whole."""
+    beside = place.with_name(f".{place.stem}.part{place.suffix}")
+    try:
+        if place.suffix == ".mp4":
+            _encode(images, beside, seconds)
+        else:
+            timed = {
+                "save_all": True,
+                "append_images": images[1:],
+                "duration": int(1000 * seconds),
+                "loop": 0,
+            }
+            images[0].save(beside, **timed if place.suffix == ".gif" else {"optimize": True})
+        beside.replace(place)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _encode(images: list[Image], place: Path, seconds: float) -> None:
     with TemporaryDirectory() as folder:
         for number, image in enumerate(images):
             even = image.crop((0, 0, image.width // 2 * 2, image.height // 2 * 2))

@@ -76,7 +76,8 @@ def test_points_and_target_are_where_they_are(tmp_path):
     target[:4] = 1
     regions.film([normal((2, 3, 1))], tmp_path / "a.png", target=target,
                  training=([[-0.5, 0.5]], [0]), validation=([[0.5, -0.5]], [0]))  # fmt: skip
-    with Image.open(tmp_path / "a.png") as image:
+    with Image.open(tmp_path / "a.png") as opened:
+        image = opened.convert("RGB")
         left, top = 10 + 2 * 330, 24
         colours = [
             image.getpixel((left + x, top + y)) for x, y in ((80, 80), (240, 240), (20, 20), (20, 300))
@@ -103,6 +104,23 @@ def test_what_was_drawn_is_written_when_a_state_fails(tmp_path):
     with pytest.raises(ConslawError, match="has 3 inputs"):
         regions.film([normal((2, 3, 1)), normal((3, 3, 1))], tmp_path / "b.gif")
     assert (tmp_path / "b.gif").exists()
+
+
+def test_a_kill_leaves_a_whole_film_of_half_of_the_frames_at_least(tmp_path):
+    from PIL import Image
+
+    seen = []
+
+    def states():
+        for seed in range(7):
+            if seed:
+                with Image.open(tmp_path / "a.gif") as image:
+                    seen.append(image.n_frames)
+            yield normal((2, 3, 1), seed)
+
+    regions.film(states(), tmp_path / "a.gif")
+    assert all(2 * now > done for done, now in enumerate(seen, 1))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
 
 
 NET = normal((2, 3, 1))
