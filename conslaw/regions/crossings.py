@@ -108,8 +108,8 @@ def wall_crossings(states: Iterable[Any], data: Any) -> Crossings:
     -------
     Crossings
         Proved, of the states: what a unit does between two of them is not seen. Each listed law is conserved
-        by the gradient flow of any loss on these data as long as no unit crosses a wall; each
-        |w_i|^2 + b_i^2 - |a_i|^2 of a unit is always.
+        by the gradient flow of any loss on these data as long as no unit crosses a wall; the law of a unit
+        with itself, i = j, is always.
 
     Raises
     ------

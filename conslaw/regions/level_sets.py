@@ -208,7 +208,7 @@ def topology(
 
     Examples
     --------
-    The unit square of the norm max(|x|, |y|) = 1, a circle:
+    The square ``max(|x|, |y|) = 1``, a circle:
 
     >>> from conslaw import regions
     >>> rows = [[1, 0], [-1, 0], [0, 1], [0, -1]]
