@@ -11,7 +11,7 @@ import numpy as np
 
 from conslaw import display
 from conslaw.errors import ConslawError
-from conslaw.regions.networks_read import Array, Network, read
+from conslaw.regions.networks_read import Array, Network, read_states
 from conslaw.regions.patterns import Unit, data_rows, signs_on
 
 Law = tuple[Unit, ...]
@@ -139,10 +139,7 @@ def wall_crossings(states: Iterable[Any], data: Any) -> Crossings:
     first: Network | None = None
     rows, signs = np.zeros((0, 0)), np.zeros((0, 0), np.int8)
     laws: set[Law] = set()
-    for number, state in enumerate(states):
-        labelled = isinstance(state, tuple) and len(state) == 2 and isinstance(state[0], str)
-        label, given = state if labelled else (str(number), state)
-        network = read(given)
+    for label, network in read_states(states):
         if first is None:
             first, rows = network, data_rows(data, network.inputs)
         elif _shape(network) != _shape(first):

@@ -16,7 +16,7 @@ import numpy as np
 
 from conslaw import display
 from conslaw.errors import ConslawError
-from conslaw.regions.networks_read import Array, Network, matrix, point, read
+from conslaw.regions.networks_read import Array, Network, matrix, point, read_states
 from conslaw.regions.plane import outputs, plane
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def film(
         Corners of the rectangle that is shown.
     target : optional
         An image: a file that Pillow reads, or an array of shape (rows, columns) of numbers from 0 to 1,
-        rows from above.
+        or of bytes, rows from above.
     training, validation : (points, values), optional
         Arrays of shapes (n, 2) and (n,): points in red and in blue, and the mean squared errors.
     output, level :
@@ -165,9 +165,7 @@ def film(
     images: list[Image] = []
     frames: list[Frame] = []
     try:
-        for number, state in enumerate(states):
-            label, given = state if _is_labelled(state) else (str(number), state)
-            network = read(given)
+        for label, network in read_states(states):
             if network.inputs != 2:
                 raise ConslawError(f"state {label!r} has {network.inputs} inputs: a film is of two")
             found = plane(network, within, output, level)
@@ -204,6 +202,8 @@ def _short(name: str) -> str:
 
 
 def _place(path: str | Path) -> Path:
+    if not isinstance(path, str | Path):
+        raise ConslawError(f"path={path!r:.60}: give the name of a file")
     place = Path(path)
     if place.suffix not in SUFFIXES:
         raise ConslawError(f"path={str(path)!r}: give a name that ends in {', '.join(SUFFIXES)}")
@@ -212,10 +212,6 @@ def _place(path: str | Path) -> Path:
     if place.suffix == ".mp4" and shutil.which("ffmpeg") is None:
         raise ConslawError(f"path={str(path)!r}: needs the program ffmpeg; give a name that ends in .gif")
     return place
-
-
-def _is_labelled(state: Any) -> bool:
-    return isinstance(state, tuple) and len(state) == 2 and isinstance(state[0], str)
 
 
 def _goal(target: Any) -> Array:
@@ -227,7 +223,8 @@ def _goal(target: Any) -> Array:
                 return np.asarray(image.convert("L"), float) / 255
         except OSError as error:
             raise ConslawError(f"target={str(target)!r}: {error}") from None
-    goal = np.asarray(matrix(target, "target"), float)
+    bytes_ = getattr(target, "dtype", None) == np.uint8
+    goal = np.asarray(matrix(target, "target"), float) / (255 if bytes_ else 1)
     if not goal.size or goal.min() < 0 or goal.max() > 1:
         raise ConslawError(f"target has shape {goal.shape}: give rows of numbers from 0 to 1")
     return goal
@@ -239,7 +236,12 @@ def _samples(given: tuple[Any, Any] | None, what: str) -> Points | None:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise ConslawError(f"{what}={given!r:.60}: give a pair (points, values)")
     points = np.asarray(matrix(given[0], f"points of {what}"), float)
-    values = np.asarray(given[1], float).reshape(-1)
+    try:
+        values = np.asarray(given[1], float).reshape(-1)
+    except (TypeError, ValueError):
+        raise ConslawError(f"{what}: values are {given[1]!r:.60}: give numbers") from None
+    if not np.isfinite(values).all():
+        raise ConslawError(f"{what}: values contain {values[~np.isfinite(values)][0]}: give finite numbers")
     if points.shape != (len(values), 2) or not len(values):
         raise ConslawError(
             f"{what}: points of shape {points.shape} for {len(values)} values; give (n, 2) and (n,)"

@@ -57,7 +57,9 @@ def cut_by_level(
     if classes is not None:
         i, j = classes
         row, function = rows[i] - rows[j], f"F_{i} - F_{j}"
-    (p,), q = integers(np.array([level], object), "level")
+    given = np.empty(1, object)
+    given[0] = level
+    (p,), q = integers(given, "level")
     row = row * q
     row[-1] -= p * denominator
     layers = (*front, Layer(row[None], denominator * q, Fraction(0)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
@@ -109,7 +110,15 @@ class Topology(display.Shown):
 
     @property
     def about(self) -> str:
-        return f"the level set {self.function} = {self.level} of the ReLU network {self.name}"
+        return f"the level set {self.function} = {self._shown} of the ReLU network {self.name}"
+
+    @property
+    def _shown(self) -> str:
+        """The level as it is, or rounded if it is long."""
+        exact = Fraction(self.level)
+        if len(self.level) <= 12:
+            return self.level
+        return f"{float(exact):.6g}" if abs(exact) < 2**1000 else f"{self.level[:9]}..."
 
     @property
     def _counts(self) -> dict[str, Any]:
@@ -140,13 +149,13 @@ class Topology(display.Shown):
 
     def _summary(self) -> display.Summary:
         names = (("boundary", "="), ("below", "<="), ("above", ">="))
-        rows = [(f"{self.function} {sign} {self.level}", str(getattr(self, name))) for name, sign in names]
+        rows = [(f"{self.function} {sign} {self._shown}", str(getattr(self, name))) for name, sign in names]
         rows.append(("infinity", AT_INFINITY[self.at_infinity]))
         rows.append(("method", f"{self.method}: {'proved' if self.certified else 'not certified'}"))
         remarks = []
         if not self.boundary.components:
             side = "less" if self.below.components else "greater"
-            remarks.append(f"The boundary is empty: {self.function} is {side} than {self.level} everywhere.")
+            remarks.append(f"The boundary is empty: {self.function} is {side} than {self._shown} everywhere.")
         if self.flat:
             remarks.append(f"The function is equal to the level on {self.flat} whole regions.")
         return display.Summary(self.about, rows, remarks)

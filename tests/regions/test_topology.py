@@ -359,6 +359,7 @@ def test_projective_plane_by_hand():
     ({"classes": 1}, "give a pair"),
     ({"level": float("nan")}, "level contains nan"),
     ({"level": "1"}, "level contains '1'"),
+    ({"level": [1]}, "level contains .1.: give"),
     ({"at_infinity": "sphere"}, "at_infinity='sphere': give one of"),
 ])  # fmt: skip
 def test_bad_input(options, words):
