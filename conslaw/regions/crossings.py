@@ -28,7 +28,8 @@ class Step:
         Numbers of classes of units with equal signs on all data, of units that are off on all data (only
         where the slope is 0), and of units that are active on all.
     laws : int
-        Of the classes, c(c + 1)/2 for c units; besides, all weights of a unit that is off are conserved.
+        Of the classes, c(c + 1)/2 for c units, c if they are exactly zero on a datum; of outputs none.
+        Besides, all weights of a unit that is off are conserved.
     crossed : tuple of (unit, datum, before, after)
         Units that changed their signs, and on which data.
     begun, ended : tuple
@@ -174,10 +175,11 @@ def _step(network: Network, label: str, signs: Array) -> tuple[Step, set[Law]]:
         off = np.all(own < 0, axis=1) if layer.slope == 0 else np.zeros(layer.width, bool)
         active = np.flatnonzero(~off)
         kinds, kind = np.unique(own[active], axis=0, return_inverse=True)
-        for c in range(len(kinds)):
+        for c in range(len(kinds) if number < len(network.layers) else 0):  # outputs have no weights behind
             units = [(number, int(i)) for i in active[kind == c]]
-            count += len(units) * (len(units) + 1) // 2
-            laws |= set(combinations(units, 2))
+            on_a_wall = (kinds[c] == 0).any()
+            count += len(units) if on_a_wall else len(units) * (len(units) + 1) // 2
+            laws |= set() if on_a_wall else set(combinations(units, 2))
         laws |= {((number, int(i)),) for i in np.flatnonzero(off)}
         classes, silent = classes + len(kinds), silent + int(off.sum())
     step = Step(label, classes, silent, int(np.all(signs > 0, axis=1).sum()), count, (), (), ())

@@ -102,6 +102,15 @@ def test_a_run_that_stands_still_crosses_nothing():
     assert (step.crossed, step.begun, step.ended) == ((), (), ())
 
 
+def test_outputs_and_units_on_a_wall_have_no_laws_in_pairs():
+    """Two equal output units see different gradients; two that are zero at a datum may part there."""
+    two = [[1.0, 0], [1.0, 0]]
+    outputs = regions.wall_crossings([[(two, None), (two, None, 0)]], [[1, 1]]).steps[0]
+    assert (outputs.classes, outputs.laws) == (2, 3)
+    wall = regions.wall_crossings([[(two, None), ([[1, 1]], None)]], [[1, 1], [0, 1]]).steps[0]
+    assert (wall.classes, wall.laws) == (1, 2)
+
+
 @pytest.mark.parametrize(("states", "data", "words"), [
     ([], np.eye(2), "states is empty"),
     ([normal((2, 3, 1)), normal((2, 4, 1))], np.eye(2), "state '1' is 2-4-1: the first one is 2-3-1"),
