@@ -67,6 +67,22 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "family.law": ([["0", "1"], ["0", "1"]], {}),
     "conslaw.varieties.equations": ([["square"]], {"degree": ["1", "2"]}),
     "conslaw.varieties.dimension": ([["own", "net", "square"]], {"seed": ["0"]}),
+    "conslaw.regions.topology": (
+        [["cells"], ["0"], ["0", "0.5"]],
+        {"classes": ["None"], "at_infinity": ["'none'", "'point'"]},
+    ),
+    "conslaw.regions.wall_crossings": ([["[layers, layers]"], ["[[1, 2]]"]], {}),
+    "conslaw.regions.film": (
+        [["[layers]", "[('start', layers)]"], ["place"]],
+        {
+            "within": ["((0, 0), (1, 1))"],
+            "target": ["None", "np.eye(2)"],
+            "training": ["([[0, 0]], [1])"],
+            "output": ["0"],
+            "level": ["0.5"],
+            "seconds": ["0.1"],
+        },
+    ),
     "command": ([["'count'", "'analyze'"], ["'linear'", "'relu'"], ["'2-1-2'", "'1-1'"]], {}),
 }
 REQUIRED = {"conslaw.model": ["parameters"], "conslaw.varieties.equations": ["degree"]}
@@ -81,6 +97,7 @@ def text(name, positional, named):
 def names():
     """What a call may name."""
     import json
+    import tempfile
     from decimal import Decimal
     from fractions import Fraction
 
@@ -89,6 +106,7 @@ def names():
 
     import conslaw
     import conslaw.networks
+    import conslaw.regions
     import conslaw.varieties
     from conslaw.command_line import main
 
@@ -100,7 +118,11 @@ def names():
     net = conslaw.linear([2, 1, 1])
     x, y = sympy.symbols("x y")
     analysis = conslaw.analyze(conslaw.linear([1, 2, 1]))
+    layers = [([[1, 0], [0, 1], [1, 1]], [0, 0, -1]), ([[1, 1, 1]], [0])]
     return {
+        "layers": layers,
+        "cells": conslaw.regions.polyhedral_complex(layers),
+        "place": f"{tempfile.mkdtemp()}/a.gif",
         "conslaw": conslaw,
         "np": np,
         "sympy": sympy,

@@ -16,7 +16,7 @@ import numpy as np
 
 from conslaw import display
 from conslaw.errors import ConslawError
-from conslaw.regions.networks_read import Array, Network, matrix, point, read_states
+from conslaw.regions.networks_read import Array, Network, integers, matrix, point, read_states
 from conslaw.regions.plane import outputs, plane
 
 if TYPE_CHECKING:
@@ -224,10 +224,21 @@ def _goal(target: Any) -> Array:
         except OSError as error:
             raise ConslawError(f"target={str(target)!r}: {error}") from None
     bytes_ = getattr(target, "dtype", None) == np.uint8
-    goal = np.asarray(matrix(target, "target"), float) / (255 if bytes_ else 1)
+    goal = _floats(target, "target") / (255 if bytes_ else 1)
     if not goal.size or goal.min() < 0 or goal.max() > 1:
         raise ConslawError(f"target has shape {goal.shape}: give rows of numbers from 0 to 1")
     return goal
+
+
+def _floats(values: Any, what: str) -> Array:
+    """A matrix of finite numbers."""
+    rows = matrix(values, what)
+    if rows.dtype == object:
+        integers(rows, what)  # refuses what is no number
+    try:
+        return np.asarray(rows, float)
+    except OverflowError:
+        raise ConslawError(f"{what}: numbers beyond the range of floats; give smaller ones") from None
 
 
 def _samples(given: tuple[Any, Any] | None, what: str) -> Points | None:
@@ -235,13 +246,8 @@ def _samples(given: tuple[Any, Any] | None, what: str) -> Points | None:
         return None
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise ConslawError(f"{what}={given!r:.60}: give a pair (points, values)")
-    points = np.asarray(matrix(given[0], f"points of {what}"), float)
-    try:
-        values = np.asarray(given[1], float).reshape(-1)
-    except (TypeError, ValueError):
-        raise ConslawError(f"{what}: values are {given[1]!r:.60}: give numbers") from None
-    if not np.isfinite(values).all():
-        raise ConslawError(f"{what}: values contain {values[~np.isfinite(values)][0]}: give finite numbers")
+    points = _floats(given[0], f"points of {what}")
+    values = _floats([list(np.ravel(given[1]))], f"values of {what}")[0]
     if points.shape != (len(values), 2) or not len(values):
         raise ConslawError(
             f"{what}: points of shape {points.shape} for {len(values)} values; give (n, 2) and (n,)"

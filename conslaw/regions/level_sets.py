@@ -237,8 +237,10 @@ def topology(
     """
     if not isinstance(complex, PolyhedralComplex):
         raise ConslawError(f"complex={complex!r:.60}: give the answer of regions.polyhedral_complex")
-    if at_infinity not in AT_INFINITY:
-        raise ConslawError(f"at_infinity={at_infinity!r}: give one of {', '.join(map(repr, AT_INFINITY))}")
+    if not isinstance(at_infinity, str) or at_infinity not in AT_INFINITY:
+        raise ConslawError(
+            f"at_infinity={at_infinity!r:.60}: give one of {', '.join(map(repr, AT_INFINITY))}"
+        )
     if complex.box is not None and at_infinity != "none":
         raise ConslawError(f"at_infinity={at_infinity!r}: nothing is unbounded in a box; give 'none'")
     network, _ = complex._found()

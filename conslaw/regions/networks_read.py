@@ -135,7 +135,7 @@ def read(network: Any, weights: Any = None) -> Network:
 
 def read_states(states: Any) -> Iterator[tuple[str, Network]]:
     """The networks of a run, one by one, with their labels: those that are given, or numbers from 0."""
-    if not isinstance(states, Iterable) or hasattr(states, "state_dict"):
+    if not isinstance(states, Iterable) or hasattr(states, "state_dict") or getattr(states, "ndim", 1) == 0:
         raise ConslawError(f"states={states!r:.60}: give a list of networks, or of pairs (label, network)")
     for number, state in enumerate(states):
         labelled = isinstance(state, tuple) and len(state) == 2 and isinstance(state[0], str)

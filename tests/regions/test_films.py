@@ -140,8 +140,8 @@ NET = normal((2, 3, 1))
     ([NET], "a.gif", {"validation": ([[0, 0]], [1, 2])}, "validation: points of shape"),
     ([NET], "a.gif", {"output": 1}, "outputs 0 to 0"),
     ([NET], "a.gif", {"seconds": 0}, "seconds=0"),
-    ([NET], "a.gif", {"training": ([[0, 0]], [np.nan])}, "training: values contain nan"),
-    ([NET], "a.gif", {"training": ([[0, 0]], ["a"])}, "training: values are"),
+    ([NET], "a.gif", {"training": ([[0, 0]], [np.nan])}, "values of training contains nan"),
+    ([NET], "a.gif", {"training": ([[0, 0]], ["a"])}, "values of training contains .*a"),
     (NET, "a.gif", {}, "state '0': layer 1 is ndarray"),
     (None, "a.gif", {}, "states=None"),
 ])  # fmt: skip
