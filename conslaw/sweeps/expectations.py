@@ -60,14 +60,22 @@ class Known:
     @property
     def about(self) -> str:
         """The case, in words."""
-        names = [self.row.get(name) for name in COLUMNS]
-        family, widths, bias, power, flow, damping = names
+        return self._said(f" {self.row.get('widths')}")
+
+    @property
+    def kind(self) -> str:
+        """What it is a case of."""
+        return self._said("")
+
+    def _said(self, widths: str) -> str:
+        family, bias, power, flow, damping = (self.row.get(name) for name in COLUMNS if name != "widths")
         parts = [
-            f"{family or ''} {widths}".strip(),
+            f"{family or 'networks'}{widths}",
             "with bias" if bias else "",
             f"power {power}" if power else "",
+            f"{flow} flow" if flow else "",
+            f"damping {damping}" if damping is not None else "",
         ]
-        parts += [f"{flow} flow" if flow else "", f"damping {damping}" if damping is not None else ""]
         return ", ".join(part for part in parts if part)
 
 

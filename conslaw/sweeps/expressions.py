@@ -3,8 +3,8 @@ evaluated exactly.
 
 Names: ``d0``, ..., ``dL`` are the widths, ``n`` the first, ``m`` the last, ``r`` the hidden one of a network with
 one hidden layer, ``L`` the depth, ``D`` the number of parameters, ``R`` the power of a polynomial network.
-``sum(f(h))`` adds over the hidden widths ``h``; there are ``min``, ``max``, ``abs``, comparisons and
-``A if C else B``.
+``sum(f(h))`` adds over the hidden widths ``h``, with ``a`` the width before and ``b`` the width after; there are
+``min``, ``max``, ``abs``, comparisons and ``A if C else B``.
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ class Expression:
             case ast.IfExp():
                 return value(node.body if value(node.test, names) else node.orelse, names)
             case ast.Call(func=ast.Name(id="sum")):
-                return _small(sum(value(node.args[0], {**names, "h": h}) for h in names["hidden"]))
+                layers = ({**names, "a": a, "h": h, "b": b} for a, h, b in names["hidden"])
+                return _small(sum(value(node.args[0], layer) for layer in layers))
             case ast.Call(func=ast.Name(id=name)):
                 return FUNCTIONS[name](*(value(one, names) for one in node.args))
         raise AssertionError(node)
@@ -186,7 +187,7 @@ def names_of(widths: Sequence[int], row: Mapping[str, Any] | None = None) -> dic
 
 @lru_cache(maxsize=4096)
 def _of_widths(widths: tuple[int, ...]) -> dict[str, Any]:
-    hidden = widths[1:-1]
+    hidden = tuple(zip(widths, widths[1:], widths[2:], strict=False))
     letters = {"n": widths[0], "m": widths[-1], "L": len(widths) - 1}
-    one = {"r": hidden[0]} if len(hidden) == 1 else {}
+    one = {"r": widths[1]} if len(widths) == 3 else {}
     return {f"d{i}": d for i, d in enumerate(widths)} | letters | one | {"hidden": hidden}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations, combinations_with_replacement, islice
 from math import prod
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,16 @@ if TYPE_CHECKING:
     from conslaw.sweeps.expectations import Table
 
 Integers = npt.NDArray[np.object_]  # exact
-SHARE = 3  # one row in so many is held out
-MARGIN = 3  # rows that a formula must explain beyond those that determine it
+Places = npt.NDArray[np.int64]
+SHARE, MOST = 3, 1000  # one row in so many is held out, and all but so many
+EVIDENCE, MARGIN = 2, 2  # rows for each coefficient of a formula, and beyond: else it is no evidence
+LAYER_CONDITIONS = (
+    "a == 1 and b == 1",
+    "a == 1 and b == 1 and h > 1",
+    "a == 1 or b == 1",
+    "h == 1",
+    "h > a + b",
+)
 BRANCHES = 3  # formulas in one that depends on conditions
 
 
@@ -115,7 +123,7 @@ def suggest_formula(table: Table, *, column: str | None = None, seed: int = 0) -
     """
     groups, left_out = _groups(table, column)
     rng = Random(f"formula {check_seed(seed)}")
-    found = [_conjecture(name, rows, left_out[name], column, rng) for name, rows in groups.items()]
+    found = [one for name, rows in groups.items() for one in _conjectures(rows, left_out[name], column, rng)]
     if not found:
         raise ConslawError("suggest_formula: no row of the table has a number that is proved or probable")
     return tuple(found)
@@ -125,15 +133,14 @@ Group = tuple[Any, ...]
 
 
 def _groups(table: Table, column: str | None) -> tuple[dict[Group, list[Known]], dict[Group, int]]:
-    """The rows with a number, by family, flow and depth; how many there are without."""
+    """The rows with a number, by family and flow; how many there are without."""
     groups: dict[Group, list[Known]] = defaultdict(list)
     left_out: dict[Group, int] = defaultdict(int)
     for known in knowledge(table, column=column):
         if isinstance(known, str):
             left_out[()] += 1
             continue
-        depth = len(widths_of(known.row)) - 1
-        group = (*(known.row.get(name) for name in COLUMNS if name != "widths"), depth)
+        group = tuple(known.row.get(name) for name in COLUMNS if name != "widths")
         if known.value is None:
             left_out[group] += 1
         else:
@@ -141,31 +148,36 @@ def _groups(table: Table, column: str | None) -> tuple[dict[Group, list[Known]],
     return groups, left_out
 
 
-def _conjecture(
-    group: Group, rows: list[Known], left_out: int, column: str | None, rng: Random
-) -> Conjecture:
+def _conjectures(rows: list[Known], left_out: int, column: str | None, rng: Random) -> list[Conjecture]:
+    """One for all depths, unless those for each depth explain more."""
+    by_depth: dict[int, list[Known]] = defaultdict(list)
+    for row in rows:
+        by_depth[depth_of(row)].append(row)
+    whole = _conjecture(rows, left_out, column, rng)
+    if len(by_depth) == 1 or whole.holds:
+        return [whole]
+    each = [_conjecture(some, left_out, column, rng) for _, some in sorted(by_depth.items())]
+    missed = [len(rows) if not one.formula else len(one.counterexamples) for one in (whole, *each)]
+    return each if sum(missed[1:]) < missed[0] else [whole]
+
+
+def _conjecture(rows: list[Known], left_out: int, column: str | None, rng: Random) -> Conjecture:
     shuffled = list(rows)
     rng.shuffle(shuffled)
-    held_out = max(1, len(rows) // SHARE)
-    training = _Rows(shuffled[held_out:])
-    formulas = _formulas(training)
+    held_out = max(1, len(rows) // SHARE, len(rows) - MOST)
     best: tuple[str, list[Known]] = ("", [])
-    for formula in formulas:
-        failed = [row for row in rows if Expression(formula)(training.names(row)) != row.value]
+    for formula in _formulas(_Rows(shuffled[held_out:])):
+        expression, allowed = Expression(formula), len(best[1]) if best[0] else len(rows)
+        wrong = (row for row in rows if expression(_Rows.names(row)) != row.value)
+        failed = list(islice(wrong, allowed + 1))
         if not best[0] or (len(failed), len(formula)) < (len(best[1]), len(best[0])):
             best = (formula, failed)
         if not failed:
             break
     formula, failed = best
-    family, bias, power, flow, damping, depth = group
-    parts = [
-        f"{family or 'networks'} of depth {depth}",
-        "with bias" if bias else "",
-        f"power {power}" if power else "",
-    ]
-    parts += [f"{flow} flow" if flow else "", f"damping {damping}" if damping is not None else ""]
+    depths = sorted({depth_of(row) for row in rows})
     return Conjecture(
-        about=", ".join(part for part in parts if part),
+        about=f"{rows[0].kind}, depth {', '.join(map(str, depths))}",
         quantity=column or ("dimension" if "upper_bound" in rows[0].row else "laws"),
         formula=formula,
         explained=len(rows) - held_out,
@@ -178,6 +190,11 @@ def _conjecture(
     )
 
 
+def depth_of(row: Known) -> int:
+    """The number of weight matrices."""
+    return len(widths_of(row.row)) - 1
+
+
 class _Rows:
     """Rows that formulas are made from: values of expressions on all of them, each computed once."""
 
@@ -186,9 +203,12 @@ class _Rows:
         self.values = np.array([row.value for row in rows], dtype=object)
         self._names = [self.names(row) for row in rows]
         self._known: dict[str, Integers] = {}
-        depth = len(widths_of(rows[0].row)) - 1 if rows else 0
         self.bias = bool(rows and rows[0].row.get("bias"))
-        self.letters = ["n", "r", "m"] if depth == 2 else [f"d{i}" for i in range(depth + 1)]
+        depths = {depth_of(row) for row in rows}
+        self.depth = depths.pop() if len(depths) == 1 else None
+        self.letters = ["n", "r", "m"] if self.depth == 2 else [f"d{i}" for i in range((self.depth or 0) + 1)]
+        if self.depth is None:
+            self.letters = ["n", "m", "L"]
 
     @staticmethod
     def names(row: Known) -> dict[str, Any]:
@@ -204,14 +224,45 @@ class _Rows:
 
 
 def _formulas(rows: _Rows) -> Iterator[str]:
-    """Formulas that give all rows, from simple to less so."""
+    """Formulas that give all rows, from simple to less so; then such as give many."""
     everywhere = np.arange(len(rows.rows))
-    for atoms in _atoms(rows.letters, rows.bias):
-        for degree in (1, 2):
-            found = _fit(rows, everywhere, atoms, degree)
-            if found:
-                yield found
-    yield from _conditional(rows, everywhere, BRANCHES)
+    if rows.depth != 2:
+        yield from _layer_by_layer(rows, everywhere)
+    if rows.depth is not None:
+        for atoms in _atoms(rows.letters, rows.bias):
+            for degree in (1, 2):
+                found = _fit(rows, everywhere, atoms, degree)
+                if found:
+                    yield found
+        yield from _conditional(rows, everywhere, BRANCHES)
+    if rows.depth != 2:
+        for condition in _conditions(rows.letters):
+            yield from _layer_by_layer(rows, everywhere[~rows[condition].astype(bool)])
+
+
+def _layer_by_layer(rows: _Rows, where: Places) -> Iterator[str]:
+    """Sums over the hidden layers of what two-layer networks have: polynomials in the width h and those beside
+    it, a and b; with a minimum; with others where a condition holds.
+    """
+    around = f"a + b{' + 1' if rows.bias else ''}"
+    minima = (f"min(h, {around})", f"min(h, 2*({around}))", "min(h, a)", "min(h, b)", "min(a, b)")
+    for atom in ((), *((one,) for one in minima)):
+        monomials = _monomials([*atom, "h", "a", "b"], 2)
+        columns = [f"sum({'*'.join(one) or 1})" for one in monomials]
+        for condition in ("", *LAYER_CONDITIONS):
+            special = (
+                [f"sum({'*'.join(one) or 1} if {condition} else 0)" for one in monomials] if condition else []
+            )
+            matrix = np.stack([rows[text][where] for text in (*columns, *special)], axis=1)
+            solution = _solved(matrix, rows.values[where])
+            if solution is None:
+                continue
+            polynomials = [
+                _written(monomials, part, solution.denominator) for part in solution.parts(len(monomials))
+            ]
+            terms = [f"sum({polynomials[0]})"] if polynomials[0] != "0" else []
+            terms += [f"sum({one} if {condition} else 0)" for one in polynomials[1:] if one != "0"]
+            yield " + ".join(terms) or "0"
 
 
 def _atoms(letters: Sequence[str], bias: bool) -> Iterator[tuple[str, ...]]:
@@ -247,7 +298,7 @@ def _conditions(letters: Sequence[str]) -> Iterator[str]:
     yield from (f"{a} < {b}" for a, b in combinations(letters, 2))
 
 
-def _conditional(rows: _Rows, where: npt.NDArray[np.int64], branches: int) -> Iterator[str]:
+def _conditional(rows: _Rows, where: Places, branches: int) -> Iterator[str]:
     """Formulas that depend on conditions, on some of the rows; then those that hold under a condition only."""
     if branches < 2:
         return
@@ -271,7 +322,7 @@ def _conditional(rows: _Rows, where: npt.NDArray[np.int64], branches: int) -> It
     yield from dict.fromkeys(partial)
 
 
-def _simple(rows: _Rows, where: npt.NDArray[np.int64]) -> str:
+def _simple(rows: _Rows, where: Places) -> str:
     """A polynomial without, or with one, minimum that gives some of the rows."""
     for atoms in _atoms(rows.letters, rows.bias):
         if len(atoms) > 1:
@@ -283,30 +334,25 @@ def _simple(rows: _Rows, where: npt.NDArray[np.int64]) -> str:
     return ""
 
 
-def _fit(rows: _Rows, where: npt.NDArray[np.int64], atoms: Sequence[str], degree: int) -> str:
+def _fit(rows: _Rows, where: Places, atoms: Sequence[str], degree: int) -> str:
     """The polynomial of a degree in the widths and atoms that gives the rows; empty if there is none, or if there
     are too few rows to tell.
     """
-    orders = [[*rows.letters, *atoms], *([[*atoms, *rows.letters]] if atoms else [])]
-    found = [_fit_in_order(rows, where, variables, degree) for variables in orders]
+    found = []
+    for variables in dict.fromkeys(((*rows.letters, *atoms), (*atoms, *rows.letters))):
+        monomials = _monomials(variables, degree)
+        columns = [_product((rows[v][where] for v in monomial), len(where)) for monomial in monomials]
+        solution = _solved(np.stack(columns, axis=1), rows.values[where])
+        if solution is None:
+            return ""
+        found.append(_written(monomials, solution.numerators, solution.denominator))
     return min(found, key=len)
 
 
-def _fit_in_order(rows: _Rows, where: npt.NDArray[np.int64], variables: Sequence[str], degree: int) -> str:
-    """The same, where of dependent monomials those stay that come first; minima depend on what they are of."""
-    monomials = [m for d in range(degree + 1) for m in combinations_with_replacement(variables, d)]
-    monomials.sort(key=lambda monomial: sum(map(variables.index, monomial)) if len(monomial) > 1 else -1)
-    columns = [_product((rows[v][where] for v in monomial), len(where)) for monomial in monomials]
-    matrix, values = np.stack(columns, axis=1), rows.values[where]
-    for count in dict.fromkeys(
-        (min(len(where), 2 * len(monomials) + MARGIN), len(where))
-    ):  # a few refute most
-        solution = _solve(matrix[:count], values[:count])
-        if solution is None or len(where) < solution.rank + MARGIN:
-            return ""
-        if (matrix @ solution.numerators == values * solution.denominator).all():
-            return _written(monomials, solution)
-    return ""
+def _monomials(variables: Sequence[str], degree: int) -> list[tuple[str, ...]]:
+    """From simple to less so: of those that depend on each other the first stay in a solution."""
+    found = [m for d in range(degree + 1) for m in combinations_with_replacement(variables, d)]
+    return sorted(found, key=lambda m: sum(map(variables.index, m)) if len(m) > 1 else -1)
 
 
 def _product(factors: Iterable[Integers], length: int) -> Integers:
@@ -318,6 +364,21 @@ class _Solution:
     numerators: Integers
     denominator: int
     rank: int
+
+    def parts(self, length: int) -> list[Integers]:
+        """The numerators, so many at a time."""
+        return [self.numerators[i : i + length] for i in range(0, len(self.numerators), length)]
+
+
+def _solved(matrix: Integers, values: Integers) -> _Solution | None:
+    """The solution, if there is one, and more rows than that says little."""
+    for count in dict.fromkeys((min(len(values), 2 * matrix.shape[1]), len(values))):  # a few refute most
+        solution = _solve(matrix[:count], values[:count])
+        if solution is None or len(values) < EVIDENCE * solution.rank + MARGIN:
+            return None
+        if (matrix @ solution.numerators == values * solution.denominator).all():
+            return solution
+    return None
 
 
 def _solve(matrix: Integers, values: Integers) -> _Solution | None:
@@ -336,13 +397,13 @@ def _solve(matrix: Integers, values: Integers) -> _Solution | None:
     return _Solution(numerators, int(denominator), int(rank))
 
 
-def _written(monomials: Sequence[Sequence[str]], solution: _Solution) -> str:
+def _written(monomials: Sequence[Sequence[str]], numerators: Integers, denominator: int) -> str:
     """A polynomial as text, in factors where that is shorter."""
     import sympy
 
     expression = sympy.Integer(0)
-    for monomial, numerator in zip(monomials, solution.numerators, strict=True):
+    for monomial, numerator in zip(monomials, numerators, strict=True):
         symbols = [sympy.Symbol(name) for name in monomial]
-        expression += sympy.Rational(int(numerator), solution.denominator) * sympy.prod(symbols)
+        expression += sympy.Rational(int(numerator), denominator) * sympy.prod(symbols)
     together = [str(sympy.factor(expression)), str(sympy.together(expression)), str(expression)]
     return min(together, key=len)

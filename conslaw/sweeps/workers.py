@@ -28,7 +28,7 @@ from conslaw.errors import ConslawError
 from conslaw.sweeps.journal import KILLED, MEMORY, TIMEOUT
 
 GRACE = 1.0  # seconds that a case has, after its time is up, to say what it has proved
-START = 120.0  # seconds that a worker may take to start
+START, ATTEMPTS = 120.0, 5  # seconds that a worker may take to start; how often, if somebody kills it
 ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
@@ -165,18 +165,38 @@ class Worker:
         if self._is_alive():
             assert self._process is not None
             return self._process
+        for _ in range(ATTEMPTS):
+            self._end()
+            process, trouble = self._start()
+            if trouble is None:
+                return process
+            if process.poll() != -signal.SIGKILL or self.closed:  # it is not that somebody kills at random
+                break
+        words = trouble or self._last_words() or "it ended at once"
         self._end()
-        home = str(Path(conslaw.__file__).parent.parent)
+        raise ConslawError(f"a worker could not be started: {words}")
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], str | None]:
+        """A new process, and why it is of no use: in its own words, or empty if it has gone."""
         environment = {**os.environ, **ONE_THREAD}
+        home = str(Path(conslaw.__file__).parent.parent)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the process has ended
         command = [sys.executable, "-P", "-m", "conslaw.sweeps.child"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the process has ended
         with self._lock:
             if self.closed:
                 raise ConslawError("the sweep was stopped")
-            process = subprocess.Popen(command, **pipes, env=environment, start_new_session=True)  # type: ignore[call-overload]
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env=environment,
+                start_new_session=True,
+            )
             self._process, self._done = process, 0
+        assert process.stdin is not None
+        assert process.stdout is not None
         timer = Timer(START, _kill, (process,))
         timer.daemon = True
         timer.start()
@@ -184,15 +204,13 @@ class Worker:
         try:
             pickle.dump({**setup, "function": self.work.function}, process.stdin)
             process.stdin.flush()
-            trouble = pickle.load(process.stdout)
+            trouble: str | None = pickle.load(process.stdout)
+            return process, trouble
         except (EOFError, OSError, pickle.UnpicklingError):
-            trouble = self._last_words() or "it ended at once"
+            process.wait()
+            return process, ""
         finally:
             timer.cancel()
-        if trouble is not None and not self.closed:
-            self._end()
-            raise ConslawError(f"a worker could not be started: {trouble}")
-        return process  # type: ignore[no-any-return]
 
     def _end(self) -> None:
         """End the process and all that it started."""
