@@ -53,7 +53,7 @@ _HOMES = {
     "models.potential": ("Model", "model"),
     "sweeps.sweep": ("sweep",),
 }
-_ROOMS = ("layers", "networks", "regions", "sweeps", "varieties")  # questions with a namespace of their own
+_ROOMS = ("layers", "networks", "nn", "regions", "sweeps", "varieties")  # each a namespace of its own
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME)
