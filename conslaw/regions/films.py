@@ -17,10 +17,12 @@ import numpy as np
 from conslaw import display
 from conslaw.errors import ConslawError
 from conslaw.regions.networks_read import Array, Network, integers, matrix, point, read_states
-from conslaw.regions.plane import outputs, plane
+from conslaw.regions.plane import Plane, outputs, plane
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from conslaw.regions.pictures import Window
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +92,7 @@ def _words(frame: Frame, level: str) -> list[str]:
 
 
 Points = tuple[Array, Array]  # (n, 2) and (n,)
+Samples = dict[str, Points | None]
 
 
 def film(
@@ -147,7 +150,7 @@ def film(
     >>> network = [([[1, 0], [0, 1], [1, 1]], [0, 0, -1]), ([[1, 1, -1]], [0])]
     >>> made = regions.film([("start", network)], "start.png")  # doctest: +SKIP
     >>> made.frames[0].polygons, made.frames[0].betti  # doctest: +SKIP
-    (6, (1, 0, 0))
+    (5, (1, 0, 0))
     """
     if find_spec("PIL") is None:
         raise ConslawError("a film needs Pillow: pip install 'conslaw[plots]'")
@@ -161,7 +164,10 @@ def film(
     corners = (point(corner, 2, "a corner of within") for corner in within)
     window = pictures.Window(*(np.array([n / w for n in numerators]) for numerators, w in corners))
     goal = None if target is None else _goal(target)
-    samples = {"training": _samples(training, "training"), "validation": _samples(validation, "validation")}
+    samples: Samples = {
+        "training": _samples(training, "training"),
+        "validation": _samples(validation, "validation"),
+    }
     images: list[Image] = []
     frames: list[Frame] = []
     try:
@@ -172,14 +178,7 @@ def film(
             losses = {name: _loss(network, output, pair) for name, pair in samples.items()}
             frames.append(Frame(label, found.polygons, found.boundary.betti, found.certified, **losses))
             words = _words(frames[-1], str(level))
-            panels = [pictures.polygons(network, output, found, window),
-                      pictures.output_of(network, output, window)]  # fmt: skip
-            if goal is not None:
-                panels.append(pictures.shades(goal))
-            for name, colour in (("training", pictures.RED), ("validation", pictures.BLUE)):
-                pair = samples[name]
-                if pair is not None:
-                    pictures.with_points(panels[-1], pair[0], colour, window)
+            panels = _panels(network, output, found, window, goal, samples)
             captions = [words[:2], words[2:], []][: len(panels)]
             picture = pictures.picture(panels, f"{_short(network.name)}, {label}", captions)
             images.append(picture.quantize())
@@ -194,6 +193,23 @@ def film(
         if images:
             _write(images, place, seconds)
     return Film(str(path), str(level), tuple(frames))
+
+
+def _panels(
+    network: Network, output: int, found: Plane, window: Window, goal: Array | None, samples: Samples
+) -> list[Image]:
+    """Polygons, the output, and the target if there is one; the points are in the last."""
+    from conslaw.regions import pictures
+
+    polygons = pictures.polygons(network, output, found, window)
+    panels = [polygons, pictures.output_of(network, output, window)]
+    if goal is not None:
+        panels.append(pictures.shades(goal))
+    for name, colour in (("training", pictures.RED), ("validation", pictures.BLUE)):
+        pair = samples[name]
+        if pair is not None:
+            pictures.with_points(panels[-1], pair[0], colour, window)
+    return panels
 
 
 def _short(name: str) -> str:
