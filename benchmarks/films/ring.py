@@ -2,7 +2,7 @@
 
 ``python benchmarks/films/ring.py [6x14] [bottleneck] [40x20] --out FOLDER`` trains each on 5,000 points for
 6,000 steps and writes FOLDER/NAME.gif, its last frame as NAME.png, and what each frame says as NAME.json.
-The counts are exact, and proved unless a frame says *about*.  Not run in CI: minutes for 40x20.
+The counts are exact, and proved unless a frame says *about*.  Not run in CI: a quarter of an hour for 40x20.
 """
 
 from __future__ import annotations
