@@ -28,7 +28,7 @@ from conslaw.algebra.expressions import (
     as_expression,
     input_array,
 )
-from conslaw.algebra.numpy_functions import einsum
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.uniform_axes import reshape_links
 from conslaw.models.potential import Model
 
@@ -68,6 +68,9 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
     potential, shapes = _reshaped(value.blocks.get((), as_expression(0)), shapes)
     data = {n: shapes[n] for name in whole.data for n in _names(arrays[name])}
     name, own = f"{whole.name}, in pieces", {n: shapes[n] for n in parameters}
+    used = {x.attribute for x in topological_order([potential]) if x.operation == "input"}
+    for unused in (n for n in own if n not in used):  # each of its entries is conserved: the code says so
+        potential = potential + 0 * input_array(unused, own[unused]).sum()
     return replace(whole, name=name, parameters=own, data=data, potential=potential, arguments={}), parameters
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from conslaw import display
+from conslaw.certificates import files
 from conslaw.errors import ConslawError
 from conslaw.regions.cell_data import CellData
 from conslaw.regions.complexes import LARGEST, PolyhedralComplex
@@ -134,8 +136,9 @@ class Topology(display.Shown):
         """The Betti numbers, where the complex is not certified."""
         return {} if self.certified else self._counts
 
-    def certificate(self, file: str | None = None) -> dict[str, Any]:
-        """What is needed to check the Betti numbers again, as arrays; written to an NPZ file if one is named.
+    def certificate(self, file: str | Path | None = None) -> dict[str, Any]:
+        """What is needed to check the Betti numbers again, as arrays; written to an NPZ file if one is named,
+        which must be new or a certificate.
 
         The cells are proved as those of a complex are, and all boundary maps are reduced over the integers.
         """
@@ -145,7 +148,11 @@ class Topology(display.Shown):
             raise ConslawError(f"{self.about} was read back from JSON: ask for it again to certify it")
         if not self.certified:
             raise ConslawError(f"{self.about} was not certified: there is no certificate")
-        return certificate(self, file)
+        place = None if file is None else files.check_place(file, "certificate: ")
+        whole = certificate(self)
+        if place:
+            files.write(whole, place, "certificate: ")
+        return whole
 
     def _summary(self) -> display.Summary:
         names = (("boundary", "="), ("below", "<="), ("above", ">="))

@@ -20,7 +20,7 @@ from conslaw.errors import ConslawError
 from conslaw.regions.level_cuts import AT_INFINITY, cut_by_level, sides
 from conslaw.regions.networks_read import Network
 from conslaw.regions.simple_cells import SimpleCells
-from conslaw.regions.written import cells_proved, saved
+from conslaw.regions.written import cells_proved
 
 if TYPE_CHECKING:
     from conslaw.regions.level_sets import Topology
@@ -29,14 +29,14 @@ KIND, VERSION = "level set", 1
 NAMES = ("boundary", "below", "above")
 
 
-def certificate(answer: Topology, file: str | None) -> dict[str, Any]:
+def certificate(answer: Topology) -> dict[str, Any]:
     """See :meth:`Topology.certificate`."""
     network, data, box, output = answer.asked
     f_vector, bounded = data.counts(2**62)
     if len(f_vector) != network.inputs + 1:  # each cell contains a line
         bounded = (0,) * len(bounded)
     homology = {name: [getattr(answer, name).betti, getattr(answer, name).torsion] for name in NAMES}
-    whole = {
+    return {
         "kind": KIND,
         "version": VERSION,
         "claim": _claim(network, answer.function, answer.level, answer.at_infinity, box, homology),
@@ -51,7 +51,6 @@ def certificate(answer: Topology, file: str | None) -> dict[str, Any]:
         "f_vector": np.array(f_vector, np.int64),
         "bounded": np.array(bounded, np.int64),
     }
-    return saved(whole, file)
 
 
 def _claim(
