@@ -1,5 +1,6 @@
-"""Sweeps: what they cost beside the work.  ``python benchmarks/sweeps.py`` (a minute) prints CPU time and memory.
+"""Sweeps: what they cost beside the work.
 
+``python benchmarks/sweeps.py`` (two minutes) prints CPU time and memory.
 1,000 small analyses on two workers; a file of a million rows that is gone on with, and its table.
 """
 
@@ -16,7 +17,13 @@ from pathlib import Path
 ROW = {"reason": None, "laws_at_most": 10, "laws_found": 10, "complete": True, "error_probability": 0.0}
 ROW |= {"parameters": 33, "state_dimension": 33, "lie_ranks": "9,17", "primes": "5357581", "seed": 0}
 ROW |= {"split": False, "stopped": "the bounds meet", "budget": 60.0, "work": 0.0092, "seconds": 0.0243}
-ROW |= {"cpu_seconds": 0.0121, "memory_bytes": 142151680, "conslaw": "0", "timeout": None, "memory_limit": None}
+ROW |= {
+    "cpu_seconds": 0.0121,
+    "memory_bytes": 142151680,
+    "conslaw": "0",
+    "timeout": None,
+    "memory_limit": None,
+}
 
 
 def used(who: int) -> float:
@@ -43,7 +50,8 @@ def analyses(folder: Path) -> str:
     workers = used(resource.RUSAGE_CHILDREN) - children
     return (
         f"1,000 small analyses, 2 workers: {seconds:.1f} s; CPU {work:.1f} s of work, {driver:.1f} s of the "
-        f"driver, {workers - work:.1f} s more of the workers: {100 * (driver + workers - work) / work:.0f}% overhead"
+        f"driver, {workers - work:.1f} s more of the workers: "
+        f"{100 * (driver + workers - work) / work:.0f}% overhead"
     )
 
 

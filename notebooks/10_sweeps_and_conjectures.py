@@ -18,6 +18,8 @@
 # bounds that are *proved*, refutes what is wrong and suggests what might be right. A formula that fits is a **conjecture with evidence**, and is called nothing else here.
 
 # %%
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -64,7 +66,9 @@ for (family, flow), expression in LISTED.items():
         chosen = table[(table.family == family) & (table.flow == flow) & (table.bias == bias)]
         found = compare(chosen, expression)
         few = ", ".join(one.row["widths"] for one in found.counterexamples[:6])
-        print(f"{family:6} {flow:8} {'bias' if bias else '':4}  {expression:17}  fits {found.agreed:3}, not {len(found.counterexamples):2}  {few}")
+        print(
+            f"{family:6} {flow:8} {'bias' if bias else '':4}  {expression:17}  fits {found.agreed:3}, not {len(found.counterexamples):2}  {few}"
+        )
 
 # %% [markdown]
 # ReLU networks do as the list says, without exception. Linear networks do not:
@@ -119,11 +123,13 @@ def of_layers(widths):
 def pieces(widths):
     """The pieces between layers of width 1, those with both ends of width 1."""
     ones = [i for i, d in enumerate(widths) if d == 1]
-    return [widths[i : j + 1] for i, j in zip(ones, ones[1:])]
+    return [widths[i : j + 1] for i, j in pairwise(ones)]
 
 
 def conjecture_1(widths):
-    return of_layers(widths) + sum(min(pair) - 1 for piece in pieces(widths) for pair in zip(piece[1:], piece[2:-1]))
+    return of_layers(widths) + sum(
+        min(pair) - 1 for piece in pieces(widths) for pair in pairwise(piece[1:-1])
+    )
 
 
 def against(table, conjecture):
@@ -142,7 +148,9 @@ def against(table, conjecture):
 
 
 print(against(plain, conjecture_1))
-fresh = conslaw.sweep("linear", widths="1..3", depth="4,5", ask="count", sample=200, seed=1, timeout=60, workers=2)
+fresh = conslaw.sweep(
+    "linear", widths="1..3", depth="4,5", ask="count", sample=200, seed=1, timeout=60, workers=2
+)
 fresh_table = fresh.table()
 print(against(fresh_table, conjecture_1))
 
@@ -156,7 +164,7 @@ print(against(fresh_table, conjecture_1))
 # %%
 def conjecture_2(widths):
     closed = pieces(widths)
-    parameters = [sum(a * b for a, b in zip(piece, piece[1:])) for piece in closed]
+    parameters = [sum(a * b for a, b in pairwise(piece)) for piece in closed]
     return of_layers(widths) + sum(d - 1 - of_layers(piece) for d, piece in zip(parameters, closed))
 
 
@@ -194,7 +202,10 @@ for row in two.itertuples():
     if a + b < 10:
         lost[h - 1, a + b - 2] = row.laws_at_most - h * (h + 1) // 2
 figure, axes = plt.subplots(1, 2, figsize=(9, 3))
-for axis, values, names in ((axes[0], excess, ("$d_2$", "$d_1$")), (axes[1], lost[:5, :7], ("$a + b$", "$h$"))):
+for axis, values, names in (
+    (axes[0], excess, ("$d_2$", "$d_1$")),
+    (axes[1], lost[:5, :7], ("$a + b$", "$h$")),
+):
     image = axis.imshow(values, origin="lower", cmap="coolwarm", vmin=-6, vmax=6)
     axis.set_xlabel(names[0])
     axis.set_ylabel(names[1])

@@ -168,6 +168,21 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
         },
     ),
     **{f"conslaw.{name}.from_json": ([["shown"]], {}) for name in ANSWERS},
+    "conslaw.sweep": (
+        [["'linear'", "'linear,relu'"]],
+        {
+            "widths": ["'1..2'", "[[2, 1]]"],
+            "depth": ["1", "None"],
+            "bias": ["False", "'both'"],
+            "flow": ["'gradient'", "'momentum'"],
+            "ask": ["'count'"],
+            "first": ["2"],
+            "sample": ["None", "1"],
+            "timeout": ["5"],
+            "workers": ["1"],
+            "retry": ["()", "'error'"],
+        },
+    ),
     "command": ([["'count'", "'analyze'"], ["'linear'", "'relu'"], ["'2-1-2'", "'1-1'"]], {}),
 }
 REQUIRED = {
@@ -176,6 +191,7 @@ REQUIRED = {
     "conslaw.varieties.critical_points": ["inner_product"],
     "conslaw.layers.select": ["in_features", "out_features"],
     "conslaw.layers.select_convolution": ["in_channels", "out_channels", "kernel_size"],
+    "conslaw.sweep": ["widths"],
 }
 SECONDS, BYTES = 20, 4 * 2**30
 

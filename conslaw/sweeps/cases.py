@@ -1,8 +1,9 @@
-"""The cases of a sweep: architectures, flows and options, in a fixed order, each once, never all in memory."""
+"""The cases of a sweep: architectures, flows and options, in a fixed order, each once, never all held."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -71,12 +72,12 @@ class Space:
 
     def _widths(self, number: int) -> Iterator[tuple[int, ...]]:
         """The widths of a family, each once."""
-        all_patterns, seen = self.patterns[number], set[tuple[int, ...]]()
-        for pattern in all_patterns:
+        seen, lengths = set[tuple[int, ...]](), Counter(map(len, self.patterns[number]))
+        for pattern in self.patterns[number]:
             for widths in _architectures(pattern, self.max_parameters):
                 if widths in seen:
                     continue
-                if len(all_patterns) > 1:  # two patterns may have widths in common
+                if lengths[len(pattern)] > 1:  # two patterns may have widths in common
                     seen.add(widths)
                 yield widths
 
@@ -123,7 +124,7 @@ class Space:
         """The case at a place in the order of all, where nothing is left out."""
         start, number, pattern = max(one for one in starts if one[0] <= place)
         place -= start
-        digits = []
+        digits: list[Any] = []
         for values in reversed([*pattern, self.powers, self.biases, self.flows]):
             place, digit = divmod(place, len(values))
             digits.append(values[digit])
@@ -173,7 +174,8 @@ def space(
     ``own`` families are functions of the user; ``flow=None`` asks about models, which are not trained.
     """
     for name, value in (("max_parameters", max_parameters), ("sample", sample), ("first", first)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        good = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**12
+        if value is not None and not good:
             raise ConslawError(f"{name}={value!r}: give a positive integer")
     check_flags(symmetric=symmetric)
     unknown = [] if own else [name for name in families if name not in FAMILIES]
@@ -238,7 +240,8 @@ def _biases(families: Sequence[str], bias: bool | str, own: bool) -> tuple[bool,
 
 
 def _flows(flow: Any, damping: Any) -> tuple[tuple[str, str | None], ...]:
-    names = [one.strip() for one in flow.split(",")] if isinstance(flow, str) else list(flow)
+    names = flow.split(",") if isinstance(flow, str) else flow
+    names = [str(one).strip() for one in names] if isinstance(names, list | tuple) else []
     if not names or not all(name in FLOWS for name in names):
         raise ConslawError(f"flow={flow!r}: give {', '.join(FLOWS)}, or some of them")
     if damping is not None and "momentum" not in names:

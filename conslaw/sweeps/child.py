@@ -75,8 +75,8 @@ def _send(sink: BinaryIO, message: object) -> None:
 def outcome(function: Function, case: dict[str, Any], timeout: float | None) -> dict[str, Any]:
     """What a case comes to: status, reason, columns, and what it took.
 
-    At its time limit it is interrupted first: what was proved until then (:class:`conslaw.errors.Interrupted`)
-    goes into the row of the timeout.
+    At its time limit it is interrupted first: what was proved until then goes into the row of the timeout
+    (:class:`conslaw.errors.Interrupted`).
     """
     _reset_peak()
     start, cpu = time.perf_counter(), time.process_time()

@@ -1,19 +1,16 @@
-"""The same on a cluster of Dask: each of its threads has a worker process of its own, with the same limits."""
+"""The same on a cluster of Dask: each of its threads has a worker process, with the same limits."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from conslaw.errors import ConslawError
 from conslaw.sweeps.journal import KILLED
 from conslaw.sweeps.workers import Outcome, Task, Work, Worker
 from conslaw.version import __version__
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 AHEAD = 2  # tasks for each thread of the cluster that are handed out at a time
 CONNECT = 10.0  # seconds to reach a scheduler
@@ -57,7 +54,7 @@ def outcomes_on(
 
 
 def _hand_out(
-    client: Client, work: Work, tasks: Iterator[Task], waiting: dict[Any, Task], completed: Any
+    client: Any, work: Work, tasks: Iterator[Task], waiting: dict[Any, Task], completed: Any
 ) -> None:
     """Give the cluster as many tasks as keep it busy: it may have grown."""
     room = AHEAD * sum(client.nthreads().values()) if len(waiting) < AHEAD else len(waiting) + 1
@@ -121,7 +118,7 @@ def _client(distributed: Any, cluster: Any) -> Any:
     elif isinstance(cluster, str):
         try:
             client = distributed.Client(cluster, timeout=CONNECT, set_as_default=False)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # also what fails to be an address
             said = " ".join(str(error).split())[:200]
             raise ConslawError(f"cluster={cluster!r}: cannot be reached ({said})") from None
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from conslaw.errors import ConslawError
@@ -124,14 +124,13 @@ def _swept(given: dict[str, Any]) -> Any:
         family = chosen.pop("family", given["family"])
         return sweep(family, out=file, progress=_progress(given), **chosen, **running)
     except KeyboardInterrupt:
-        found = status(file)
-        done, name = sum(found.statuses.values()), Path(file).name
-        print(
-            f"\nconslaw: {done:,} of {found.cases:,} cases are kept: conslaw sweep --resume {name}",
-            file=sys.stderr,
-        )
+        with suppress(ConslawError):  # it may not have begun
+            found = status(file)
+            done = sum(found.statuses.values())
+            said = f"{done:,} of {found.cases:,} cases are kept: conslaw sweep --resume {file}"
+            print(f"\nconslaw: {said}", file=sys.stderr)
         raise
 
 
-def _progress(given: dict[str, Any]) -> bool | None:
-    return False if "json" in given else True
+def _progress(given: dict[str, Any]) -> bool:
+    return "json" not in given

@@ -15,11 +15,13 @@ from conslaw.sweeps.questions import QUANTITIES, Quantity
 from conslaw.sweeps.tables import journal_of, read
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import pandas as pd
 
     from conslaw.sweeps.running import Sweep
 
-    Table = Sweep | pd.DataFrame | str | Path | Iterable[Mapping[str, Any]]
+    Table: TypeAlias = Sweep | pd.DataFrame | str | Path | Iterable[Mapping[str, Any]]
 
 COLUMNS = ("family", "widths", "bias", "power", "flow", "damping")  # what a row is about
 
@@ -143,7 +145,7 @@ class Comparison(display.Shown):
         counts = {
             "it fits": f"{self.agreed:,} rows that are proved, {self.agreed_probably:,} that are probable",
             "it does not fit": f"{proved:,} rows (proved), {probable:,} (probable)",
-            "nothing is known of": f"{self.undecided:,} rows whose bounds do not meet, {self.unanswered:,} without",
+            "open": f"{self.undecided:,} rows whose bounds do not meet, {self.unanswered:,} without bounds",
         }
         sections = [display.Section("counterexamples", [str(one) for one in self.counterexamples])]
         title = f"{self.quantity} = {self.expression}: " + (
@@ -163,8 +165,8 @@ def compare(table: Table, expression: str | Expression, *, column: str | None = 
     ----------
     table : a sweep, its file, a frame, or rows
     expression : text such as ``"r*(r+1)//2"`` (see :mod:`conslaw.sweeps.expressions`)
-    column : compare with this column; by default with the number of laws, or the dimension, between the bounds
-        that are proved
+    column : compare with this column; by default with the number of laws, or the dimension, between the
+        bounds that are proved
 
     Returns
     -------

@@ -1,10 +1,10 @@
 """Expressions in the widths of a network, read by a parser of their own grammar (never by ``eval``) and
 evaluated exactly.
 
-Names: ``d0``, ..., ``dL`` are the widths, ``n`` the first, ``m`` the last, ``r`` the hidden one of a network with
-one hidden layer, ``L`` the depth, ``D`` the number of parameters, ``R`` the power of a polynomial network.
-``sum(f(h))`` adds over the hidden widths ``h``, with ``a`` the width before and ``b`` the width after; there are
-``min``, ``max``, ``abs``, comparisons and ``A if C else B``.
+Names: ``d0``, ..., ``dL`` are the widths, ``n`` the first, ``m`` the last, ``r`` the hidden one of a network
+with one hidden layer, ``L`` the depth, ``D`` the number of parameters, ``R`` the power (of polynomials).
+``sum(f(h))`` adds over the hidden widths ``h``, with ``a`` the width before and ``b`` the width after; there
+are ``min``, ``max``, ``abs``, comparisons and ``A if C else B``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from conslaw.errors import ConslawError
 
 LONGEST, DEEPEST, BITS = 2000, 60, 4096  # characters; nested operations; of a number
+ALLOWED = "numbers, names, + - * / // % **, comparisons, min, max, abs, sum and A if C else B"
 Number = int | Fraction
 
 OPERATIONS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -78,6 +79,8 @@ class Expression:
         """The value; ``names`` as of :func:`names_of`."""
         try:
             value = self._value(self._tree, names)
+        except ConslawError:
+            raise
         except ZeroDivisionError:
             raise self._error(f"divides by 0 at widths {_widths(names)}") from None
         except (OverflowError, TypeError, ValueError) as error:
@@ -95,8 +98,8 @@ class Expression:
         if depth > DEEPEST:
             raise self._error("nested too deeply")
         match node:
-            case ast.Constant(value=int()) if not isinstance(node.value, bool):
-                good = abs(node.value) < 2**BITS
+            case ast.Constant(value=int(number)) if not isinstance(number, bool):
+                good = number < 2**BITS
             case ast.Name():
                 good = True
             case ast.BinOp():
@@ -113,8 +116,7 @@ class Expression:
             case _:
                 good = False
         if not good:
-            raise self._error(f"{ast.unparse(node)[:40]!r} is not allowed: there are numbers, + - * / // % **, "
-                              "comparisons, min, max, abs, sum and A if C else B")  # fmt: skip
+            raise self._error(f"{ast.unparse(node)[:40]!r} is not allowed: there are {ALLOWED}")
         children = node.args if isinstance(node, ast.Call) else ast.iter_child_nodes(node)
         for child in children:
             if isinstance(child, ast.expr):

@@ -82,8 +82,8 @@ def _parsed_head(line: bytes, path: Path) -> dict[str, Any]:
         raise ConslawError(f"sweep {str(path)!r}: is no journal of a sweep; give another name")
     if (found["version"], found["made_by"]) != (VERSION, f"conslaw {__version__}"):
         raise ConslawError(
-            f"sweep {str(path)!r}: begun by {found['made_by']}, format {found['version']}, and this is conslaw "
-            f"{__version__}, format {VERSION}: install that to go on, or sweep anew under another name"
+            f"sweep {str(path)!r}: begun by {found['made_by']}, format {found['version']}, and this is "
+            f"conslaw {__version__}, format {VERSION}: install that to go on, or give another name"
         )
     return dict(found)
 
@@ -318,7 +318,7 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, Integral):
-        return int(value) if abs(value) < TEXT_FROM else str(int(value))
+        return int(value) if abs(int(value)) < TEXT_FROM else str(int(value))
     if isinstance(value, float):
         return value if isfinite(value) else str(value)
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

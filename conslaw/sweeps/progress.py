@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 PLAIN_EVERY = 10.0  # seconds between lines that are not on a terminal
 
@@ -18,16 +19,17 @@ def shown(total: int, done: int, show: bool | None) -> Iterator[Report]:
 
     ``show=None`` shows it on a terminal only.
     """
-    if not (sys.stderr.isatty() if show is None else show) or done >= total:
+    terminal = sys.stderr.isatty()
+    if not (terminal if show is None else show) or done >= total:
         yield lambda _: None
         return
-    try:
-        from tqdm import tqdm
-    except ImportError:
+    if not terminal or find_spec("tqdm") is None:
         yield plain(total, done)
-        if sys.stderr.isatty():
+        if terminal:
             print(file=sys.stderr)
         return
+    from tqdm import tqdm
+
     with tqdm(total=total, initial=done, unit=" cases", smoothing=0.05, file=sys.stderr) as bar:
 
         def report(statuses: Mapping[str, int]) -> None:
@@ -46,7 +48,7 @@ def plain(total: int, before: int) -> Report:
     def report(statuses: Mapping[str, int]) -> None:
         nonlocal last
         now, done = time.monotonic(), sum(statuses.values())
-        if now - last < every and done < total:
+        if now - last < every and not (terminal and done == total):
             return
         last = now
         left = (now - start) / max(1, done - before) * (total - done)

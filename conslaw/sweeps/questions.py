@@ -1,9 +1,10 @@
-"""What is asked of each case: how many laws, which laws, or what dimension; the answer as columns of a table."""
+"""What is asked of each case (how many laws, which laws, what dimension), and the answer as columns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from conslaw.errors import ConslawError
@@ -45,12 +46,19 @@ class InFile:
     name: str
 
     def __call__(self, widths: Sequence[int]) -> Model | Flow:
+        return self._function(widths)
+
+    def check(self) -> None:
+        """Refuse what is no function."""
+        _ = self._function
+
+    @cached_property
+    def _function(self) -> Builder:
         module, name = load(self.name)
-        made = getattr(module, name, None)
-        if not callable(made):
+        found = getattr(module, name, None)
+        if not callable(found):
             raise ConslawError(f"model {self.name!r}: there is no function of that name in the file")
-        found: Model | Flow = made(widths)
-        return found
+        return found  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,11 @@ def patterns(widths: Any, depth: Values | None = None, *, layers: int | None = N
         every = integers(widths, "widths")
         if depth is None and layers is None:
             raise ConslawError(f"widths={widths!r}: give a depth as well, such as depth=2 (weight matrices)")
-        counts = [layers] if layers is not None else [d + 1 for d in integers(depth or 0, "depth")]
+        counts = (
+            [layers]
+            if layers is not None
+            else [d + 1 for d in integers(0 if depth is None else depth, "depth")]
+        )
         if max(counts) > 1000:
             raise ConslawError(f"depth={depth!r}: give at most 999")
         given = [(every,) * count for count in counts if count is not None]

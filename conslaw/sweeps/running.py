@@ -1,4 +1,4 @@
-"""Any function of cases, worked out for all of them, with limits, workers, and a journal that nothing breaks."""
+"""Any function of cases, worked out for all: with limits, workers, and a journal that nothing breaks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from conslaw.algebra.threads import check_workers
 from conslaw.errors import ConslawError
 from conslaw.sweeps import tables
 from conslaw.sweeps.child import can_limit_memory
-from conslaw.sweeps.journal import OK, STATUSES, Journal, head, index, read_head, rows
+from conslaw.sweeps.journal import OK, STATUSES, Journal, head, index, plain, read_head, rows
 from conslaw.sweeps.progress import duration, shown
 from conslaw.sweeps.workers import Outcome, Task, Work, outcomes, packed
 
@@ -115,6 +115,8 @@ def run(
     """
     timeout, limit = check_timeout(timeout), check_memory_limit(memory)
     workers, statuses = check_workers(workers), check_statuses(retry)
+    if not isinstance(progress, bool | None):
+        raise ConslawError(f"progress={str(progress)[:60]!r}: give True, False or None")
     place, folder = (tables.check_out(out), None) if out is not None else _temporary()
     path, start = tables.journal_of(place), time.monotonic()
     work = Work(packed(function), timeout, limit)
@@ -128,8 +130,9 @@ def run(
             found = _outcomes(work, left, workers, cluster)
             with closing(found), shown(count, before, progress) as report:
                 for (number, case), outcome in found:
-                    first = {"case": number, "status": outcome.pop("status"), "reason": outcome.pop("reason")}
-                    journal.append({**first, **case, **outcome, **limits})
+                    first = {"case": number, "status": outcome["status"], "reason": outcome["reason"]}
+                    known = {name: plain(value) for name, value in case.items()}
+                    journal.append({**first, **known, **outcome, **limits, **first})  # in this order
                     report(journal.statuses)
         if place != path and not (place.exists() and place.stat().st_mtime >= path.stat().st_mtime):
             tables.write(path, place)
@@ -215,9 +218,9 @@ def check_memory_limit(memory: int | str | None) -> int | None:
 
 def check_statuses(retry: str | Iterable[str]) -> tuple[str, ...]:
     """Statuses other than ``ok``, or raise :class:`ConslawError`."""
-    names = tuple(one.strip() for one in (retry.split(",") if isinstance(retry, str) else retry) if one)
-    bad = [name for name in names if name not in STATUSES or name == OK]
-    if bad:
-        known = ", ".join(name for name in STATUSES if name != OK)
-        raise ConslawError(f"retry={','.join(names)[:60]!r}: give some of {known}")
+    given = retry.split(",") if isinstance(retry, str) else retry
+    names = tuple(str(one).strip() for one in given) if isinstance(given, list | tuple | set) else ("",)
+    known = [name for name in STATUSES if name != OK]
+    if not all(name in known for name in names):
+        raise ConslawError(f"retry={str(retry)[:60]!r}: give some of {', '.join(known)}")
     return names

@@ -1,7 +1,8 @@
 """Formulas suggested by tables: conjectures with evidence, never more.
 
-Exact linear algebra over Q, from simple to less so: a polynomial in the widths, one with minima of widths, one
-that depends on a condition.  A part of the rows is held out, and every formula is tried on it.
+Exact linear algebra over Q, from simple to less so: a polynomial in the widths, one with minima of widths,
+one that depends on a condition; where networks are deep, sums of these over the hidden layers.  A part of the
+rows is held out, and every formula is tried on it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Integers = npt.NDArray[np.object_]  # exact
 Places = npt.NDArray[np.int64]
 SHARE, MOST = 3, 1000  # one row in so many is held out, and all but so many
-EVIDENCE, MARGIN = 2, 2  # rows for each coefficient of a formula, and beyond: else it is no evidence
+EVIDENCE, MARGIN = 2, 1  # rows for each coefficient of a formula, and beyond: else it is no evidence
 LAYER_CONDITIONS = (
     "a == 1 and b == 1",
     "a == 1 and b == 1 and h > 1",
@@ -95,10 +96,10 @@ class Conjecture(display.Shown):
 def suggest_formula(table: Table, *, column: str | None = None, seed: int = 0) -> tuple[Conjecture, ...]:
     """Suggest a formula in the widths for the answers of a sweep.
 
-    For each family, flow, bias and depth the simplest formula that gives all of its training rows: a polynomial
-    of degree at most 2 in the widths; one in the widths and minima such as ``min(r, n + m)``; one of these
-    under a condition such as ``n == 1``, and others elsewhere.  If it fails on rows that were held out, the
-    next is tried.
+    For each family, flow and bias the simplest formula that gives all of the training rows: a polynomial of
+    degree at most 2 in the widths; one in the widths and minima such as ``min(r, n + m)``; one of these under
+    a condition such as ``n == 1``, and others elsewhere; for deep networks, sums of such over hidden layers.
+    If it fails on rows that were held out, the next is tried; in the end the one that fails on fewest stays.
 
     Parameters
     ----------
@@ -109,7 +110,8 @@ def suggest_formula(table: Table, *, column: str | None = None, seed: int = 0) -
     Returns
     -------
     tuple of Conjecture
-        One for each group of rows.  Each says what it was made from and what it was tried on.
+        One for each group of rows, or for each of its depths.  Each says what it was made from, what it was
+        tried on, and where it fails.
 
     Examples
     --------
@@ -166,7 +168,11 @@ def _conjecture(rows: list[Known], left_out: int, column: str | None, rng: Rando
     rng.shuffle(shuffled)
     held_out = max(1, len(rows) // SHARE, len(rows) - MOST)
     best: tuple[str, list[Known]] = ("", [])
+    seen = set[str]()
     for formula in _formulas(_Rows(shuffled[held_out:])):
+        if formula in seen:
+            continue
+        seen.add(formula)
         expression, allowed = Expression(formula), len(best[1]) if best[0] else len(rows)
         wrong = (row for row in rows if expression(_Rows.names(row)) != row.value)
         failed = list(islice(wrong, allowed + 1))
@@ -241,8 +247,8 @@ def _formulas(rows: _Rows) -> Iterator[str]:
 
 
 def _layer_by_layer(rows: _Rows, where: Places) -> Iterator[str]:
-    """Sums over the hidden layers of what two-layer networks have: polynomials in the width h and those beside
-    it, a and b; with a minimum; with others where a condition holds.
+    """Sums over the hidden layers: of polynomials in their width h and those beside it, a and b; with a
+    minimum; with others where a condition holds.
     """
     around = f"a + b{' + 1' if rows.bias else ''}"
     minima = (f"min(h, {around})", f"min(h, 2*({around}))", "min(h, a)", "min(h, b)", "min(a, b)")
@@ -299,7 +305,7 @@ def _conditions(letters: Sequence[str]) -> Iterator[str]:
 
 
 def _conditional(rows: _Rows, where: Places, branches: int) -> Iterator[str]:
-    """Formulas that depend on conditions, on some of the rows; then those that hold under a condition only."""
+    """Formulas of some of the rows that depend on conditions; then such as hold under a condition only."""
     if branches < 2:
         return
     later, partial = [], []
@@ -335,8 +341,8 @@ def _simple(rows: _Rows, where: Places) -> str:
 
 
 def _fit(rows: _Rows, where: Places, atoms: Sequence[str], degree: int) -> str:
-    """The polynomial of a degree in the widths and atoms that gives the rows; empty if there is none, or if there
-    are too few rows to tell.
+    """The polynomial of a degree in the widths and atoms that gives the rows; empty if there is none, or if
+    there are too few rows to tell.
     """
     found = []
     for variables in dict.fromkeys(((*rows.letters, *atoms), (*atoms, *rows.letters))):
@@ -405,5 +411,4 @@ def _written(monomials: Sequence[Sequence[str]], numerators: Integers, denominat
     for monomial, numerator in zip(monomials, numerators, strict=True):
         symbols = [sympy.Symbol(name) for name in monomial]
         expression += sympy.Rational(int(numerator), denominator) * sympy.prod(symbols)
-    together = [str(sympy.factor(expression)), str(sympy.together(expression)), str(expression)]
-    return min(together, key=len)
+    return min(str(sympy.factor(expression)), str(expression), key=len)

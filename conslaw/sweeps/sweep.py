@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from conslaw.errors import ConslawError
-from conslaw.models.own_file import load, split_name
+from conslaw.models.own_file import split_name
 from conslaw.routes.plan import BUDGET, check_budget
 from conslaw.sweeps import tables
 from conslaw.sweeps.cases import Space, space
@@ -113,7 +113,7 @@ def sweep(
     """
     own = callable(family) or (isinstance(family, str) and (":" in family or family.endswith(".py")))
     build, families, digest = _own(family) if own else (None, _names(family), None)  # type: ignore[arg-type]
-    if ask not in ASKED:
+    if not isinstance(ask, str) or ask not in ASKED:
         raise ConslawError(f"ask={ask!r}: give one of {', '.join(ASKED)}")
     if ask == "dimension" and (flow is not None or damping is not None):
         raise ConslawError(
@@ -125,7 +125,7 @@ def sweep(
         depth=depth,
         power=power,
         bias=bias,
-        flow=None if ask == "dimension" else flow or "gradient",
+        flow=flow if flow is not None or ask == "dimension" else "gradient",
         damping=damping,
         max_parameters=max_parameters,
         symmetric=symmetric,
@@ -163,7 +163,7 @@ def resume(path: str | Path, *, own: Family | None = None, **options: Any) -> Sw
     if asked["function"] is not None:
         if ":" not in name:
             raise ConslawError(
-                f"sweep {str(path)!r}: is of the function {name} of a Python program: call conslaw.sweep there again"
+                f"sweep {str(path)!r}: is of the function {name} of a program: call conslaw.sweep there again"
             )
         build, _, digest = _own(name)
     question = Question(asked["ask"], chosen.seed, asked["budget"], build)
@@ -198,7 +198,7 @@ def _own(family: str | Builder) -> tuple[Builder, tuple[str, ...], str]:
     """A function of the user's, its name, and what tells it from another."""
     if isinstance(family, str):
         path, _ = split_name(family)
-        load(family)
+        InFile(family).check()
         return InFile(family), (family,), hashlib.sha256(path.read_bytes()).hexdigest()
     name = getattr(family, "__qualname__", type(family).__name__)
     try:

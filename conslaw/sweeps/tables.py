@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHUNK = 2_000  # rows that are held at a time: 150 MB with Parquet, 220 for 10,000
 ENDINGS = (".parquet", ".csv", ".jsonl")
+TEXT = ("widths", "damping", "lie_ranks", "primes")  # what might be taken for numbers
 PUBLISHED = {  # columns of the published tables of dimensions, and ours
     "d": "widths",
     "r": "power",
@@ -33,6 +34,8 @@ PUBLISHED = {  # columns of the published tables of dimensions, and ours
 
 def journal_of(out: str | Path) -> Path:
     """The journal of a table: beside it, or the table itself if that is JSON lines."""
+    if not isinstance(out, str | Path):
+        raise ConslawError(f"out={str(out)[:60]!r}: give the name of a file, such as results.csv")
     path = Path(out)
     if path.name.endswith(".journal"):
         return path
@@ -43,8 +46,7 @@ def journal_of(out: str | Path) -> Path:
 
 def check_out(out: str | Path) -> Path:
     """Where a table is to be written; refused if it could not be, or something else stands there."""
-    path = Path(out)
-    journal = journal_of(path)
+    journal, path = journal_of(out), Path(out)
     if journal == path and path.suffix != ".jsonl":
         raise ConslawError(f"out={str(out)!r}: is a journal; give the table that it belongs to")
     if path.suffix == ".parquet" and find_spec("pyarrow") is None:
@@ -80,8 +82,9 @@ def read(path: str | Path) -> pd.DataFrame:
         return frame(rows(journal))
     if not Path(path).exists():
         raise ConslawError(f"sweep {str(path)!r}: there is neither such a file nor {journal.name}")
-    reader = pd.read_parquet if journal.name.endswith(".parquet.journal") else pd.read_csv
-    return reader(path).convert_dtypes()  # type: ignore[no-any-return]
+    if journal.name.endswith(".parquet.journal"):
+        return pd.read_parquet(path).convert_dtypes()
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, "string")).convert_dtypes()
 
 
 def import_pandas() -> Any:
@@ -99,7 +102,7 @@ def frame(found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     listed = list(found)
     names = list(dict.fromkeys(name for row in listed for name in row))
     columns = {name: _column(pd, [row.get(name) for row in listed]) for name in names}
-    return pd.DataFrame(columns)  # type: ignore[no-any-return]
+    return pd.DataFrame(columns)
 
 
 def _column(pd: Any, values: list[Any]) -> Any:
@@ -157,8 +160,8 @@ def _beside(path: Path) -> Iterator[IO[bytes]]:
             if not isinstance(error, OSError):
                 raise
             raise ConslawError(
-                f"out={str(path)!r}: not written ({error.strerror or error}); the rows are kept in its journal: "
-                f"make room, then conslaw sweep --resume {path.name}"
+                f"out={str(path)!r}: not written ({error.strerror or error}); the rows are kept in its "
+                f"journal: make room, then conslaw sweep --resume {path.name}"
             ) from None
 
 

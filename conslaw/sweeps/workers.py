@@ -1,10 +1,10 @@
 """Worker processes that are really ended: at the limit of time by a signal that cannot be caught, at that of
 memory by the system, and with the process that started them.
 
-Why not pebble (5.2): all of its workers share one pipe under two locks, so that one that is killed from outside
-while it holds them stops the others for up to a minute; they outlive a driver that is killed; they cannot be
-started in the workers of Dask, which are daemons; and memory is not limited.  One pipe for each worker, and
-nothing shared, has none of this.
+Why not pebble (5.2): all of its workers share one pipe under two locks, so that one that is killed from
+outside while it holds them stops the others for up to a minute; they outlive a driver that is killed; they
+cannot be started in the workers of Dask, which are daemons; and memory is not limited.  One pipe for each
+worker, and nothing shared, has none of this.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import conslaw
 from conslaw.errors import ConslawError
 from conslaw.sweeps.journal import KILLED, MEMORY, TIMEOUT
 
+KILL = 9  # the signal, which not all systems have
 GRACE = 1.0  # seconds that a case has, after its time is up, to say what it has proved
 START, ATTEMPTS = 120.0, 5  # seconds that a worker may take to start; how often, if somebody kills it
 ONE_THREAD = dict.fromkeys(
@@ -56,6 +57,7 @@ class Work:
 
 def packed(function: Any) -> bytes:
     """A function as bytes that a new process can read: by its name, or by value if it has none there."""
+    name = str(getattr(function, "build", None) or function)[:60]
     try:
         import cloudpickle
     except ImportError:
@@ -65,11 +67,11 @@ def packed(function: Any) -> bytes:
     try:
         data: bytes = pickler.dumps(function)
     except Exception as error:
-        raise ConslawError(f"function {str(function)[:60]}: cannot be sent to workers ({error})") from None
+        raise ConslawError(f"function {name}: cannot be sent to workers ({error})") from None
     if pickler is pickle and b"__main__" in data:
         raise ConslawError(
-            f"function {str(function)[:60]}: workers cannot import it from __main__; put it into a module, or "
-            f"pip install 'conslaw[sweeps]'"
+            f"function {name}: workers cannot import it from __main__; put it into a module, "
+            f"or pip install 'conslaw[sweeps]'"
         )
     return data
 
@@ -148,7 +150,7 @@ class Worker:
         else:
             with suppress(ValueError):
                 how = f"the worker was ended by signal {-status} ({signal.Signals(-status).name})"
-        if -status == signal.SIGKILL:
+        if -status == KILL:
             how += ", from outside or since the machine had no memory left"
         return {"status": KILLED, "reason": f"{how}{': ' if said else ''}{said}"[:500]}
 
@@ -170,7 +172,7 @@ class Worker:
             process, trouble = self._start()
             if trouble is None:
                 return process
-            if process.poll() != -signal.SIGKILL or self.closed:  # it is not that somebody kills at random
+            if process.poll() != -KILL or self.closed:  # it is not that somebody kills at random
                 break
         words = trouble or self._last_words() or "it ended at once"
         self._end()
@@ -240,7 +242,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:
         with suppress(OSError):
             if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(process.pid, KILL)
             else:
                 process.kill()
 

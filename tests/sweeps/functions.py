@@ -1,12 +1,16 @@
-"""Functions of cases for the tests of workers, and a driver: ``python functions.py OUT NAME COUNT WORKERS``."""
+"""Functions of cases to test workers with, and drivers."""
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+from conslaw.errors import Interrupted
 from conslaw.sweeps import run
+
+HERE = Path(__file__).parent
 
 
 def square(case):
@@ -54,6 +58,29 @@ def mended(case):
     return {"mended": Path("mended").exists()}
 
 
+def mixed(case):
+    """Cells of all kinds."""
+    n = case["n"]
+    sometimes = {"sometimes": n} if n % 3 else {}
+    return {"huge": 10 ** (3 * n), "half": n / 2, "even": n % 2 == 0, "text": 'ß,"\n' * (n % 2), **sometimes}
+
+
+class Proving:
+    """One that has proved something when its time is up."""
+
+    __name__ = "proving"
+
+    def __call__(self, case):
+        try:
+            time.sleep(100)
+        except KeyboardInterrupt as stop:
+            raise Interrupted({"at_most": 7}) from stop
+
+    def partial(self, answer):
+        """The columns of what is proved."""
+        return answer
+
+
 def cases(count):
     """As many cases."""
     return [{"widths": str(n), "n": n} for n in range(count)]
@@ -65,7 +92,23 @@ def swept(function, count, **options):
     return run(function, cases(count), count=count, asked=asked, **options)
 
 
-if __name__ == "__main__":
-    out, name, count, workers = sys.argv[1:]
-    found = swept(globals()[name], int(count), out=out, workers=int(workers))
-    print(found.statuses, flush=True)
+def driver(out, name, count, workers=2, **options):
+    """A sweep in a process of its own; its errors go into a file beside."""
+    code = (
+        "import functions\n"
+        f"functions.swept(functions.{name}, {count}, out={str(out)!r}, workers={workers}, **{options!r})\n"
+    )
+    with errors_of(out).open("w") as errors:
+        return subprocess.Popen([sys.executable, "-c", code], cwd=HERE, stderr=errors)
+
+
+def errors_of(out):
+    """Where the errors of a driver are."""
+    return out.with_suffix(".err")
+
+
+def wait_for(out, running, rows):
+    """Until there are more rows than that."""
+    while not (out.exists() and out.read_bytes().count(b"\n") > rows + 1):
+        assert running.poll() is None, errors_of(out).read_text()
+        time.sleep(0.02)

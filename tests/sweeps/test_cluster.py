@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import functions
 import pytest
@@ -18,15 +17,24 @@ import conslaw
 pytest.importorskip("distributed")
 
 THOROUGH = bool(os.environ.get("CI") or os.environ.get("THOROUGH"))
-HERE = Path(__file__).parent
-LOCAL = {**os.environ, "PYTHONPATH": str(HERE), "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "10s"}
+LOCAL = {**os.environ, "PYTHONPATH": str(functions.HERE), "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "10s"}
 
 
-def started(arguments, tmp_path, **options):
+def started(arguments, tmp_path):
     """A process of the cluster, whose words go to a file."""
     command = [sys.executable, "-m", f"distributed.cli.dask_{arguments[0]}", *arguments[1:]]
     with (tmp_path / f"{arguments[0]}{len(list(tmp_path.iterdir()))}.log").open("w") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, env=LOCAL, cwd=tmp_path, **options)
+        return subprocess.Popen(
+            command, stdout=log, stderr=log, env=LOCAL, cwd=tmp_path, start_new_session=True
+        )
+
+
+def end(processes):
+    """End processes with all that they started."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def address_of(path):
@@ -49,58 +57,33 @@ def cluster(tmp_path_factory):
     options = ["--nthreads", "1", "--no-dashboard", "--local-directory", str(folder)]
     nannies = [started(["worker", address, *options], folder) for _ in range(2)]
     yield address, scheduler, nannies
-    for process in [*nannies, scheduler]:
-        process.terminate()
-    for process in [*nannies, scheduler]:
-        process.wait(timeout=30)
-
-
-def driver(address, out, name, count, **options):
-    """A sweep on a cluster, in a process of its own; its errors go beside its file."""
-    code = (
-        "import functions\n"
-        f"functions.swept(functions.{name}, {count}, out={str(out)!r}, cluster={address!r}, **{options})\n"
-    )
-    with errors_of(out).open("w") as errors:
-        return subprocess.Popen([sys.executable, "-c", code], env=LOCAL, stderr=errors)
-
-
-def errors_of(out):
-    return out.with_suffix(".err")
-
-
-def wait_for(out, running, rows):
-    """Until there are so many rows."""
-    while not (out.exists() and out.read_bytes().count(b"\n") > rows):
-        assert running.poll() is None, errors_of(out).read_text()
-        time.sleep(0.02)
+    end([*nannies, scheduler])
 
 
 def test_a_worker_is_killed_and_every_case_has_one_row(cluster, tmp_path):
     address, _, nannies = cluster
     out = tmp_path / "x.jsonl"
-    running = driver(address, out, "slow", 150)
-    wait_for(out, running, 20)
+    running = functions.driver(out, "slow", 150, cluster=address)
+    functions.wait_for(out, running, 20)
     (worker,) = [pid for pid in children_of(nannies[0].pid) if children_of(pid)]
     own = children_of(worker)
     os.kill(worker, signal.SIGKILL)
-    assert running.wait(timeout=100) == 0, errors_of(out).read_text()
+    assert running.wait(timeout=100) == 0, functions.errors_of(out).read_text()
     assert gone(own)
     rows = [json.loads(line) for line in out.read_text().splitlines()[1:]]
     assert sorted(row["case"] for row in rows) == list(range(150))
     assert all(row["status"] == "ok" and row["square"] == row["n"] ** 2 for row in rows)
 
 
-def test_limits_hold_there_too(cluster, tmp_path):
-    out = tmp_path / "x.jsonl"
-    running = driver(cluster[0], out, "hostile", 8, timeout=0.5, memory="1GB")
-    assert running.wait(timeout=100) == 0, errors_of(out).read_text()
-    rows = [json.loads(line) for line in out.read_text().splitlines()[1:]]
-    assert {row["n"]: row["status"] for row in rows} == {n: EXPECTED[n] for n in range(8)}
-    assert conslaw.sweeps.status(out).finished
+if THOROUGH:  # among others, it takes ten seconds until a scheduler is given up
 
-
-if THOROUGH:  # it takes ten seconds until a scheduler is given up
+    def test_limits_hold_there_too(cluster, tmp_path):
+        out = tmp_path / "x.jsonl"
+        running = functions.driver(out, "hostile", 8, cluster=cluster[0], timeout=0.5, memory="1GB")
+        assert running.wait(timeout=100) == 0, functions.errors_of(out).read_text()
+        rows = [json.loads(line) for line in out.read_text().splitlines()[1:]]
+        assert {row["n"]: row["status"] for row in rows} == {n: EXPECTED[n] for n in range(8)}
+        assert conslaw.sweeps.status(out).finished
 
     def test_a_scheduler_that_is_lost_is_one_line_and_the_rows_stay(tmp_path):
         scheduler = started(
@@ -112,11 +95,11 @@ if THOROUGH:  # it takes ten seconds until a scheduler is given up
         )
         out = tmp_path / "x.jsonl"
         try:
-            running = driver(address, out, "slow", 10_000)
-            wait_for(out, running, 5)
+            running = functions.driver(out, "slow", 10_000, cluster=address)
+            functions.wait_for(out, running, 5)
             scheduler.kill()
             assert running.wait(timeout=60) == 1
-            assert "ConslawError: cluster: the scheduler was lost" in errors_of(out).read_text()
+            assert "ConslawError: cluster: the scheduler was lost" in functions.errors_of(out).read_text()
             assert conslaw.sweeps.status(out).statuses["ok"] >= 4
         finally:
             for process in (nanny, scheduler):

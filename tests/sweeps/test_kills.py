@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
+import functions
 import pytest
 from test_limits import children_of, gone
 
@@ -17,7 +17,6 @@ import conslaw
 
 MOMENTS = 20 if os.environ.get("CI") or os.environ.get("THOROUGH") else 3
 CASES = 25 * MOMENTS
-DRIVER = Path(__file__).parent / "functions.py"
 
 
 def rows_of(path):
@@ -29,10 +28,9 @@ def rows_of(path):
 @pytest.mark.parametrize("whom", ["driver", "workers"])
 def test_killed_at_random_moments(tmp_path, whom):
     out, rng, kills = tmp_path / "x.jsonl", random.Random(whom), 0
-    command = [sys.executable, DRIVER, out, "slow", str(CASES), "2"]
     kept = {}
     while True:
-        driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        driver = functions.driver(out, "slow", CASES)
         workers = []
         while kills < MOMENTS and driver.poll() is None:
             time.sleep(rng.uniform(0.1, 0.8))
@@ -43,7 +41,7 @@ def test_killed_at_random_moments(tmp_path, whom):
                 break
             for pid in rng.sample(workers, min(len(workers), rng.choice([1, 2]))):
                 os.kill(pid, signal.SIGKILL)
-        printed, errors = driver.communicate(timeout=100)
+        driver.wait(timeout=100)
         assert gone(workers)
         rows = rows_of(out)
         again = {row["case"]: row for row in rows}
@@ -52,7 +50,7 @@ def test_killed_at_random_moments(tmp_path, whom):
         kept = again
         if driver.returncode == 0:
             break
-        assert driver.returncode == -signal.SIGKILL, errors
+        assert driver.returncode == -signal.SIGKILL, functions.errors_of(out).read_text()
     assert sorted(kept) == list(range(CASES))
     killed = Counter(row["status"] for row in kept.values())
     assert set(killed) <= {"ok", "killed"}
@@ -75,10 +73,8 @@ def test_killed_while_it_forgets(tmp_path):
     lines = [f'{{"case": {n}, "status": "{status}"}}' for n, status in enumerate(("ok", "error", "ok"))]
     before = "\n".join([header, *lines, ""])
     out.write_text(before)
-    done = subprocess.run([sys.executable, "-c", code, out], cwd=DRIVER.parent, check=False)
+    done = subprocess.run([sys.executable, "-c", code, out], cwd=functions.HERE, check=False)
     assert done.returncode == -signal.SIGKILL
     assert out.read_text() == before
-    import functions
-
     assert functions.swept(functions.square, 4, out=out, retry="error").statuses == {"ok": 4}
     assert Counter(row["case"] for row in rows_of(out)) == dict.fromkeys(range(4), 1)

@@ -1,8 +1,7 @@
-"""Workers are really ended: by time, by memory, by what a case does, and with the process that started them."""
+"""Workers are really ended: by time, by memory, by what a case does, and with what started them."""
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 import conslaw
 
-HERE = Path(__file__).parent
 EXPECTED = {0: "ok", 1: "timeout", 2: "timeout", 3: "memory", 4: "killed", 5: "killed"}
 EXPECTED |= {6: "error", 7: "killed", 8: "ok", 9: "error"}
 REASONS = {
@@ -67,39 +65,33 @@ def test_each_case_has_its_row_and_its_reason():
 
 
 def test_what_was_proved_until_the_limit_is_in_the_row():
-    options = {"widths": "1-2-2-1", "budget": 600, "timeout": 0.4, "ask": "analyze"}
-    swept = conslaw.sweep("linear", flow="momentum", **options)
+    swept = functions.swept(functions.Proving(), 1, timeout=0.3)
     (row,) = swept.rows()
-    whole = conslaw.count(conslaw.momentum_flow(conslaw.linear([1, 2, 2, 1])))
-    if row["status"] == "timeout" and row.get("laws_at_most"):  # how far it came is up to the machine
-        assert row["laws_found"] <= whole.laws_at_most <= row["laws_at_most"] <= 17
+    assert (row["status"], row["at_most"]) == ("timeout", 7)
+    assert row["reason"].endswith("the bounds are those proved until then")
 
 
 def test_an_interrupted_driver_leaves_no_worker_and_keeps_its_rows(tmp_path):
     for number, sent in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGKILL)):
         out = tmp_path / f"{number}.jsonl"
-        command = [sys.executable, HERE / "functions.py", out, "slow", "100000", "2"]
-        driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        while not (out.exists() and out.read_bytes().count(b"\n") > 3):
-            time.sleep(0.02)
+        driver = functions.driver(out, "slow", 100_000)
+        functions.wait_for(out, driver, 3)
         workers = children_of(driver.pid)
         assert len(workers) == 2
         driver.send_signal(sent)
         assert driver.wait(timeout=20) != 0
         assert gone(workers), sent
         found = conslaw.sweeps.status(out)
-        assert found.statuses["ok"] >= 2
+        assert found.statuses["ok"] > 3
         assert set(found.statuses) == {"ok"}
 
 
 def test_a_worker_busy_in_c_code_goes_with_its_driver(tmp_path):
     out = tmp_path / "x.jsonl"
-    code = "import functions; functions.swept(functions.hostile, 3, out=OUT, workers=3)"
-    command = [sys.executable, "-c", code.replace("OUT", repr(str(out)))]
-    driver = subprocess.Popen(command, cwd=HERE, stderr=subprocess.DEVNULL)
-    while len(children_of(driver.pid)) < 2 or not (out.exists() and b'"ok"' in out.read_bytes()):
-        time.sleep(0.02)
+    driver = functions.driver(out, "hostile", 3, workers=3)
+    functions.wait_for(out, driver, 0)
     workers = children_of(driver.pid)
+    assert len(workers) >= 2
     driver.kill()
     driver.wait()
     assert gone(workers)

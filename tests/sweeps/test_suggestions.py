@@ -88,7 +88,7 @@ def test_groups_are_kept_apart_and_evidence_is_told():
         for row in table("r", all_widths(3))
     ]
     (found,) = suggest_formula(rows)
-    assert found.about.startswith("a ")
+    assert found.about.startswith("a, depth 2")
     assert found.probable == 3 * 5 * 3
     assert "conjecture with evidence" in str(found)
     assert "proved" not in str(found).replace("nothing here proves it", "")
