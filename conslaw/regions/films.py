@@ -275,7 +275,8 @@ def _loss(network: Network, output: int, samples: Points | None) -> float | None
     if samples is None:
         return None
     points, values = samples
-    return float(np.mean((outputs(network, points)[:, output] - values) ** 2))
+    with np.errstate(all="ignore"):  # a run that diverges has no finite loss
+        return float(np.mean((outputs(network, points)[:, output] - values) ** 2))
 
 
 def _write(images: list[Image], place: Path, seconds: float) -> None:

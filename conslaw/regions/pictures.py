@@ -79,6 +79,7 @@ def polygons(network: Network, output: int, found: Plane, window: Window) -> Ima
 
 
 def _colours(gradients: Array, values: Array) -> list[tuple[int, ...]]:
+    gradients, values = np.nan_to_num(gradients).clip(-1e100, 1e100), np.nan_to_num(values)
     size = np.hypot(*gradients.T)
     hue = np.array(HUES)[np.degrees(np.arctan2(gradients[:, 1], gradients[:, 0])).astype(int) % 360]
     strength = (size / (size + STEEP))[:, None]
@@ -90,7 +91,7 @@ def output_of(network: Network, output: int, window: Window) -> Image:
     """The output as a shade of grey, 0 black and 1 white."""
     from PIL import Image
 
-    values = outputs(network, window.grid())[:, output].reshape(GRID, GRID)
+    values = np.nan_to_num(outputs(network, window.grid())[:, output]).reshape(GRID, GRID)
     grey = Image.fromarray((255 * np.clip(values, 0, 1)).astype(np.uint8))
     return grey.resize((PANEL, PANEL), Image.Resampling.BILINEAR).convert("RGB")
 

@@ -66,7 +66,7 @@ def plane(network: Network, within: tuple[Any, Any], output: int, level: Any) ->
     ends = data.facets[1][1][np.isin(data.facets[1][0], edges)].reshape(-1, 2)
     return Plane(
         len(np.unique(patterns, axis=0)), plain(space, boundary), certified, data.points[corners], starts,
-        _gradients(cut, signs[2][chosen][:, SIDES:]), data.points[ends],
+        _gradients(network, output, signs[2][chosen][:, SIDES:]), data.points[ends],
     )  # fmt: skip
 
 
@@ -107,22 +107,26 @@ def _around(data: CellData, chosen: Array) -> tuple[Array, Array]:
     return vertex[order], starts
 
 
-def _gradients(network: Network, signs: Array) -> Array:
-    """Of the last neuron under the gates of these signs."""
+def _gradients(network: Network, output: int, signs: Array) -> Array:
+    """Of an output under the gates of these signs, in float64."""
     behind, place = np.broadcast_to(np.eye(2)[:, None], (2, len(signs), 2)), 0
-    for layer in network.layers:
-        weights = layer.floats[:, :-1]
-        values = (weights @ behind.reshape(len(behind), -1)).reshape(-1, len(signs), 2)
-        slopes = np.where(signs[:, place : place + layer.width].T > 0, 1.0, float(layer.slope or 0))
-        behind, place = values * slopes[:, :, None], place + layer.width
-    return np.asarray(values[-1])
+    with np.errstate(all="ignore"):
+        for layer in network.layers:
+            weights = layer.floats[:, :-1]
+            behind = (weights @ behind.reshape(len(behind), -1)).reshape(-1, len(signs), 2)
+            if layer.slope is not None:
+                open_ = signs[:, place : place + layer.width].T > 0
+                behind = behind * np.where(open_, 1.0, float(layer.slope))[:, :, None]
+                place += layer.width
+    return np.asarray(behind[output])
 
 
 def outputs(network: Network, points: Array) -> Array:
     """All outputs at points of shape (n, inputs), in float64; shape (n, outputs)."""
     behind = points.T
-    for layer in network.layers:
-        behind = layer.floats[:, :-1] @ behind + layer.floats[:, -1:]
-        if layer.slope is not None:
-            behind = np.where(behind > 0, behind, float(layer.slope) * behind)
+    with np.errstate(all="ignore"):
+        for layer in network.layers:
+            behind = layer.floats[:, :-1] @ behind + layer.floats[:, -1:]
+            if layer.slope is not None:
+                behind = np.where(behind > 0, behind, float(layer.slope) * behind)
     return np.asarray(behind.T)

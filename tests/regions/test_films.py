@@ -14,6 +14,7 @@ from conslaw.regions.networks_read import read
 from conslaw.regions.plane import outputs, plane
 
 pytest.importorskip("PIL", reason="the extra 'plots' is missing")
+NET = normal((2, 3, 1))
 BOX = ((-1, Fraction(-1, 2)), (2, 1))
 
 
@@ -89,6 +90,22 @@ def test_points_and_target_are_where_they_are(tmp_path):
     assert below.max() < 5
 
 
+def test_an_image_file_is_a_target_like_its_array(tmp_path):
+    from PIL import Image
+
+    grey = np.arange(0, 240, 5, dtype=np.uint8).reshape(6, 8)
+    Image.fromarray(grey).convert("RGB").save(tmp_path / "target.png")
+    drawn = []
+    for k, target in enumerate((tmp_path / "target.png", str(tmp_path / "target.png"), grey, grey / 255)):
+        regions.film([NET], tmp_path / f"{k}.png", target=target)
+        with Image.open(tmp_path / f"{k}.png") as image:
+            drawn.append(np.asarray(image.convert("RGB"), int))
+    assert all(abs(one - drawn[0]).max() <= 1 for one in drawn)
+    regions.film([NET], tmp_path / "none.png", target=1 - grey / 255)
+    with Image.open(tmp_path / "none.png") as image:
+        assert abs(np.asarray(image.convert("RGB"), int) - drawn[0]).max() > 50
+
+
 def test_what_was_drawn_is_written_when_a_state_fails(tmp_path):
     from PIL import Image
 
@@ -121,9 +138,6 @@ def test_a_kill_leaves_a_whole_film_of_half_of_the_frames_at_least(tmp_path):
     regions.film(states(), tmp_path / "a.gif")
     assert all(2 * now > done for done, now in enumerate(seen, 1))
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
-
-
-NET = normal((2, 3, 1))
 
 
 @pytest.mark.parametrize(("states", "name", "options", "words"), [
