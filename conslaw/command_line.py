@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from conslaw.errors import ConslawError, Interrupted
 from conslaw.sweeps import command as sweep_command
+from conslaw.sweeps import regions_command
 from conslaw.version import __version__
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     verify.set_defaults(run=_verify)
     sweep_command.add_to(commands, _integer, _number)
+    regions_command.add_to(commands, _integer, _number)
     models = commands.add_parser("models", help="list the families of models")
     models.set_defaults(run=_models)
     return parser

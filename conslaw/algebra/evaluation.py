@@ -173,6 +173,9 @@ def _apply(node: Expression, arguments: list[T], inputs: Mapping[str, T], number
             return numbers.reshape(arguments[0], node.shape)
 
 
+ONE_STEP = ["einsum_path", (0, 1)]  # lets einsum use BLAS where it can
+
+
 @dataclass(frozen=True)
 class NumPyNumbers(Generic[T]):
     """Plain NumPy arrays of one dtype: float64, or object arrays of any exact or high-precision number.
@@ -194,7 +197,7 @@ class NumPyNumbers(Generic[T]):
         return np.asarray(x + y)
 
     def product(self, x: npt.NDArray[Any], y: npt.NDArray[Any], a: str, b: str, out: str) -> npt.NDArray[Any]:
-        return np.asarray(np.einsum(f"{a},{b}->{out}", x, y))
+        return np.asarray(np.einsum(f"{a},{b}->{out}", x, y, optimize=ONE_STEP))
 
     def sum(self, x: npt.NDArray[Any], axes: tuple[int, ...]) -> npt.NDArray[Any]:
         return np.asarray(x.sum(axis=axes))

@@ -1,0 +1,110 @@
+"""The free data that a real network has at its weights and inputs: gates, by what they multiply."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from conslaw.algebra.evaluation import NumPyNumbers, evaluate
+from conslaw.algebra.expressions import Expression, Shape
+from conslaw.models.potential import Model
+
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+GATED = ("relu", "icnn")  # families whose data g, g1, ... are gates, and gamma, gamma1, ... scale biases
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """A gate that waits for the array that it multiplies."""
+
+    name: str
+    whole: Shape  # of the data array
+    shape: Shape
+
+
+class _Filling:
+    """Another number system, in which a gate becomes 1 where the array that it multiplies is positive, else 0
+    (at a kink too, as automatic differentiation has it).
+    """
+
+    def __init__(self, numbers: NumPyNumbers[Any]) -> None:
+        self.numbers = numbers
+        self.gates: dict[str, Any] = {}
+        self.before: dict[str, Any] = {}  # what they multiply
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.numbers, name)
+
+    def product(self, x: Any, y: Any, a: str, b: str, out: str) -> Any:
+        if isinstance(x, _Gate):
+            x = self._fill(x, y, a, b)
+        elif isinstance(y, _Gate):
+            y = self._fill(y, x, b, a)
+        return self.numbers.product(x, y, a, b, out)
+
+    def reshape(self, x: Any, shape: Shape) -> Any:
+        return _Gate(x.name, x.whole, shape) if isinstance(x, _Gate) else self.numbers.reshape(x, shape)
+
+    def _fill(self, gate: _Gate, z: Any, own: str, others: str) -> Any:
+        z = np.einsum(f"{others}->{own}", z)
+        value = np.where(z > 0, self.numbers.convert(1), self.numbers.convert(0))
+        self.gates[gate.name], self.before[gate.name] = value.reshape(gate.whole), z.reshape(gate.whole)
+        return value
+
+
+@dataclass(frozen=True)
+class RealData:
+    """All data of a network at its weights and inputs.
+
+    Attributes
+    ----------
+    outputs : the outputs of the network, of the shape of the array ``output``
+    data : all data arrays but that one
+    before : what each gate multiplies: its sign decides
+    """
+
+    outputs: npt.NDArray[Any]
+    data: Arrays
+    before: Arrays
+
+
+def real_data(
+    model: Model, output: Expression, weights: Arrays, inputs: Arrays, numbers: NumPyNumbers[Any]
+) -> RealData:
+    """Fill in gates from real inputs.
+
+    Parameters
+    ----------
+    model : Model
+        One network, or one summed over samples (:func:`conslaw.models.given_data.over_samples`).
+    output : the outputs as an expression: the gradient of the potential in the output vector
+    weights, inputs : numbers for the parameters, and for the data that are given
+    numbers : the number system
+    """
+    filling, arrays = _Filling(numbers), dict[str, Any]({**weights, **inputs})
+    for name, shape in model.data.items():
+        if name not in arrays and is_gate(model, name):
+            arrays[name] = _Gate(name, shape, shape)
+        elif name not in arrays and is_filled(model, name):
+            arrays[name] = numbers.constant(np.ones(shape, dtype=object))
+    [outputs] = evaluate([output], arrays, filling)
+    filled = {name: x for name, x in arrays.items() if name in model.data and not isinstance(x, _Gate)}
+    return RealData(outputs, {**filled, **filling.gates}, filling.before)
+
+
+def is_gate(model: Model, name: str) -> bool:
+    """Whether a data array of a named family is a gate."""
+    return model.name in GATED and re.fullmatch(r"g\d*", name) is not None
+
+
+def is_filled(model: Model, name: str) -> bool:
+    """Whether a data array of a named family needs no number from the user: a gate, or the scale of a bias,
+    which is 1.
+    """
+    return is_gate(model, name) or (model.name in GATED and re.fullmatch(r"gamma\d*", name) is not None)
