@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from conslaw.errors import ConslawError, Interrupted
 from conslaw.sweeps import command as sweep_command
 from conslaw.sweeps import regions_command
+from conslaw.time_limit import TimeIsUp, time_limit
 from conslaw.version import __version__
 
 if TYPE_CHECKING:
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 
 REFUTED, BAD_INPUT, NOT_CHECKED, LATE, INTERRUPTED = 1, 2, 3, 4, 130
 C = TypeVar("C", bound="Count")
-
-
-class _TimeIsUp(KeyboardInterrupt):
-    """The limit of ``--timeout`` is reached."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"conslaw: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt as stop:
-        late = isinstance(stop, _TimeIsUp)
+        late = isinstance(stop, TimeIsUp)
         said = "time is up, and nothing is proved yet" if late else "interrupted"
         print(f"conslaw: {said}", file=sys.stderr)
         return LATE if late else INTERRUPTED
@@ -250,35 +245,14 @@ def _answer(options: argparse.Namespace, ask: Callable[[], tuple[Analysis | Dime
     return status
 
 
-@contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise :class:`_TimeIsUp` inside, after so many seconds."""
-    if seconds is None:
-        yield
-        return
-    if not 0 < seconds < 1e9 or not hasattr(signal, "setitimer"):
-        raise ConslawError(f"--timeout {seconds:g}: give a positive number of seconds, on a POSIX system")
-
-    def stop(*_: object) -> NoReturn:
-        raise _TimeIsUp
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def _asked(question: Callable[..., C], options: argparse.Namespace, names: Sequence[str]) -> tuple[C, int]:
     """The answer to a question about a flow, and an exit status; if interrupted, what is proved so far."""
     try:
-        with _time_limit(options.timeout):
+        with time_limit(options.timeout):
             chosen = {name: getattr(options, name) for name in names}
             return question(_flow(options), **chosen), 0
     except Interrupted as stop:
-        late = isinstance(stop.__cause__, _TimeIsUp)
+        late = isinstance(stop.__cause__, TimeIsUp)
         print("conslaw: time is up" if late else "conslaw: interrupted", file=sys.stderr)
         return stop.answer, LATE if late else INTERRUPTED
 

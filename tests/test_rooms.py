@@ -13,7 +13,7 @@ import conslaw
 # from the ground up; what stands in one line imports nothing of the others in it
 FLOORS = [
     ["errors", "version"],
-    ["display"],
+    ["display", "time_limit"],
     ["algebra"],
     ["models"],
     ["flows"],

@@ -306,8 +306,7 @@ def _gradients_of_block(
     names = list(network.flow.state)
     called = network.called(names)
     families = [
-        [(k, x.kind, x.out, [(called[n], a) for n, a in x.factors]) for k, x in c.terms]
-        for c in combinations
+        [(k, x.kind, x.out, [(called[n], a) for n, a in x.factors]) for k, x in c.terms] for c in combinations
     ]
     own = [name in apart for name in names]
     key = repr(

@@ -45,7 +45,10 @@ def true_gradients(model, module, draws, loss=None, number=3, seed=0):
         made = torch.autograd.grad(value, wanted, allow_unused=True)
         rows.append(
             np.concatenate(
-                [(torch.zeros_like(w) if g is None else g).numpy().ravel() for g, w in zip(made, wanted, strict=True)]
+                [
+                    (torch.zeros_like(w) if g is None else g).numpy().ravel()
+                    for g, w in zip(made, wanted, strict=True)
+                ]
             )
         )
     return np.array(rows)
