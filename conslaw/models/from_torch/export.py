@@ -174,6 +174,12 @@ def _check_no_changes(program: Any, node: Any) -> None:
             )
 
 
+def operation_of(node: Any) -> str:
+    """The name of an operation, such as ``layer_norm``."""
+    schema = getattr(node.target, "_schema", None)
+    return schema.name.rpartition("::")[2] if schema else getattr(node.target, "__name__", str(node.target))
+
+
 def path_of(node: Any) -> str:
     """The path of the module that an operation is of."""
     stack = node.meta.get("nn_module_stack") or {}

@@ -19,8 +19,10 @@ import torch
 
 from conslaw.algebra.expressions import Expression, Indices, Shape, as_expression
 from conslaw.errors import ConslawError
-from conslaw.models.from_torch.export import Exported, line_of, place_of
+from conslaw.models.from_torch.export import Exported, line_of, operation_of, place_of
+from conslaw.models.from_torch.hand_written import norms_in
 from conslaw.models.cut import Cut
+from conslaw.models.nn.normalisation import rms_norm
 from conslaw.models.readings import Recorder
 
 LARGEST_CONSTANT = 10**6  # entries of an array that is computed to be used as a constant
@@ -69,11 +71,17 @@ class Reader:
 
     def run(self, arrays: Mapping[str, Expression]) -> list[Any]:
         """The values of the outputs, for the arrays of the parameters that are trained, by their paths."""
+        norms = norms_in(self.graph.nodes)
+        deviations = {x for norm in norms.values() for x in norm.deviation}
         for self.node in self.graph.nodes:
             node = self.node
             if node.op == "placeholder":
                 path = self.graph.parameters.get(node.name)
                 self.values[node] = arrays[path] if path in arrays else Free(node)
+            elif node in deviations:
+                self.values[node] = Free(node)  # nothing else asks for it
+            elif node in norms and isinstance(x := self.values[norms[node].x], Expression):
+                self.values[node] = rms_norm(x, axis=norms[node].axes, eps=norms[node].eps)
             elif node.op == "call_function" and any(self.moves(x) for x in node.all_input_nodes):
                 self.values[node] = self._ruled(node)
             else:
@@ -252,12 +260,6 @@ MASKED = frozenset(
     ("softmax", "_softmax", "_safe_softmax", "add", "mul", "div", "masked_fill", "view", "_unsafe_view", "reshape")
     + ("unsqueeze", "squeeze", "clone", "contiguous", "alias", "_to_copy", "scaled_dot_product_attention")
 )
-
-
-def operation_of(node: Any) -> str:
-    """The name of an operation, such as ``layer_norm``."""
-    schema = getattr(node.target, "_schema", None)
-    return schema.name.rpartition("::")[2] if schema else getattr(node.target, "__name__", str(node.target))
 
 
 def _real(value: Any) -> bool:
