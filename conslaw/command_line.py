@@ -54,9 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except KeyboardInterrupt as stop:
         late = isinstance(stop, _TimeIsUp)
-        print(
-            f"conslaw: {'time is up, and nothing is proved yet' if late else 'interrupted'}", file=sys.stderr
-        )
+        said = "time is up, and nothing is proved yet" if late else "interrupted"
+        print(f"conslaw: {said}", file=sys.stderr)
         return LATE if late else INTERRUPTED
     except MemoryError:
         print("conslaw: out of memory: make the model or the degree smaller", file=sys.stderr)
@@ -114,9 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     network.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
     network.add_argument("--power", metavar="R", help="of polynomial: 2, or 2,3 (one a hidden layer)")
-    network.add_argument(
-        "--seed", type=_integer, default=0, help="draws primes, points and samples (default 0)"
-    )
+    network.add_argument("--seed", type=_integer, default=0, help="draws primes, points, samples (default 0)")
     network.add_argument("--json", action="store_true", help="print one JSON object")
     common = _Parser(add_help=False, parents=[network])
     common.add_argument(
@@ -242,7 +239,9 @@ def _answer(options: argparse.Namespace, ask: Callable[[], tuple[Analysis | Dime
     try:
         _print(result, options)
     finally:
-        if place:
+        if place and status and place.exists():
+            print(f"conslaw: {str(place)!r} is as it was: the answer was cut short", file=sys.stderr)
+        elif place:
             files.write(result.certificate(), place)
     return status
 
@@ -306,7 +305,11 @@ def _verify(options: argparse.Namespace) -> int:
 
     from conslaw.certificates.verification import verify
 
-    result = verify(options.file, budget=options.budget)
+    try:
+        result = verify(options.file, budget=options.budget)
+    except MemoryError:
+        print("conslaw: not checked: out of memory", file=sys.stderr)
+        return NOT_CHECKED
     print(json.dumps(result.to_json()) if options.json else result)
     return {"ok": 0, "FAIL": REFUTED, "not checked": NOT_CHECKED}[result.verdict]
 

@@ -7,15 +7,18 @@ numbers of the entries.  The others are sums and products.  A function is known 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial, reduce
+from inspect import signature
 from math import prod
-from operator import add, index, mul, neg, pos, sub, truediv
+from operator import add, mul, neg, pos, sub, truediv
 from typing import Any
 
 import numpy as np
 
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.expressions import (
     FUNCTIONS,
     LARGEST,
@@ -23,6 +26,7 @@ from conslaw.algebra.expressions import (
     METHODS,
     UFUNCS,
     Expression,
+    _ones,
     as_expression,
     broadcast_to,
     contract,
@@ -32,35 +36,41 @@ from conslaw.algebra.expressions import (
     permuted,
     stacked,
     summed,
-    taken,
 )
 from conslaw.errors import ConslawError
 
-Axis = int | Sequence[int] | None
+Axis = int | tuple[int, ...] | None
 
 
 # functions that move entries
 
 
 def arrangement(function: Callable[..., Any], arrays: Sequence[int] = (0,)) -> Callable[..., Any]:
-    """A function that moves entries of the arrays (or nested lists of arrays) at these arguments."""
+    """A function that moves entries of the arrays (or nested lists of arrays) at these arguments, which may
+    be given by name.
+    """
+    try:
+        names = [name for i, name in enumerate(signature(function).parameters) if i in arrays]
+    except ValueError:  # of C, without a signature
+        names = []
 
     def call(*arguments: Any, **options: Any) -> Any:
         parts = list[Expression]()
 
         def numbered(x: Any) -> Any:
-            if isinstance(x, list | tuple):
+            if isinstance(x, list | tuple) and x:
                 return [numbered(y) for y in x]
             entries, start = as_expression(x), 1 + sum(part.size for part in parts)
             parts.append(entries)
             return numbers(entries.shape, start)
 
         given = [numbered(x) if i in arrays else _known(x) for i, x in enumerate(arguments)]
+        chosen = dict[str, Any]()
         for name, value in options.items():
             if name in ("out", "dtype", "casting", "like", "subok") and value is not None:
                 raise ConslawError(f"{name}={value!r}: leave it out")
-            _known(value)
-        found = function(*given, **options)
+            chosen[name] = numbered(value) if name in names else _known(value)
+        found = function(*given, **chosen)
         whole = parts[0] if len(parts) == 1 else stacked(parts)
         if isinstance(found, list | tuple):
             return [moved(whole, x) for x in found]
@@ -123,8 +133,8 @@ def _refuse_large(entries: int) -> None:
 ARRANGEMENTS: Mapping[str, Sequence[int]] = {
     **dict.fromkeys(("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack", "block"), (0,)),
     **dict.fromkeys(("roll", "flip", "fliplr", "flipud", "rot90"), (0,)),
-    **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "atleast_1d", "atleast_2d"), (0,)),
-    **dict.fromkeys(("atleast_3d", "copy", "unstack"), (0,)),
+    **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "copy", "unstack"), (0,)),
+    **dict.fromkeys(("atleast_1d", "atleast_2d", "atleast_3d"), range(64)),
     **dict.fromkeys(("take", "delete", "split", "array_split", "hsplit", "vsplit"), (0,)),
     **dict.fromkeys(("diag", "diagonal", "diagflat", "tril", "triu"), (0,)),
     "append": (0, 1),
@@ -140,14 +150,23 @@ MOVING_METHODS = (*("reshape", "ravel", "flatten", "squeeze", "take", "diagonal"
 
 def axes_of(x: Expression, axis: Axis) -> tuple[int, ...]:
     """The axes that ``axis`` names, in order."""
-    given = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
+    given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     wanted = [index(i) for i in given]
     if any(not -x.ndim <= i < x.ndim for i in wanted) or len({i % x.ndim for i in wanted}) < len(wanted):
         raise ConslawError(f"axis {axis} of {x!r}: no such axis, or one axis twice")
     return tuple(sorted(i % x.ndim for i in wanted))
 
 
+def index(value: Any) -> int:
+    """An integer, as NumPy takes it; but no truth value, which it takes in some places only."""
+    if isinstance(value, bool | np.bool_):
+        raise ConslawError(f"{value!r} stands where an integer must stand")
+    return operator.index(value)
+
+
 def _kept(x: Expression, result: Expression, axes: Sequence[int], keepdims: bool) -> Expression:
+    if not isinstance(keepdims, int | np.integer | np.bool_):
+        raise ConslawError(f"keepdims={keepdims!r}: give True or False")
     return result.reshape([1 if i in axes else n for i, n in enumerate(x.shape)]) if keepdims else result
 
 
@@ -161,7 +180,10 @@ def total(x: object, axis: Axis = None, *, keepdims: bool = False) -> Expression
 def mean(x: object, axis: Axis = None, *, keepdims: bool = False) -> Expression:
     """``numpy.mean``."""
     x = as_expression(x)
-    return total(x, axis, keepdims=keepdims) * Fraction(1, prod(x.shape[i] for i in axes_of(x, axis)))
+    count = prod(x.shape[i] for i in axes_of(x, axis))
+    if not count:
+        raise ConslawError(f"the mean of no entries, along axis {axis} of {x!r}")
+    return total(x, axis, keepdims=keepdims) * Fraction(1, count)
 
 
 def var(x: object, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Expression:
@@ -181,7 +203,7 @@ def product(x: object, axis: Axis = None, *, keepdims: bool = False) -> Expressi
         k = len(rows) // 2
         halves = rows[:k] * rows[k : 2 * k]
         rows = arrangement(np.concatenate)([halves, rows[2 * k :]]) if len(rows) % 2 else halves
-    return _kept(x, rows[0] if len(rows) else as_expression(1), axes, keepdims)
+    return _kept(x, rows[0] if len(rows) else _ones(rows.shape[1:]), axes, keepdims)
 
 
 def cumsum(x: object, axis: int | None = None) -> Expression:
@@ -196,6 +218,8 @@ def diff(x: object, n: int = 1, axis: int = -1) -> Expression:
     """``numpy.diff``."""
     x = as_expression(x)
     [i] = axes_of(x, index(axis))
+    if index(n) < 0:
+        raise ConslawError(f"n={n!r}: differences are of an order >= 0")
     for _ in range(index(n)):
         before = (slice(None),) * i
         x = x[(*before, slice(1, None))] - x[(*before, slice(-1))]
@@ -205,12 +229,24 @@ def diff(x: object, n: int = 1, axis: int = -1) -> Expression:
 def trace(x: object, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Expression:
     """``numpy.trace``."""
     x = as_expression(x)
-    if not offset and {axis1, axis2} in ({0, 1}, {-2, -1}) and x.ndim == 2 and x.shape[0] == x.shape[1]:
+    if (
+        not index(offset)
+        and {axis1, axis2} in ({0, 1}, {-2, -1})
+        and x.ndim == 2
+        and x.shape[0] == x.shape[1]
+    ):
         return einsum("ii->", x)  # its axes stay uniform
     return total(arrangement(np.diagonal)(x, offset, axis1, axis2), -1)
 
 
 # products
+
+
+def multi_dot(arrays: Sequence[Any]) -> Any:
+    """``numpy.linalg.multi_dot``."""
+    if len(arrays) < 2 or not all(1 <= np.ndim(x) <= 2 for x in arrays):
+        raise ConslawError("multi_dot: give two or more vectors and matrices")
+    return reduce(dot, arrays)
 
 
 def tensordot(x: object, y: object, axes: Any = 2) -> Expression:
@@ -223,7 +259,7 @@ def tensordot(x: object, y: object, axes: Any = 2) -> Expression:
         raise ConslawError(f"tensordot of shapes {x.shape} and {y.shape}: no such axes")
     pairs = [[index(i) for i in (one if isinstance(one, Sequence | np.ndarray) else (one,))] for one in axes]
     for z, own in zip((x, y), pairs, strict=True):
-        axes_of(z, own)
+        axes_of(z, tuple(own))
     left, right = ([i % z.ndim for i in own] for z, own in zip((x, y), pairs, strict=True))
     if len(left) != len(right) or any(x.shape[i] != y.shape[j] for i, j in zip(left, right, strict=True)):
         raise ConslawError(
@@ -284,81 +320,6 @@ def matrix_power(x: object, n: int) -> Expression:
     return half @ half @ x if n % 2 else half @ half
 
 
-def einsum(subscripts: object, *operands: object) -> Expression:
-    """``numpy.einsum`` with a subscript string."""
-    arrays = [as_expression(x) for x in operands]
-    if not isinstance(subscripts, str):
-        raise ConslawError(
-            f"einsum({subscripts!r}, ...): give the subscripts as a string, such as 'ij,jk->ik'"
-        )
-    left, arrow, out = subscripts.replace(" ", "").partition("->")
-    if not arrow:
-        alone = sorted(c for c in set(left) if c.isalpha() and left.count(c) == 1)
-        out = "..." * ("..." in left) + "".join(alone)
-    names = left.split(",")
-    if "..." in left and len(names) == len(arrays):
-        arrays, names, out = _without_ellipsis(arrays, names, out)
-        left = ",".join(names)
-    sizes: dict[str, int] = {}
-    fits = len(names) == len(arrays) and (left + "a").replace(",", "").isalpha()
-    fits = fits and all(len(a) == x.ndim for a, x in zip(names, arrays, strict=True))
-    if fits:
-        pairs = [(c, n) for a, x in zip(names, arrays, strict=True) for c, n in zip(a, x.shape, strict=True)]
-        sizes = dict(pairs)
-        fits = all(sizes[c] == n for c, n in pairs) and set(out) <= set(sizes) and len(set(out)) == len(out)
-    if not fits or set(sizes) - set(LETTERS):
-        raise ConslawError(
-            f"einsum({subscripts!r}): does not match operands of shapes {[x.shape for x in arrays]}"
-        )
-    terms = [_diagonal(x, a) for x, a in zip(arrays, names, strict=True)]
-    x, a = terms[0]
-    for number, (y, b) in enumerate(terms[1:], start=1):
-        later = out + "".join(c for _, c in terms[number + 1 :])
-        kept = "".join(c for c in dict.fromkeys(a + b) if c in later) if number + 1 < len(terms) else out
-        x, a = contract(x, y, a, b, kept), kept
-    if len(terms) == 1:
-        x = summed(x, tuple(i for i, c in enumerate(a) if c not in out))
-        a = "".join(c for c in a if c in out)
-        x = x.transpose(*[a.index(c) for c in out]) if out else x
-    return x
-
-
-def _without_ellipsis(
-    arrays: Sequence[Expression], names: Sequence[str], out: str
-) -> tuple[list[Expression], list[str], str]:
-    """The same with letters for the axes of an ellipsis; those that are stretched are left out."""
-    free = [c for c in LETTERS if c not in "".join((*names, out))]
-    shapes = [
-        x.shape[len(a.split("...")[0]) : x.ndim - len(a.split("...")[1])] if a.count("...") == 1 else ()
-        for x, a in zip(arrays, names, strict=True)
-    ]
-    whole = np.broadcast_shapes(*shapes)
-    letters = "".join(free[: len(whole)])
-    made, written = list[Expression](), list[str]()
-    for x, a, shape in zip(arrays, names, shapes, strict=True):
-        if a.count("...") != 1:
-            made, written = [*made, x], [*written, a]
-            continue
-        before, after = a.split("...")
-        skipped = len(whole) - len(shape)
-        own = list(zip(letters[skipped:], shape, whole[skipped:], strict=True))
-        kept = [n for _, n, m in own if n == m]
-        made.append(x.reshape(*x.shape[: len(before)], *kept, *x.shape[x.ndim - len(after) :]))
-        written.append(before + "".join(c for c, n, m in own if n == m) + after)
-    return made, written, out.replace("...", letters)
-
-
-def _diagonal(x: Expression, letters: str) -> tuple[Expression, str]:
-    """Replace repeated letters of an operand (``ii``) by the diagonal."""
-    kept = "".join(dict.fromkeys(letters))
-    if kept == letters:
-        return x, letters
-    sizes = [x.shape[letters.index(c)] for c in kept]
-    grid = np.indices(sizes)
-    position = np.ravel_multi_index([grid[kept.index(c)] for c in letters], x.shape)
-    return taken(x, np.asarray(position)), kept
-
-
 FUNCTIONS |= {
     **{getattr(np, n): arrangement(getattr(np, n), a) for n, a in ARRANGEMENTS.items() if hasattr(np, n)},
     **{getattr(np, n): permutation(getattr(np, n)) for n in PERMUTATIONS if hasattr(np, n)},
@@ -387,7 +348,7 @@ FUNCTIONS |= {
     np.kron: kron,
     np.tensordot: tensordot,
     np.linalg.matrix_power: matrix_power,
-    np.linalg.multi_dot: lambda arrays: reduce(dot, arrays),
+    np.linalg.multi_dot: multi_dot,
 }
 METHODS |= {
     **{name: arrangement(getattr(np.ndarray, name)) for name in MOVING_METHODS},
