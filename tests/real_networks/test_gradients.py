@@ -57,8 +57,16 @@ def activations(*functions):
 CAUSAL = torch.tensor([[0.0, float("-inf")], [-0.5, 0.0]], dtype=torch.float64)
 
 MODULES = {
-    "mlp": (stacked(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2)), real((2, 3)), {}),
-    "cross-entropy": (stacked(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 3)), real((2, 3)), {"loss": "cross_entropy"}),
+    "mlp": (
+        stacked(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2)),
+        real((2, 3)),
+        {},
+    ),
+    "cross-entropy": (
+        stacked(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 3)),
+        real((2, 3)),
+        {"loss": "cross_entropy"},
+    ),
     "cnn": (
         stacked(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(2, 3, 3))
         .append(nn.BatchNorm2d(3))
@@ -84,26 +92,60 @@ MODULES = {
     "rnn": (nn.RNN(2, 3, nonlinearity="relu"), real((3, 1, 2)), {}),
     "cells": (nn.ModuleList([nn.LSTMCell(2, 2), nn.GRUCell(2, 2), nn.RNNCell(2, 2)]), real((2, 2)), {}),
     "residual": (
-        stacked(nn.Conv2d(1, 2, 3, padding=1), BasicBlock(2, 2), BasicBlock(2, 3, 2), nn.Flatten(), nn.Linear(12, 2)),
+        stacked(
+            nn.Conv2d(1, 2, 3, padding=1),
+            BasicBlock(2, 2),
+            BasicBlock(2, 3, 2),
+            nn.Flatten(),
+            nn.Linear(12, 2),
+        ),
         real((1, 1, 4, 4)),
         {"mode": "eval"},
     ),
-    "residual in training": (stacked(nn.Conv2d(1, 2, 3), BasicBlock(2, 2)), real((2, 1, 6, 6)), {"mode": "train"}),
+    "residual in training": (
+        stacked(nn.Conv2d(1, 2, 3), BasicBlock(2, 2)),
+        real((2, 1, 6, 6)),
+        {"mode": "train"},
+    ),
     "lora": (stacked(LoRA(4, 3, 2), nn.ReLU(), LoRA(3, 2, 2)), real((2, 4)), {}),
     "vision": (VisionTransformer(), real((1, 1, 4, 4)), {}),
     "heads and weights": (nn.MultiheadAttention(4, 2, batch_first=True), real(*[(1, 3, 4)] * 3), {}),
     "decoder": (nn.TransformerDecoderLayer(4, 2, 3, dropout=0.0), real((2, 1, 4), (3, 1, 4)), {}),
-    "groups": (stacked(nn.Conv1d(2, 4, 3), nn.GroupNorm(2, 4), nn.SiLU(), nn.Conv1d(4, 2, 2, groups=2)), real((1, 2, 6)), {}),
-    "instances": (stacked(nn.Conv1d(2, 3, 3), nn.InstanceNorm1d(3, affine=True), nn.PReLU(3)), real((1, 2, 6)), {}),
+    "groups": (
+        stacked(nn.Conv1d(2, 4, 3), nn.GroupNorm(2, 4), nn.SiLU(), nn.Conv1d(4, 2, 2, groups=2)),
+        real((1, 2, 6)),
+        {},
+    ),
+    "instances": (
+        stacked(nn.Conv1d(2, 3, 3), nn.InstanceNorm1d(3, affine=True), nn.PReLU(3)),
+        real((1, 2, 6)),
+        {},
+    ),
     "embedding": (stacked(nn.Embedding(5, 3), nn.LayerNorm(3), nn.Linear(3, 3)), tokens(5, 1, 4), {}),
-    "padding": (stacked(nn.Embedding(5, 3, padding_idx=1), nn.Linear(3, 3)), lambda: (torch.tensor([[1, 2, 1]]),), {}),
+    "padding": (
+        stacked(nn.Embedding(5, 3, padding_idx=1), nn.Linear(3, 3)),
+        lambda: (torch.tensor([[1, 2, 1]]),),
+        {},
+    ),
     "weight norm": (weight_norm(nn.Linear(3, 3)), real((2, 3)), {}),
     "spectral norm": (spectral_norm(nn.Linear(3, 3)), real((2, 3)), {"mode": "eval"}),
     "bilinear": (nn.Bilinear(2, 3, 2), real((1, 2), (1, 3)), {}),
     "glu": (stacked(nn.Linear(3, 6), nn.GLU(), nn.Linear(3, 2), nn.LogSoftmax(-1)), real((2, 3)), {}),
-    "homogeneous": (activations(nn.LeakyReLU(), nn.RReLU(), nn.Hardshrink(), nn.PReLU()), real((2, 3)), {"mode": "train"}),
-    "smooth": (activations(nn.Softplus(), nn.ReLU6(), nn.Softsign(), nn.Tanhshrink(), nn.CELU()), real((2, 3)), {}),
-    "nested": (stacked(nn.Linear(3, 4), nn.Tanh(), nn.GELU(), nn.Softmax(-1), nn.LayerNorm(4)), real((2, 3)), {}),
+    "homogeneous": (
+        activations(nn.LeakyReLU(), nn.RReLU(), nn.Hardshrink(), nn.PReLU()),
+        real((2, 3)),
+        {"mode": "train"},
+    ),
+    "smooth": (
+        activations(nn.Softplus(), nn.ReLU6(), nn.Softsign(), nn.Tanhshrink(), nn.CELU()),
+        real((2, 3)),
+        {},
+    ),
+    "nested": (
+        stacked(nn.Linear(3, 4), nn.Tanh(), nn.GELU(), nn.Softmax(-1), nn.LayerNorm(4)),
+        real((2, 3)),
+        {},
+    ),
 }
 CODE = {
     "detach": lambda m, x: m.l(x).detach() * m.l(x) + m.k(x),
@@ -120,28 +162,46 @@ CODE = {
     "normalize": lambda m, x: F.normalize(m.l(x), dim=-1) + m.k(x) / m.k(x).norm(dim=-1, keepdim=True),
     "softmax written out": ratio,
     "layer norm written out": layer_norm,
-    "rms norm written out": lambda m, x: m.l(x) * torch.rsqrt((m.l(x) ** 2).mean(-1, keepdim=True) + 1e-6) * m.k.bias,
+    "rms norm written out": lambda m, x: (
+        m.l(x) * torch.rsqrt((m.l(x) ** 2).mean(-1, keepdim=True) + 1e-6) * m.k.bias
+    ),
     "deviation": lambda m, x: m.l(x).std(-1) + m.k(x).var(),
     "experts": lambda m, x: (F.softmax(m.k(x), -1)[..., None] * m.l(x)[:, None]).sum(1),
     "top": lambda m, x: m.l(x).gather(1, m.k(x).topk(2, dim=1).indices) + m.k(x).topk(2).values,
     "index": lambda m, x: m.l(x)[:, [0, 2, 1, 1]] * m.k(x)[torch.arange(2)],
     "moved": lambda m, x: m.l(x).cumsum(1) + m.k(x).flip(1).roll(1, 1) + F.pad(m.l(x), (1, 1))[:, :4],
-    "masked weights": lambda m, x: x @ torch.tril(m.l.weight) + x @ (m.k.weight * (torch.arange(16).view(4, 4) % 3 > 0)),
+    "masked weights": lambda m, x: (
+        x @ torch.tril(m.l.weight) + x @ (m.k.weight * (torch.arange(16).view(4, 4) % 3 > 0))
+    ),
     "losses": lambda m, x: F.mse_loss(m.l(x), x) + F.cross_entropy(m.k(x), torch.tensor([0, 1])),
     "biased logits": lambda m, x: F.softmax(m.l(x) @ m.k(x).T + CAUSAL, -1) @ m.l(x),
-    "trained mask": lambda m, x: F.scaled_dot_product_attention(m.l(x), m.k(x), m.l(x), attn_mask=m.l(x)[:, :2]),
+    "trained mask": lambda m, x: F.scaled_dot_product_attention(
+        m.l(x), m.k(x), m.l(x), attn_mask=m.l(x)[:, :2]
+    ),
     "grouped heads": lambda m, x: F.scaled_dot_product_attention(
-        m.l(x).view(1, 2, 2, 2), m.k(x).view(1, 2, 2, 2)[:, :1], m.k(x).view(1, 2, 2, 2)[:, 1:], enable_gqa=True, is_causal=True
+        m.l(x).view(1, 2, 2, 2),
+        m.k(x).view(1, 2, 2, 2)[:, :1],
+        m.k(x).view(1, 2, 2, 2)[:, 1:],
+        enable_gqa=True,
+        is_causal=True,
     ),
     "tied": lambda m, x: m.l(x) @ m.l.weight.T + m.k.weight[:2],
     "powers": lambda m, x: m.l(x) ** 3 + m.k(x) ** -1 + (m.k(x) ** 2 + 1) ** 0.5 + 2.0 ** m.l(x),
-    "products": lambda m, x: m.l(x).prod(-1) + m.k(x).cumprod(-1)[:, 1] + torch.outer(m.l(x)[0], m.k(x)[1]).sum(),
+    "products": lambda m, x: (
+        m.l(x).prod(-1) + m.k(x).cumprod(-1)[:, 1] + torch.outer(m.l(x)[0], m.k(x)[1]).sum()
+    ),
     "windows": lambda m, x: m.l(x).unfold(1, 2, 1).sum(1) + F.unfold(m.k(x).view(1, 2, 2, 2), (2, 1)).mean(1),
     "pooled": lambda m, x: F.adaptive_avg_pool1d(m.l(x)[None], 2) + F.adaptive_max_pool1d(m.k(x)[None], 2),
-    "interpolated": lambda m, x: F.interpolate(m.l(x)[None], scale_factor=2) + F.interpolate(m.k(x)[None], size=8, mode="linear"),
+    "interpolated": lambda m, x: (
+        F.interpolate(m.l(x)[None], scale_factor=2) + F.interpolate(m.k(x)[None], size=8, mode="linear")
+    ),
     "transposed": lambda m, x: F.conv_transpose1d(m.l(x)[None], m.k.weight[:2, :2, None].expand(2, 2, 3)),
-    "graph": lambda m, x: torch.zeros(3, 4, dtype=x.dtype).index_add(0, torch.tensor([0, 2]), m.l(x)) @ m.k.weight,
-    "addmm": lambda m, x: torch.addmm(m.l.bias, x, m.k.weight, beta=2, alpha=0.5) + torch.lerp(m.l(x), m.k(x), 0.3),
+    "graph": lambda m, x: (
+        torch.zeros(3, 4, dtype=x.dtype).index_add(0, torch.tensor([0, 2]), m.l(x)) @ m.k.weight
+    ),
+    "addmm": lambda m, x: (
+        torch.addmm(m.l.bias, x, m.k.weight, beta=2, alpha=0.5) + torch.lerp(m.l(x), m.k(x), 0.3)
+    ),
 }
 MODULES |= {name: (Code(code), real((2, 4)), {}) for name, code in CODE.items()}
 

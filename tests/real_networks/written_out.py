@@ -84,13 +84,20 @@ class LlamaBlock(nn.Module):
         linear = lambda i, o: nn.Linear(i, o, bias=False)
         self.q_proj, self.o_proj = linear(width, width), linear(width, width)
         self.k_proj, self.v_proj = linear(width, groups * self.size), linear(width, groups * self.size)
-        self.gate_proj, self.up_proj, self.down_proj = linear(width, hidden), linear(width, hidden), linear(hidden, width)
+        self.gate_proj, self.up_proj, self.down_proj = (
+            linear(width, hidden),
+            linear(width, hidden),
+            linear(hidden, width),
+        )
         self.norm_1, self.norm_2 = RMSNorm(width), RMSNorm(width)
 
     def forward(self, x, cos, sin):
         batch, tokens, width = x.shape
         y = self.norm_1(x)
-        q, k, v = (f(y).view(batch, tokens, -1, self.size).transpose(1, 2) for f in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            f(y).view(batch, tokens, -1, self.size).transpose(1, 2)
+            for f in (self.q_proj, self.k_proj, self.v_proj)
+        )
         q, k = (z * cos + rotated(z) * sin for z in (q, k))
         k, v = (repeated(z, self.heads // self.groups) for z in (k, v))
         mask = torch.full((tokens, tokens), torch.finfo(x.dtype).min, dtype=x.dtype, device=x.device).triu(1)
@@ -128,7 +135,9 @@ class BasicBlock(nn.Module):
         self.conv2, self.bn2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
         self.downsample = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
 
     def forward(self, x):
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
@@ -174,14 +183,22 @@ class VisionTransformer(nn.Module):
         self.patches, self.heads = nn.Conv2d(1, width, patch, patch), heads
         self.token = nn.Parameter(torch.randn(1, 1, width))
         self.positions = nn.Parameter(torch.randn(1, (pixels // patch) ** 2 + 1, width))
-        self.norm, self.qkv, self.proj = nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.norm, self.qkv, self.proj = (
+            nn.LayerNorm(width),
+            nn.Linear(width, 3 * width),
+            nn.Linear(width, width),
+        )
         self.head = nn.Linear(width, 2)
 
     def forward(self, x):
         x = self.patches(x).flatten(2).transpose(1, 2)
         x = torch.cat((self.token.expand(len(x), -1, -1), x), dim=1) + self.positions
         batch, tokens, width = x.shape
-        qkv = self.qkv(self.norm(x)).reshape(batch, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        qkv = (
+            self.qkv(self.norm(x))
+            .reshape(batch, tokens, 3, self.heads, width // self.heads)
+            .permute(2, 0, 3, 1, 4)
+        )
         q, k, v = qkv.unbind(0)
         y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, width)
         return self.head((x + self.proj(y))[:, 0])

@@ -13,8 +13,8 @@ from conslaw.algebra.expressions import Expression, as_expression, broadcast_to
 from conslaw.algebra.numpy_functions import cumsum, einsum, total
 from conslaw.errors import ConslawError
 from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
-from conslaw.models.readings import sum_zero
 from conslaw.models.nn.activations import free_value
+from conslaw.models.readings import sum_zero
 
 NEVER = -1000.0  # exp of it is 0 in floating point: a logit so low is minus infinity
 

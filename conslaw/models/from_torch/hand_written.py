@@ -36,12 +36,18 @@ def norms_in(nodes: Sequence[Any]) -> dict[Any, Norm]:
 
 def _norm(node: Any) -> Norm | None:
     operation = operation_of(node) if node.op == "call_function" else ""
-    if operation not in ("mul", "div") or len(node.args) != 2 or not all(hasattr(x, "meta") for x in node.args):
+    if (
+        operation not in ("mul", "div")
+        or len(node.args) != 2
+        or not all(hasattr(x, "meta") for x in node.args)
+    ):
         return None
     orders = [node.args] if operation == "div" else [node.args, node.args[::-1]]
     for x, factor in orders:
         chain = list[Any]()
-        root = _inside(factor, chain, "sqrt" if operation == "div" else "rsqrt", 0.5 if operation == "div" else -0.5)
+        root = _inside(
+            factor, chain, "sqrt" if operation == "div" else "rsqrt", 0.5 if operation == "div" else -0.5
+        )
         total = root and _inside(root, chain, "add")
         squares = total and _inside(total, chain, "mean")
         own = squares and (_inside(squares, chain, "square") or _inside(squares, chain, "pow", 2, "mul"))

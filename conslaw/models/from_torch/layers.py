@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from conslaw.algebra.einsum import einsum
+from conslaw.algebra.expressions import Expression, as_expression
+from conslaw.algebra.numpy_functions import pad
+from conslaw.errors import ConslawError
+from conslaw.models.cut import Cut
+from conslaw.models.from_torch.arithmetic import allowed_by
+from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
+from conslaw.models.from_torch.rearrangements import reshaped
 from conslaw.models.nn.activations import free_value, gate, leaky_relu, prelu
 from conslaw.models.nn.attention import embedding, softmax
 from conslaw.models.nn.convolutions import avg_pool, conv, dropout, max_pool
 from conslaw.models.nn.normalisation import batch_norm, group_norm, layer_norm, rms_norm, weight_norm
-from conslaw.algebra.expressions import Expression, as_expression
-from conslaw.algebra.einsum import einsum, pad
-from conslaw.errors import ConslawError
-from conslaw.models.from_torch.arithmetic import allowed_by
-from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
-from conslaw.models.from_torch.rearrangements import reshaped
-from conslaw.models.cut import Cut
 from conslaw.models.readings import sum_zero, varying
 
 

@@ -9,14 +9,14 @@ import torch
 
 from conslaw.algebra.expressions import Expression
 from conslaw.errors import ConslawError
+from conslaw.models.cut import paired
 from conslaw.models.from_torch import arithmetic, layers, rearrangements, recurrent
 from conslaw.models.from_torch.export import MODES, exported
 from conslaw.models.from_torch.names import parameters_of
 from conslaw.models.from_torch.reader import Masked, Reader
-from conslaw.models.potential import Model, model
-from conslaw.models.cut import paired
-from conslaw.models.readings import recorder
 from conslaw.models.nn.attention import cross_entropy
+from conslaw.models.potential import Model, model
+from conslaw.models.readings import recorder
 
 RULES = {**rearrangements.RULES, **arithmetic.RULES, **layers.RULES, **recurrent.RULES}
 LOSSES = ("cross_entropy",)

@@ -6,7 +6,7 @@ each node that meets a parameter, as its relations to others do not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from inspect import signature
@@ -19,9 +19,9 @@ import torch
 
 from conslaw.algebra.expressions import Expression, Indices, Shape, as_expression
 from conslaw.errors import ConslawError
+from conslaw.models.cut import Cut
 from conslaw.models.from_torch.export import Exported, line_of, operation_of, place_of
 from conslaw.models.from_torch.hand_written import norms_in
-from conslaw.models.cut import Cut
 from conslaw.models.nn.normalisation import rms_norm
 from conslaw.models.readings import Recorder
 
@@ -194,7 +194,7 @@ class Reader:
     def integers(self, value: Free) -> npt.NDArray[Any] | None:
         """The constant that a value is, if it has integer entries."""
         found = self.constant(value)
-        if found is None or not _real(found) and found.dtype not in _WHOLE:
+        if found is None or (not _real(found) and found.dtype not in _WHOLE):
             return None
         entries = found.detach().to(torch.float64).numpy()
         whole = (
