@@ -42,12 +42,13 @@ def model_of(
             raise ConslawError(f"{type(module).__name__} returns no tensor in which a trained parameter is")
         return _potential(reader, [reader.array(x) for x in outputs], loss)
 
-    training = module.training if mode is None else mode == "train"
+    flags = {part.training for part in module.modules()} if mode is None else {mode == "train"}
+    says = "in part in training" if len(flags) > 1 else "in training" if True in flags else "in evaluation"
     return model(
         potential,
         parameters=parameters.shapes,
-        name=type(module).__name__,
-        arguments={"mode": "train" if training else "eval", "loss": loss, "names": dict(parameters.names)},
+        name=f"{type(module).__name__} {says}",
+        arguments={"loss": loss, "names": dict(parameters.names)},
     )
 
 
