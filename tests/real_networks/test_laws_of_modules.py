@@ -94,3 +94,14 @@ def test_time_does_not_depend_on_the_width():
         wide = nn.Sequential(nn.Linear(16_384, 16_384), nn.GELU(), nn.Linear(16_384, 16_384, bias=False))
         model = conslaw.from_torch(wide, torch.zeros(1, 16_384))
     assert model.size > 5 * 10**8
+
+
+def test_laws_are_written_in_the_names_of_the_module():
+    model = conslaw.from_torch(nn.MultiheadAttention(4, 2, batch_first=True), *[torch.zeros(1, 3, 4)] * 3)
+    analysis = conslaw.analyze(model)
+    texts = [family.text for family in analysis.law_families]
+    assert "in_proj_bias[4:8]" in texts
+    assert any("out_proj.weight[:,h]" in text for text in texts)
+    assert all("in\\_proj\\_weight[0:4]" in f.latex for f in analysis.law_families if "weight[0:4]" in f.text)
+    again = conslaw.Analysis.from_json(analysis.to_json())
+    assert [family.text for family in again.law_families] == texts

@@ -67,7 +67,7 @@ class Reader:
         self._leaves = dict[Any, Expression]()
         self._numbers = dict[Fraction, Expression]()
         self._constants = dict[Any, Any]()
-        record.where = lambda: place_of(self.node) or type(self).__name__
+        record.where = lambda: place_of(self.node)
 
     def run(self, arrays: Mapping[str, Expression]) -> list[Any]:
         """The values of the outputs, for the arrays of the parameters that are trained, by their paths."""
