@@ -98,7 +98,7 @@ def test_time_does_not_depend_on_the_width():
 
 def test_laws_are_written_in_the_names_of_the_module():
     model = conslaw.from_torch(nn.MultiheadAttention(4, 2, batch_first=True), *[torch.zeros(1, 3, 4)] * 3)
-    analysis = conslaw.analyze(model)
+    analysis = conslaw.analyze(model, ansatz="matrix")
     texts = [family.text for family in analysis.law_families]
     assert "in_proj_bias[4:8]" in texts
     assert any("out_proj.weight[:,h]" in text for text in texts)
