@@ -102,12 +102,10 @@ class LawFamily:
         raise ConslawError(f"{self.text} was read back from JSON: analyze the flow again for single laws")
 
     def in_names(self, names: Mapping[str, str]) -> Self:
-        """The same, written in other names of the arrays: those of a PyTorch module, which are no identifiers."""
+        """The same, written in other names of the arrays: those of a PyTorch module are no identifiers."""
         given = {text_name(name): own for name, own in names.items()}
         latex = {latex_name(name): rf"\texttt{{{own}}}".replace("_", r"\_") for name, own in names.items()}
-        return replace(
-            self, text=_renamed(self.text, given, "_"), latex=_renamed(self.latex, latex, r"\\_")
-        )
+        return replace(self, text=_renamed(self.text, given, "_"), latex=_renamed(self.latex, latex, r"\\_"))
 
     def to_json(self) -> dict[str, object]:
         """A JSON-ready dictionary."""
@@ -122,7 +120,7 @@ class LawFamily:
 
 
 def _renamed(text: str, names: Mapping[str, str], joint: str) -> str:
-    """A text with names replaced, of which none is a part of a longer one: what joins words is not beside it."""
+    """A text with names replaced, which are no parts of longer ones: what joins words is not beside them."""
     some = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     return re.sub(rf"(?<![A-Za-z0-9_])({some})(?![A-Za-z0-9]|{joint})", lambda found: names[found[1]], text)
 

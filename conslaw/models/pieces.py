@@ -18,6 +18,7 @@ from operator import add
 
 import numpy as np
 
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.expressions import (
     LETTERS,
@@ -28,7 +29,6 @@ from conslaw.algebra.expressions import (
     as_expression,
     input_array,
 )
-from conslaw.algebra.einsum import einsum
 from conslaw.algebra.uniform_axes import reshape_links
 from conslaw.models.potential import Model
 

@@ -65,7 +65,7 @@ def outside(model, module, draw, loss=None):
 
 
 def drifts(analysis, model, module, draw, loss=None):
-    """How fast each law changes along a true gradient of length 1; laws of degree 2, so differences are exact."""
+    """How fast each law changes along a true gradient of length 1: of degree 2, so differences are exact."""
     arrays = arrays_of(model, module)
     [flat] = true_gradients(model, module, draw, loss, number=1)
     ends = np.cumsum([x.size for x in arrays.values()])[:-1]
@@ -73,7 +73,10 @@ def drifts(analysis, model, module, draw, loss=None):
     moves = {n: part.reshape(x.shape) for (n, x), part in zip(arrays.items(), parts, strict=True)}
     shapes = analysis.analyzed.model.parameters
     ahead, behind = (
-        {name: piece(name, shape, {n: x + sign * moves[n] for n, x in arrays.items()}) for name, shape in shapes.items()}
+        {
+            name: piece(name, shape, {n: x + sign * moves[n] for n, x in arrays.items()})
+            for name, shape in shapes.items()
+        }
         for sign in (1, -1)
     )
     laws = analysis.to_json()["laws"]

@@ -1,4 +1,4 @@
-"""True gradients lie in the span of the fields: what is conserved along all fields is conserved by the module."""
+"""True gradients lie in the span of the fields: what is conserved along all fields, the module conserves."""
 
 import pytest
 

@@ -44,10 +44,20 @@ def tokens(n):
 COUNTS = {
     "ReLU: one for each unit": (lambda: mlp(nn.ReLU()), real(1, 4), {}, 4),
     "GELU: none through its units": (lambda: mlp(nn.GELU()), real(1, 4), {}, 0),
-    "cross-entropy: column sums of the head": (lambda: mlp(nn.Tanh()), real(1, 4), {"loss": "cross_entropy"}, 5),
+    "cross-entropy: column sums of the head": (
+        lambda: mlp(nn.Tanh()),
+        real(1, 4),
+        {"loss": "cross_entropy"},
+        5,
+    ),
     "LSTM: 4 h": (lambda: nn.LSTM(3, 5, batch_first=True), real(1, 3, 3), {}, 20),
     "GRU: 2 h": (lambda: nn.GRU(3, 5, batch_first=True), real(1, 3, 3), {}, 10),
-    "LoRA of rank 2, twice": (lambda: nn.Sequential(LoRA(4, 3, 2), nn.ReLU(), LoRA(3, 2, 2)), real(1, 4), {}, 6),
+    "LoRA of rank 2, twice": (
+        lambda: nn.Sequential(LoRA(4, 3, 2), nn.ReLU(), LoRA(3, 2, 2)),
+        real(1, 4),
+        {},
+        6,
+    ),
     "conv, ReLU, max-pool, conv, linear": (conv, real(1, 1, 8, 8), {}, 2 + 3),
     "heads": (lambda: nn.MultiheadAttention(4, 2, batch_first=True), three, {}, 4 * 3 + 4),
     "encoder, norm after": (lambda: encoder(False), real(1, 3, 8), {}, 90),

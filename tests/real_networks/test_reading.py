@@ -19,7 +19,8 @@ from written_out import GPT, Code, LoRA  # noqa: E402
 def test_parameters_keep_their_names_and_ties_are_one_array():
     model = conslaw.from_torch(GPT(), torch.zeros(1, 3, dtype=torch.int64))
     names = model.arguments["names"]
-    assert names["h_0_attn_c_attn_weight"] == "h.0.attn.c_attn.weight" and "lm_head_weight" not in names
+    assert names["h_0_attn_c_attn_weight"] == "h.0.attn.c_attn.weight"
+    assert "lm_head_weight" not in names
     assert model.size == sum(x.numel() for x in GPT().parameters())
 
 
@@ -29,7 +30,8 @@ def test_names_that_clash_are_told_apart():
     module.a.b = nn.Parameter(torch.ones(2))
     module.forward = lambda x: module.a.b * module.a_b * x
     names = conslaw.from_torch(module, torch.ones(2)).arguments["names"]
-    assert sorted(names.values()) == ["a.b", "a_b"] and len(set(names)) == 2
+    assert sorted(names.values()) == ["a.b", "a_b"]
+    assert len(set(names)) == 2
 
 
 def test_frozen_parameters_are_data():
@@ -49,12 +51,15 @@ def test_the_mode_is_the_modules_own_or_the_one_that_is_asked_for():
     module[1].eval()
     before = [part.training for part in module.modules()]
     state = copy.deepcopy(module.state_dict())
-    read = {mode: conslaw.from_torch(module, torch.zeros(1, 3), mode=mode) for mode in (None, "train", "eval")}
+    read = {
+        mode: conslaw.from_torch(module, torch.zeros(1, 3), mode=mode) for mode in (None, "train", "eval")
+    }
     operations = {mode: [r.operation for r in model.readings] for mode, model in read.items()}
     assert operations == {None: [], "train": ["dropout"], "eval": []}
     assert [part.training for part in module.modules()] == before
     assert all(bool((x == state[name]).all()) for name, x in module.state_dict().items())
-    assert "in training" in read["train"].name and "in evaluation" in read["eval"].name
+    assert "in training" in read["train"].name
+    assert "in evaluation" in read["eval"].name
 
 
 def test_a_reading_says_where_it_stands():
@@ -64,9 +69,9 @@ def test_a_reading_says_where_it_stands():
     [tanh] = conslaw.from_torch(code, torch.zeros(1, 4)).readings
     assert re.fullmatch(r"0, written_out.py:\d+: return self.code\(self, x\)", tanh.where)
     assert tanh.rule == "value and slope"
-    [reading] = conslaw.from_torch(
-        nn.TransformerEncoderLayer(4, 2, 4).eval(), torch.zeros(3, 1, 4)
-    ).readings[:1]
+    [reading] = conslaw.from_torch(nn.TransformerEncoderLayer(4, 2, 4).eval(), torch.zeros(3, 1, 4)).readings[
+        :1
+    ]
     assert reading.where == "self_attn"
 
 
@@ -176,13 +181,17 @@ def test_bad_input_is_refused_in_one_line(name):
 
 def test_a_module_on_the_command_line(tmp_path):
     file = tmp_path / "my_net.py"
-    file.write_text("from torch import nn\nnet = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))\n")
+    file.write_text(
+        "from torch import nn\nnet = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))\n"
+    )
 
     def run(*arguments):
         command = [sys.executable, "-m", "conslaw", "analyze", f"{file}:net", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     answer = run("--input", "1,3")
-    assert answer.returncode == 0 and "laws found" in answer.stdout
+    assert answer.returncode == 0
+    assert "laws found" in answer.stdout
     refused = run("--input", "1,x")
-    assert refused.returncode == 2 and "--input '1,x'" in refused.stderr
+    assert refused.returncode == 2
+    assert "--input '1,x'" in refused.stderr

@@ -81,7 +81,10 @@ class LlamaBlock(nn.Module):
     def __init__(self, width, heads, groups, hidden):
         super().__init__()
         self.heads, self.groups, self.size = heads, groups, width // heads
-        linear = lambda i, o: nn.Linear(i, o, bias=False)
+
+        def linear(i, o):
+            return nn.Linear(i, o, bias=False)
+
         self.q_proj, self.o_proj = linear(width, width), linear(width, width)
         self.k_proj, self.v_proj = linear(width, groups * self.size), linear(width, groups * self.size)
         self.gate_proj, self.up_proj, self.down_proj = (

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.expressions import Expression, as_expression, broadcast_to
-from conslaw.algebra.numpy_functions import cumsum, einsum, total
+from conslaw.algebra.numpy_functions import cumsum, total
 from conslaw.errors import ConslawError
 from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
 from conslaw.models.nn.activations import free_value
@@ -165,7 +166,7 @@ def _masked_fill(read: Reader, x: Any, mask: Any, value: Any, **_: Any) -> Any:
         masked = _booleans(read, mask)
         logits, before = (x.logits, x.allowed) if isinstance(x, Masked) else (read.array(x), np.array(True))
         known = masked is not None and before is not None
-        return Masked(logits, ~masked & before if known else None)  # type: ignore[operator]
+        return Masked(logits, ~masked & before if known else None)
     gone = read.array(mask)
     left = read.array(x) * (1 - gone)
     return left if read.scalar(value) == 0 else left + read.array(value) * gone

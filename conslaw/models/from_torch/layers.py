@@ -60,7 +60,7 @@ def _attention(
         k, v = (reshaped(x, (*x.shape[:-2], 1, *x.shape[-2:])) for x in (k, v))
     logits: Any = einsum("...si,...ti->...st", q, k)
     if is_causal:
-        logits = Masked(logits, np.tri(*logits.shape[-2:], dtype=bool))
+        logits = Masked(logits, np.tri(*logits.shape[-2:], dtype=np.bool_))
     elif isinstance(attn_mask, Masked | Expression):
         size = (
             1 if scale is None else scale
@@ -342,7 +342,7 @@ def _cut(name: str) -> Rule:
 
 
 def _centred(name: str) -> Rule:
-    """A function that does not change if a constant is added along some axes: its slopes sum to zero there."""
+    """A function that a constant along some axes does not change: its slopes sum to zero there."""
 
     def rule(read: Reader, x: Expression, dim: Any = None, **others: Any) -> Expression:
         record = read.record

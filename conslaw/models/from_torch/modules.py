@@ -1,4 +1,4 @@
-"""A module as a model: what goes in is checked, what comes out is paired with free data, or goes into a loss."""
+"""A module as a model: what comes out is paired with free data, or goes into a loss."""
 
 from __future__ import annotations
 

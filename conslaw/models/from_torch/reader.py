@@ -1,7 +1,7 @@
 """The operations of a module run over the arrays of a model.
 
-What depends on a parameter is an expression.  What does not is data, whatever was computed: one free array for
-each node that meets a parameter, as its relations to others do not matter.
+What depends on a parameter is an expression.  What does not is data, whatever was computed: one free array
+for each node that meets a parameter, as its relations to others do not matter.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ class Reader:
         """The values of the outputs, for the arrays of the parameters that are trained, by their paths."""
         norms = norms_in(self.graph.nodes)
         deviations = {x for norm in norms.values() for x in norm.deviation}
-        for self.node in self.graph.nodes:
-            node = self.node
+        for node in self.graph.nodes:
+            self.node = node
             if node.op == "placeholder":
-                path = self.graph.parameters.get(node.name)
+                path = self.graph.parameters.get(node.name, "")
                 self.values[node] = arrays[path] if path in arrays else Free(node)
             elif node in deviations:
                 self.values[node] = Free(node)  # nothing else asks for it
@@ -109,8 +109,9 @@ class Reader:
             return Free(node)
         if name not in self.rules or _complex(node.meta["val"]):
             raise ConslawError(
-                f"{node.target} of an array that is trained is not read{line_of(node)}: write it with operations on real "
-                f"arrays that are (see Real networks in the documentation), or detach() what goes in"
+                f"{node.target} of an array that is trained is not read{line_of(node)}: write it with "
+                f"operations on real arrays that are (see Real networks in the documentation), or detach() "
+                f"what goes in"
             )
         first, others = self._arguments(node)
         try:
@@ -128,7 +129,8 @@ class Reader:
             raise ConslawError(f"{name} with {passed_over[0]} that is trained is not read")
         if any(isinstance(x, Masked) for x in (first, *others.values())) and name not in MASKED:
             raise ConslawError(
-                f"{name} of a trained array with minus infinity is not read, a softmax is: mask by a factor elsewhere"
+                f"{name} of a trained array with minus infinity is not read, a softmax is: mask by a factor "
+                f"elsewhere"
             )
 
     def _checked(self, name: str, node: Any, made: Any) -> Any:
@@ -142,7 +144,7 @@ class Reader:
         return made
 
     def _arguments(self, node: Any) -> tuple[Any, dict[str, Any]]:
-        """The first argument, and the others by the names that they have in the schema, with their defaults."""
+        """The first argument, and the others by their names in the schema, with their defaults."""
         declared = node.target._schema.arguments
         named = {x.name: x.default_value for x in declared}
         named |= dict(zip(named, node.args, strict=False)) | node.kwargs
@@ -211,7 +213,7 @@ class Reader:
         node = value.node
         if node not in self._constants:
             self._constants[node] = self._computed(node)
-        return self._constants[node]  # type: ignore[no-any-return]
+        return self._constants[node]
 
     def _computed(self, node: Any) -> torch.Tensor | None:
         shape = node.meta.get("val")
@@ -255,29 +257,32 @@ class Reader:
 _WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 NO_GRADIENT = frozenset(
-    ("detach", "sign", "sgn", "round", "floor", "ceil", "trunc", "heaviside", "zeros_like", "ones_like")
-    + ("full_like", "rand_like", "randn_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
-    + ("bernoulli", "multinomial", "randint_like")
+    (
+        *(
+            "detach",
+            "sign",
+            "sgn",
+            "round",
+            "floor",
+            "ceil",
+            "trunc",
+            "heaviside",
+            "bernoulli",
+            "multinomial",
+        ),
+        *("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "randint_like"),
+        *("new_zeros", "new_ones", "new_full", "new_empty"),
+    )
 )
 UNKNOWN_ENTRIES = frozenset(
-    ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted")
+    ("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided")
 )
-
-
-MASKED = frozenset(
+MASKED = frozenset(  # what reads logits that are minus infinity in places
     (
-        "softmax",
-        "_softmax",
-        "_safe_softmax",
-        "add",
-        "mul",
-        "div",
-        "masked_fill",
-        "view",
-        "_unsafe_view",
-        "reshape",
+        *("softmax", "_softmax", "_safe_softmax", "scaled_dot_product_attention"),
+        *("add", "mul", "div", "masked_fill", "view", "_unsafe_view", "reshape", "unsqueeze", "squeeze"),
+        *("clone", "contiguous", "alias", "_to_copy"),
     )
-    + ("unsqueeze", "squeeze", "clone", "contiguous", "alias", "_to_copy", "scaled_dot_product_attention")
 )
 
 
