@@ -15,6 +15,8 @@ from torch.nn import functional as F  # noqa: E402, N812
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 from written_out import GPT, Code, LoRA  # noqa: E402
 
+from conslaw.models.from_torch.inputs import inputs_of  # noqa: E402
+
 
 def test_parameters_keep_their_names_and_ties_are_one_array():
     model = conslaw.from_torch(GPT(), torch.zeros(1, 3, dtype=torch.int64))
@@ -192,6 +194,9 @@ def test_a_module_on_the_command_line(tmp_path):
     answer = run("--input", "1,3")
     assert answer.returncode == 0
     assert "laws found" in answer.stdout
-    refused = run("--input", "1,x")
-    assert refused.returncode == 2
-    assert "--input '1,x'" in refused.stderr
+
+
+@pytest.mark.parametrize("text", ["1,x", "", "0,3", "1,3:int3x", "-1,3", "1,3:nn"])
+def test_shapes_that_are_none(text):
+    with pytest.raises(conslaw.ConslawError, match="give a shape, such as"):
+        inputs_of(nn.Linear(3, 2), [text])
