@@ -2,8 +2,6 @@
 
 import copy
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -15,6 +13,7 @@ from torch.nn import functional as F  # noqa: E402, N812
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 from written_out import GPT, Code, LoRA  # noqa: E402
 
+from conslaw.command_line import main  # noqa: E402
 from conslaw.models.from_torch.inputs import inputs_of  # noqa: E402
 
 
@@ -181,19 +180,16 @@ def test_bad_input_is_refused_in_one_line(name):
     assert "\n" not in str(refused.value)
 
 
-def test_a_module_on_the_command_line(tmp_path):
+def test_a_module_on_the_command_line(tmp_path, capsys):
     file = tmp_path / "my_net.py"
     file.write_text(
         "from torch import nn\nnet = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))\n"
     )
-
-    def run(*arguments):
-        command = [sys.executable, "-m", "conslaw", "analyze", f"{file}:net", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    answer = run("--input", "1,3")
-    assert answer.returncode == 0
-    assert "laws found" in answer.stdout
+    assert main(["analyze", f"{file}:net", "--input", "1,3"]) == 0
+    assert "0.weight[k,:]" in capsys.readouterr().out
+    for wrong in (["analyze", f"{file}:net"], ["analyze", "relu", "3-4-2", "--input", "1,3"]):
+        assert main(wrong) == 2
+        assert "input" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["1,x", "", "0,3", "1,3:int3x", "-1,3", "1,3:nn"])
