@@ -9,24 +9,21 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, BinaryIO, NoReturn
 
 from conslaw.errors import Interrupted, TooLargeError
 from conslaw.sweeps.journal import ERROR, MEMORY, OK, TIMEOUT, plain
+from conslaw.time_limit import TimeIsUp, time_limit
 from conslaw.version import __version__
 
 IDLE = 60.0  # seconds without a case after which it ends; it is started again when there is one
 PR_SET_PDEATHSIG = 1
 
 Function = Callable[[dict[str, Any]], Mapping[str, Any]]
-
-
-class _TimeIsUp(KeyboardInterrupt):
-    """The case has had its time."""
 
 
 def main() -> None:
@@ -82,10 +79,10 @@ def outcome(function: Function, case: dict[str, Any], timeout: float | None) -> 
     start, cpu = time.perf_counter(), time.process_time()
     columns: Mapping[str, Any] = {}
     try:
-        with _time_limit(timeout):
+        with time_limit(timeout if hasattr(signal, "setitimer") else None):
             columns = function(case)
         status, reason = columns.get("status", OK), columns.get("reason")
-    except _TimeIsUp:
+    except TimeIsUp:
         status, reason = TIMEOUT, f"after {timeout:g} seconds"
     except Interrupted as stop:
         columns = getattr(function, "partial", lambda _: {})(stop.answer)
@@ -102,24 +99,6 @@ def outcome(function: Function, case: dict[str, Any], timeout: float | None) -> 
     values = {str(name): plain(value) for name, value in columns.items() if name not in ("status", "reason")}
     said = {"status": status, "reason": None if reason is None else " ".join(str(reason).split())[:500]}
     return {**said, **values, **took, "memory_bytes": _peak(), "conslaw": __version__}
-
-
-@contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise :class:`_TimeIsUp` inside, after so many seconds, where the system can."""
-    if seconds is None or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(*_: object) -> NoReturn:
-        raise _TimeIsUp
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _die_with(parent: int) -> None:

@@ -11,11 +11,11 @@ from strategies import array_code, widths
 
 import conslaw
 from conslaw.command_line import main
-from conslaw.time_limit import TimeIsUp
 from conslaw.errors import Interrupted
 from conslaw.routes import plan
 from conslaw.routes.plan import AT_LEAST, AT_MOST, Journey, Route, RouteTaken
 from conslaw.routes.table import ANALYZE, SUBNETWORKS
+from conslaw.time_limit import TimeIsUp
 
 G, M = conslaw.gradient_flow, conslaw.momentum_flow
 LAWS = {route.name for route in ANALYZE if route.proves == AT_LEAST}
