@@ -36,7 +36,7 @@ def model_of(
 
     def potential(p: Any, c: Any) -> Expression:
         arrays = {path: p[name] for path, name in parameters.arrays.items()}
-        reader = Reader(graph, recorder("from_torch"), RULES)
+        reader = Reader(graph, recorder("from_torch"), RULES, layers.SMOOTH)
         outputs = [x for x in reader.run(arrays) if isinstance(x, Expression | Masked)]
         if not outputs:
             raise ConslawError(f"{type(module).__name__} returns no tensor in which a trained parameter is")
