@@ -1,7 +1,7 @@
 """Functions of each entry that the user wrote out, found in the graph: ``0.5 * z * (1 + tanh(z + z**3))``.
 
-A composition of functions of each entry is one: a free value and a free slope.  The span is the same as operation
-by operation (*The cut*), but the pieces are linear.
+A composition of functions of each entry is one: a free value and a free slope.  The span is the same as
+operation by operation (*The cut*), but the pieces are linear.
 """
 
 from __future__ import annotations
