@@ -86,7 +86,7 @@ def train(step, time=2.0):
     drift = (values(module) - before).abs()
     way = max(float((x.detach() - y).abs().max()) for x, y in zip(module.parameters(), start))
     linear = torch.tensor(degrees) == 1
-    return drift, float(drift[linear].max()), float(drift[~linear].max()), way, float(loss)
+    return drift, float(drift[linear].max()), float(drift[~linear].max()), way, loss.item()
 
 
 # %%
