@@ -73,7 +73,7 @@ MODULES: dict[str, tuple[Callable[[], Made], int]] = {  # and the number of laws
     "encoder 768": (lambda: encoder(768, 12, 3072), 55_297),
     "ResNet-18": (resnet18, 3776),
     "GPT-2 small": (gpt2_small, 673_816),
-    "Llama block 2048": (llama_block, 0),
+    "Llama block 2048": (llama_block, 29_184),
 }
 
 
