@@ -58,6 +58,11 @@ class Masked:
         return self.logits.shape
 
 
+@dataclass(frozen=True)
+class Unread:
+    """A statistic of a trained array that a layer returns beside its value."""
+
+
 class Reader:
     """Runs the graph of a module once, with a rule for each operation."""
 
@@ -144,6 +149,8 @@ class Reader:
         passed_over = [x for x in others if "_" in known and x not in known and _trained(others[x])]
         if passed_over:
             raise ConslawError(f"{name} with {passed_over[0]} that is trained is not read")
+        if any(isinstance(x, Unread) for x in (first, *others.values())):
+            raise ConslawError(f"{name} of a mean or a deviation that a layer returns is not read")
         if any(isinstance(x, Masked) for x in (first, *others.values())) and name not in MASKED:
             raise ConslawError(
                 f"{name} of a trained array with minus infinity is not read, a softmax is: mask by a factor "
