@@ -215,7 +215,8 @@ def place_of(node: Any) -> str:
 def _cannot(module: torch.nn.Module, error: Exception) -> str:
     name, first = type(module).__name__, str(error).strip().splitlines()[0] if str(error) else ""
     if type(error).__name__ == "GuardOnDataDependentSymNode" or "data-dependent" in str(error):
-        found = re.search(r'raised this error:\s+File "([^"]*)", line (\d+), in .*\n\s*(.*)', str(error))
+        call = r'raised this error:\s+File "([^"]*)", line (\d+), in .*\n\s*(.*)'
+        found = re.search(call, str(error))
         place = f" ({Path(found[1]).name}:{found[2]}: {found[3]})" if found else ""
         return (
             f"{name} branches on the value of an array, or has its shape from it{place}: each path is another "
