@@ -263,12 +263,12 @@ def test_rms_norms_are_read_as_one(code):
 
 
 def test_a_function_of_each_entry_that_is_written_out_is_read_as_one():
-    """GELU by hand; what only looks like it, of two arrays, is not."""
+    """GELU by hand; where another array is in it, only what is of the sum."""
     gelu = Code(lambda m, x: 0.5 * (z := m.l(x)) * (1 + torch.tanh(0.8 * (z + 0.04 * z**3))) * x)
     other = Code(lambda m, x: 0.5 * (z := m.l(x)) * (1 + torch.tanh(0.8 * (z + 0.04 * m.k(x) ** 3))))
-    for module, operations in ((gelu, ["activation"]), (other, ["tanh"])):
+    for module in (gelu, other):
         model = read(module, real((2, 4)))
-        assert [r.operation for r in model.readings] == operations
+        assert [r.operation for r in model.readings] == ["activation"]
         assert outside(model, module, real((2, 4))) < 1e-10
 
 

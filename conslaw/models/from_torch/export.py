@@ -219,7 +219,7 @@ def _cannot(module: torch.nn.Module, error: Exception) -> str:
         found = re.search(call, str(error))
         place = f" ({Path(found[1]).name}:{found[2]}: {found[3]})" if found else ""
         return (
-            f"{name} branches on the value of an array, or has its shape from it{place}: each path is another "
-            f"network; give a module without that branch"
+            f"{name} branches on the value of an array, or has its shape from it{place}: each path is "
+            f"another network; give a module without that branch"
         )
     return f"{name} cannot be exported by torch.export: {type(error).__name__}: {first[:300]}"
