@@ -75,6 +75,9 @@ def _potential(reader: Reader, outputs: Sequence[Expression], loss: str | None) 
 
 
 def _checked(module: Any, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.nn.Module:
+    module = getattr(module, "_orig_mod", module)  # what torch.compile was given
+    if not isinstance(kwargs, Mapping):
+        raise ConslawError(f"kwargs={kwargs!r}: give a mapping from names to inputs")
     if not isinstance(module, torch.nn.Module):
         raise ConslawError(f"from_torch({module!r}): give a torch.nn.Module, and its inputs")
     name = type(module).__name__
