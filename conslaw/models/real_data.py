@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +26,7 @@ class _Gate:
     name: str
     whole: Shape  # of the data array
     shape: Shape
+    value: Any = None  # if it is known
 
 
 class _Filling:
@@ -49,11 +50,14 @@ class _Filling:
         return self.numbers.product(x, y, a, b, out)
 
     def reshape(self, x: Any, shape: Shape) -> Any:
-        return _Gate(x.name, x.whole, shape) if isinstance(x, _Gate) else self.numbers.reshape(x, shape)
+        return replace(x, shape=shape) if isinstance(x, _Gate) else self.numbers.reshape(x, shape)
 
     def _fill(self, gate: _Gate, z: Any, own: str, others: str) -> Any:
         z = np.einsum(f"{others}->{own}", z)
-        value = np.where(z > 0, self.numbers.convert(1), self.numbers.convert(0))
+        if gate.value is None:
+            value = np.where(z > 0, self.numbers.convert(1), self.numbers.convert(0))
+        else:
+            value = gate.value.reshape(z.shape)
         self.gates[gate.name], self.before[gate.name] = value.reshape(gate.whole), z.reshape(gate.whole)
         return value
 
@@ -73,9 +77,19 @@ class RealData:
     data: Arrays
     before: Arrays
 
+    @property
+    def gates(self) -> dict[str, npt.NDArray[Any]]:
+        """The gates alone."""
+        return {name: self.data[name] for name in self.before}
+
 
 def real_data(
-    model: Model, output: Expression, weights: Arrays, inputs: Arrays, numbers: NumPyNumbers[Any]
+    model: Model,
+    output: Expression,
+    weights: Arrays,
+    inputs: Arrays,
+    numbers: NumPyNumbers[Any],
+    gates: Arrays | None = None,
 ) -> RealData:
     """Fill in gates from real inputs.
 
@@ -86,11 +100,12 @@ def real_data(
     output : the outputs as an expression: the gradient of the potential in the output vector
     weights, inputs : numbers for the parameters, and for the data that are given
     numbers : the number system
+    gates : if given these, whatever the signs are
     """
     filling, arrays = _Filling(numbers), dict[str, Any]({**weights, **inputs})
     for name, shape in model.data.items():
         if name not in arrays and is_gate(model, name):
-            arrays[name] = _Gate(name, shape, shape)
+            arrays[name] = _Gate(name, shape, shape, (gates or {}).get(name))
         elif name not in arrays and is_filled(model, name):
             arrays[name] = numbers.constant(np.ones(shape, dtype=object))
     [outputs] = evaluate([output], arrays, filling)
