@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from conslaw.models.networks import relu as relu
     from conslaw.models.potential import Model as Model
     from conslaw.models.potential import model as model
-    from conslaw.training.drift import Drift as Drift
     from conslaw.training.monitor import Monitor as Monitor
     from conslaw.training.simulation import simulate as simulate
 
@@ -53,11 +52,10 @@ _HOMES = {
     "models.from_sympy": ("from_sympy",),
     "models.networks": ("icnn", "linear", "monomial", "nmf", "pca", "relu"),
     "models.potential": ("Model", "model"),
-    "training.drift": ("Drift",),
     "training.monitor": ("Monitor",),
     "training.simulation": ("simulate",),
 }
-_ROOMS = ("layers", "networks", "regions", "varieties")  # questions with a namespace of their own
+_ROOMS = ("layers", "networks", "regions", "training", "varieties")  # questions with a namespace of their own
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME)

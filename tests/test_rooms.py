@@ -13,7 +13,7 @@ import conslaw
 # from the ground up; what stands in one line imports nothing of the others in it
 FLOORS = [
     ["errors", "version"],
-    ["display"],
+    ["display", "plots"],
     ["algebra"],
     ["models"],
     ["flows"],
@@ -22,6 +22,7 @@ FLOORS = [
     ["varieties", "regions", "recorded", "routes"],
     ["answers"],
     ["analysis", "layers"],
+    ["training"],
     ["networks", "command_line"],
     ["__main__"],
 ]

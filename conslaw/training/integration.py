@@ -140,8 +140,12 @@ def _by_floats(equation: _Equation, t: float, end: float, y: Array) -> Array:
         if found.status == 0 or gates is None:
             break
         kinks += 1
-        if kinks > MOST_KINKS or at_once > MOST_AT_ONCE:
-            raise _Stopped(f"the flow stays on a kink, or meets too many of them, at t = {t:.6g}")
+        if at_once > MOST_AT_ONCE:
+            raise _Stopped(
+                f"the flow slides along a kink from t = {t:.6g} on, with a gate between 0 and 1: not followed"
+            )
+        if kinks > MOST_KINKS:
+            raise _Stopped(f"there are more than {MOST_KINKS:,} kinks before t = {t:.6g}")
         gates = _flipped(equation, y, gates, signs, slack)
     return y
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -15,9 +16,9 @@ from conslaw.answers import Analysis
 from conslaw.errors import ConslawError, check_flags, check_seed
 from conslaw.models.potential import is_positive_integer
 from conslaw.training.drift import Drift, LawDrift
-from conslaw.training.optimizers import NoPredictionError, groups_of, parameters_of, rates_of, step_of
+from conslaw.training.optimizers import WAYS, NoPredictionError, groups_of, parameters_of, rates_of, step_of
 from conslaw.training.predictions import Predicted, Step
-from conslaw.training.watched import Part, Values, Watched, watched
+from conslaw.training.watched import Part, Watched, watched
 
 
 @dataclass
@@ -54,7 +55,7 @@ class Monitor(display.Shown):
         all have the same names.
     entries : whether all laws are watched
         By default of a Gram matrix z'Gz for four random vectors z of signs, and of a vector of laws the first
-        64 entries.
+        16 entries.
     writer : optional
         Anything with ``add_scalar(tag, value, step)``, such as TensorBoard's ``SummaryWriter``.
     seed : of the random vectors
@@ -114,22 +115,26 @@ class Monitor(display.Shown):
         parameters = parameters_of(module, analysis, names)
         self._parameters = {name: parameters[name] for name in used}
         self._optimizer, self._groups = optimizer, groups_of(optimizer, self._parameters)
-        self._shapes = {name: tuple(p.shape) for name, p in self._parameters.items()}
-        self._device = next(iter(self._parameters.values())).device.type
+        self._list = list(self._parameters.values())
+        self._shapes, self._device = [p.shape for p in self._list], self._list[0].device.type
+        places = {name: i for i, name in enumerate(used)}
+        self._plan = [(p.form, [places[n] for n in p.arrays], p.index) for p in self._parts]
         self._rates, self._remark = dict[str, float](), ""
         try:
             self._rates = rates_of(analysis)
             if not isinstance(optimizer, torch.optim.SGD):
                 raise NoPredictionError(
-                    f"{type(optimizer).__name__} makes no gradient steps: these are not laws of it, and there "
-                    f"is no prediction."
+                    f"{type(optimizer).__name__} makes no gradient steps: these are not laws of this "
+                    f"optimizer, and there is no prediction."
                 )
         except NoPredictionError as reason:
             self._remark = str(reason)
         self._rows, self._steps, self._stopped = list[_Row](), 0, ""
         self._hooks, self._open = list[Any](), list[Any]()
-        self._views: tuple[list[int], list[dict[str, Any]]] = ([], [])
-        self._size = [law.magnitude(self._detached()) for law in self._laws]
+        self._views: tuple[list[int], list[tuple[Any, ...]]] = ([], [])
+        self._known: tuple[Any, Step] | None = None
+        theta = {name: p.detach() for name, p in self._parameters.items()}
+        self._size = [law.magnitude(theta) for law in self._laws]
 
     def __enter__(self) -> Self:
         if self._hooks:
@@ -147,9 +152,7 @@ class Monitor(display.Shown):
         self.record()
 
     def record(self) -> None:
-        """Record the laws as they are now, after the steps so far: by hand, where there are no hooks to do it,
-        or between them.
-        """
+        """Record the laws as they are now: by hand, where there are no hooks to do it, or between them."""
         if not self._stopped:
             self._guarded(lambda: self._add(_Row(self._steps, self._values())))
 
@@ -179,12 +182,11 @@ class Monitor(display.Shown):
     def _guarded(self, action: Any) -> None:
         """Whatever goes wrong here is no reason to stop the training."""
         try:
-            with self._torch.no_grad():
-                if self._torch.is_autocast_enabled(self._device):
-                    with self._torch.autocast(self._device, enabled=False):
-                        action()
-                else:
+            if self._torch.is_autocast_enabled(self._device):
+                with self._torch.autocast(self._device, enabled=False):
                     action()
+            else:
+                action()
         except Exception as error:
             self._stopped = f"{error} (after {self._steps} steps)"
             with suppress(Warning):
@@ -193,14 +195,12 @@ class Monitor(display.Shown):
     def _begin(self) -> None:
         """Record the laws, and what is known of the step before it is made."""
         row = _Row(self._steps, self._values())
-        how = None if self._remark else self._how()
-        if how:
+        gradients = [p.grad for p in self._list]
+        if not self._remark and (how := self._how(gradients)):
             row.how = how
-            slopes = self._slopes(how)
+            slopes = self._slopes(how, gradients)
             if not how.momentum:
-                row.applied = self._cat(
-                    [part.of_seen(x) for part, x in zip(self._parts, slopes, strict=True)]
-                )
+                row.applied = self._at(slopes)
             else:
                 if self._every > 1 or not self._rows:
                     row.along = self._along()
@@ -210,75 +210,88 @@ class Monitor(display.Shown):
     def _end(self) -> None:
         """Record what was applied."""
         (row, slopes), self._open = self._open, []
-        buffers, along, mixed = self._buffers(), list[Values](), list[Values]()
-        for part, g in zip(self._parts, slopes, strict=True):
-            v = part.seen(buffers)
-            u = {name: g[name] + row.how.momentum * x for name, x in v.items()} if row.how.nesterov else v
-            along.append(part.of_seen(u))
-            if row.how.nesterov:
-                mixed.append(part.between_seen(u, v) if len(part.arrays) == 2 else along[-1])
-        row.applied, row.mixed = self._cat(along), self._cat(mixed) if mixed else None
+        after, beta = self._seen(self._buffers()), row.how.momentum
+        if row.how.nesterov:
+            u = [
+                tuple(x + beta * y for x, y in zip(g, v, strict=True))
+                for g, v in zip(slopes, after, strict=True)
+            ]
+            row.applied, row.mixed = self._at(u), self._between(u, after)
+        else:
+            row.applied = self._at(after)
 
-    def _how(self) -> Step | None:
-        """How the next step is made, if there is a formula."""
-        if any(p.grad is None or p.grad.is_sparse for p in self._parameters.values()):
-            self._remark = f"A parameter had no dense gradient at step {self._steps}: no prediction."
-            return None
+    def _how(self, gradients: Sequence[Any]) -> Step | None:
+        """How the next step is made, if there is a formula; the same as the last one, as a rule."""
+        key = [tuple(map(group.get, WAYS)) for group in self._optimizer.param_groups]
+        for g in gradients:
+            if g is None or g.layout is not self._torch.strided:
+                self._remark = f"A parameter had no dense gradient at step {self._steps}: no prediction."
+                return None
+        if self._known and self._known[0] == key:
+            return self._known[1]
         try:
-            return step_of(self._optimizer, self._groups, self._rates, not self._buffers())
+            first = not self._buffers()
+            how = step_of(self._optimizer, self._groups, self._rates, first)
         except NoPredictionError as reason:
             self._remark = str(reason)
             return None
+        self._known = None if first and how.momentum else (key, how)
+        return how
 
-    def _buffers(self) -> dict[str, Any]:
+    def _buffers(self) -> list[Any]:
         """The momentum buffers, none if there are none yet."""
         state = self._optimizer.state
-        found = {name: state[p].get("momentum_buffer") for name, p in self._parameters.items() if p in state}
-        return {} if any(x is None for x in found.values()) else found
+        found = [state[p].get("momentum_buffer") if p in state else None for p in self._list]
+        return [] if any(x is None for x in found) else found
 
-    def _slopes(self, how: Step) -> list[dict[str, Any]]:
+    def _slopes(self, how: Step, gradients: Sequence[Any]) -> list[tuple[Any, ...]]:
         """What each part sees of g' = g + lambda theta."""
-        gradients = {name: p.grad for name, p in self._parameters.items()}
-        found = []
-        for part, x in zip(self._parts, self._seen(), strict=True):
-            g = part.seen(gradients)
-            for name in g:
-                if self._optimizer.param_groups[self._groups[name]].get("maximize"):
-                    g[name] = -g[name]
-                if how.decays and how.decays[name]:
-                    g[name] = g[name].add(x[name], alpha=how.decays[name])
-            found.append(g)
-        return found
+        signs = [group.get("maximize", False) for group in self._optimizer.param_groups]
+        if how.decays or any(signs):
+            names, decays = list(self._parameters), how.decays or {}
+            gradients = [-g if signs[self._groups[n]] else g for n, g in zip(names, gradients, strict=True)]
+            theta = [p.detach() for p in self._list]
+            gradients = [
+                g.add(x, alpha=decays.get(n, 0)) for n, g, x in zip(names, gradients, theta, strict=True)
+            ]
+        return self._seen(gradients)
 
     def _along(self) -> Any:
         """The parts between theta and v; those of degree 1 at v."""
         buffers = self._buffers()
-        if not buffers:
-            return None
-        pairs = [(part, x, part.seen(buffers)) for part, x in zip(self._parts, self._seen(), strict=True)]
-        return self._cat([p.between_seen(x, v) if len(p.arrays) == 2 else p.of_seen(v) for p, x, v in pairs])
+        return self._between(self._views[1], self._seen(buffers)) if buffers else None
 
     def _values(self) -> Any:
         """The values of all parts."""
-        return self._cat([part.of_seen(x) for part, x in zip(self._parts, self._seen(), strict=True)])
+        pointers = [p.data_ptr() for p in self._list]
+        if pointers != self._views[0]:  # the weights have moved: the views are made again
+            for p, shape in zip(self._list, self._shapes, strict=True):
+                if p.shape != shape:
+                    raise ConslawError(
+                        f"a parameter has changed its shape from {tuple(shape)} to {tuple(p.shape)}"
+                    )
+            self._views = pointers, self._seen([p.detach() for p in self._list])
+        return self._at(self._views[1])
 
-    def _cat(self, vectors: Sequence[Values]) -> Any:
-        return self._torch.cat(vectors)
+    def _seen(self, arrays: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """What each part sees of the arrays, in the order of the parameters."""
+        return [tuple([arrays[i][index] if index else arrays[i] for i in of]) for _, of, index in self._plan]
 
-    def _seen(self) -> list[dict[str, Any]]:
-        """What each part sees of the parameters; the views are made again if the weights have moved."""
-        pointers = [p.data_ptr() for p in self._parameters.values()]
-        if pointers != self._views[0]:
-            now = self._detached()
-            for name, x in now.items():
-                if tuple(x.shape) != self._shapes[name]:
-                    shapes = f"{self._shapes[name]} to {tuple(x.shape)}"
-                    raise ConslawError(f"{name} has changed its shape from {shapes}")
-            self._views = pointers, [part.seen(now) for part in self._parts]
-        return self._views[1]
+    def _at(self, seen: Sequence[tuple[Any, ...]]) -> Any:
+        """The values of all parts, one after the other, from what they see."""
+        return self._torch.cat([form(*x) for (form, _, _), x in zip(self._plan, seen, strict=True)])
 
-    def _detached(self) -> dict[str, Any]:
-        return {name: p.detach() for name, p in self._parameters.items()}
+    def _between(self, x: Sequence[tuple[Any, ...]], y: Sequence[tuple[Any, ...]]) -> Any:
+        """The bilinear forms of all parts; those of degree 1 at y."""
+        found = []
+        for (form, of, _), one, other in zip(self._plan, x, y, strict=True):
+            if len(of) == 1:
+                found.append(form(*other))
+            elif of[0] == of[1]:
+                found.append(form(one[0], other[0]))
+            else:
+                found.append((form(one[0], other[1]) + form(other[0], one[1])) / 2)
+        return self._torch.cat(found)
 
     # the answer
 
@@ -344,11 +357,7 @@ class Monitor(display.Shown):
         """The sum of the learning rates; the number of steps where they are not known."""
         if not all(row.how for row in rows[:-1]):
             return np.array([row.step for row in rows], np.float64)
-        gaps = [
-            row.how.rate * (after.step - row.step)
-            for row, after in zip(rows, rows[1:], strict=False)
-            if row.how
-        ]
+        gaps = [row.how.rate * (after.step - row.step) for row, after in pairwise(rows) if row.how]
         return np.concatenate([[0.0], np.cumsum(gaps)])
 
     def _summary(self) -> display.Summary:
@@ -366,7 +375,7 @@ def _predicted(law: Watched, at: Mapping[Part, slice], rows: Sequence[_Row], tab
     """The predictions at each row: each step's own, exactly, times the number of steps until the next row."""
     known = Predicted(values[0], np.zeros(values.shape[1]))
     found = [known.law]
-    for k, (row, after) in enumerate(zip(rows, rows[1:], strict=False)):
+    for k, (row, after) in enumerate(pairwise(rows)):
         how, gap = row.how, after.step - row.step
         assert how is not None
         if row.along is not None:

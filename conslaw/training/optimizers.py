@@ -11,6 +11,7 @@ from conslaw.errors import ConslawError
 from conslaw.training.predictions import Step
 
 SAME = 1e-6  # relative difference of learning rates that are called equal
+WAYS = ("lr", "momentum", "dampening", "nesterov", "weight_decay", "maximize")  # of SGD, by group
 WRAPPED = ("_orig_mod.", "module.")  # in front of the names in compiled and parallel modules
 
 
@@ -84,8 +85,7 @@ def rates_of(analysis: Analysis) -> dict[str, float]:
     assert flow is not None
     if flow.metric_words is None or any(word.startswith("z") for word in flow.metric_words.values()):
         raise NoPredictionError(
-            f"these are laws in the metric {flow.metric}, and the optimizer makes gradient steps, so there is "
-            f"no prediction."
+            f"these are laws in the metric {flow.metric}, the optimizer makes gradient steps: no prediction."
         )
     if flow.name != "gradient" or flow.weight_decay != "0":
         raise NoPredictionError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any, TypeAlias
 
 import mpmath
@@ -27,6 +27,7 @@ from conslaw.training.records import Recorder
 
 Arrays: TypeAlias = dict[str, Any]
 
+LARGEST = 1e100  # of weights: their squares, and products of those, are still floats
 METHODS = ("flow", "gd", "heavy_ball", "nesterov", "mirror")
 
 
@@ -296,7 +297,7 @@ def _train(run: _Run, begin: tuple[Arrays, Arrays], recorder: Recorder) -> None:
     how = Step(eta, beta, 0, nesterov, dict.fromkeys(theta, decay) if decay else None)
     constant = beta == 0 or all(not w.startswith("z") for w in (run.flow.metric_words or {"": "z"}).values())
     recorder.begin(theta, v, constant)
-    lag = eta * beta / (1 - beta)
+    lag = 0 if constant else eta * beta / (1 - beta)
     for k in range(1, run.steps + 1):
         with np.errstate(all="ignore"):
             z = {name: x - lag * v[name] for name, x in theta.items()} if not constant else theta
@@ -306,7 +307,7 @@ def _train(run: _Run, begin: tuple[Arrays, Arrays], recorder: Recorder) -> None:
             u = {name: g[name] + beta * x for name, x in after.items()} if nesterov else after
             recorder.advance(how, theta, v, g, after, u)
             moved = {name: x - eta * u[name] for name, x in theta.items()}
-        if run.network.numbers.are_floats and not all(isfinite(float(np.sum(x))) for x in moved.values()):
+        if run.network.numbers.are_floats and not all(abs(x).max() < LARGEST for x in moved.values()):
             recorder.stopped = f"the weights overflow at step {k}; make the step smaller"
             break
         theta, v = moved, after

@@ -30,7 +30,7 @@ Arrays: TypeAlias = Mapping[str, Any]
 Values: TypeAlias = Any  # a vector: an array of NumPy, or a tensor
 
 PROBES = 4  # random vectors z with which z' G z stands for a Gram matrix G
-UNITS = 64  # of a vector of laws, the first ones, where not all entries are wanted
+UNITS = 16  # of a vector of laws, the first ones, where not all entries are wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,28 +49,17 @@ class Part:
     form: Callable[..., Values]
     index: tuple[slice, ...] = ()
 
-    def seen(self, x: Arrays) -> dict[str, Values]:
-        """What is looked at of each array."""
-        return {name: x[name][self.index] if self.index else x[name] for name in self.arrays}
-
     def of(self, x: Arrays) -> Values:
         """Its value at a point."""
-        return self.of_seen(self.seen(x))
+        return self.form(*[x[name][self.index] if self.index else x[name] for name in self.arrays])
 
     def between(self, x: Arrays, y: Arrays) -> Values:
         """The symmetric bilinear form whose square is a part of degree 2."""
-        return self.between_seen(self.seen(x), self.seen(y))
-
-    def of_seen(self, x: Arrays) -> Values:
-        """Its value, from what is looked at."""
-        return self.form(*[x[name] for name in self.arrays])
-
-    def between_seen(self, x: Arrays, y: Arrays) -> Values:
-        """The bilinear form, from what is looked at."""
         one, other = self.arrays
         if one == other:
-            return self.form(x[one], y[one])
-        return (self.form(x[one], y[other]) + self.form(y[one], x[other])) / 2
+            return self.form(*[z[one][self.index] if self.index else z[one] for z in (x, y)])
+        a, b, c, d = (z[n][self.index] if self.index else z[n] for z in (x, y) for n in (one, other))
+        return (self.form(a, d) + self.form(c, b)) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +113,7 @@ def watched(analysis: Analysis, *, entries: bool, seed: int = 0) -> tuple[list[W
     Parameters
     ----------
     entries : whether every law is watched; if not, of a Gram matrix a few random quadratic forms, of a vector
-        the first 64 entries
+        the first 16 entries
     seed : of the random forms
     """
     if not isinstance(analysis, Analysis):
@@ -195,8 +184,9 @@ def _summed(candidate: Candidate) -> tuple[int, ...]:
 
 
 def _first(candidate: Candidate, count: int) -> tuple[slice, ...]:
-    """So many indices of the axes that are not summed over, the first ones."""
-    return tuple(slice(count if c in candidate.out else None) for c in candidate.factors[0][1])
+    """So many indices of the axis that is not summed over, the first ones."""
+    letters = candidate.factors[0][1]
+    return (*[slice(None)] * letters.index(candidate.out), slice(count))
 
 
 def _unfolded(array: Values, head: int | None, axis: int) -> Values:
@@ -216,7 +206,8 @@ class _Sums:
 
     def __call__(self, *arrays: Values) -> Values:
         product = arrays[0] * arrays[1] if len(arrays) > 1 else arrays[0]
-        return (product.sum(self.axes) if self.axes else product).reshape(-1)
+        total = product.sum(self.axes) if self.axes else product
+        return total if total.ndim == 1 else total.reshape(-1)
 
 
 @dataclass(frozen=True, eq=False)

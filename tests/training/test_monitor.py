@@ -1,0 +1,387 @@
+"""Real PyTorch optimizers against the exact recursions; a Monitor never breaks a training run."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import conslaw
+
+torch = pytest.importorskip("torch")
+
+NAMES = {"W1": "0.weight", "b1": "0.bias", "W2": "2.weight", "b2": "2.bias", "W3": "4.weight"}
+ANALYSIS = conslaw.analyze(conslaw.relu([4, 5, 4, 3], bias=True))
+
+
+@pytest.fixture(autouse=True)
+def _one_seed_and_thread():
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+def network(dtype=torch.float64):
+    nn = torch.nn
+    layers = [nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)]
+    return nn.Sequential(*layers).to(dtype)
+
+
+def batch(dtype=torch.float64, count=20):
+    return torch.randn(count, 4, dtype=dtype), torch.randint(0, 3, (count,))
+
+
+def train(net, optimizer, steps=12, *, schedule=None, clip=None, accumulate=1, dtype=torch.float64):
+    for _ in range(steps):
+        optimizer.zero_grad()
+        for _ in range(accumulate):
+            x, y = batch(dtype)
+            torch.nn.functional.cross_entropy(net(x), y).backward()
+        if clip:
+            torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
+        optimizer.step()
+        if schedule:
+            schedule.step()
+
+
+def watch(net, optimizer, analysis=ANALYSIS, names=NAMES, **options):
+    return conslaw.Monitor(
+        net, analysis, optimizer, **{"every": 1, "names": names, "entries": True, **options}
+    )
+
+
+def errors(monitor):
+    return [law.error for law in monitor.drift().laws]
+
+
+SGD = {
+    "plain": {},
+    "decay": {"weight_decay": 0.05},
+    "momentum": {"momentum": 0.9},
+    "momentum and decay": {"momentum": 0.9, "weight_decay": 0.05},
+    "dampening": {"momentum": 0.8, "dampening": 0.3, "weight_decay": 0.02},
+    "nesterov": {"momentum": 0.9, "nesterov": True},
+    "nesterov and decay": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.05},
+    "ascent": {"momentum": 0.5, "maximize": True, "weight_decay": 0.1},
+    "one by one": {"momentum": 0.9, "foreach": False},
+    "fused": {"momentum": 0.9, "fused": True},
+}
+
+
+@pytest.mark.parametrize("kind", SGD)
+def test_the_prediction_is_that_of_torch(kind):
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, **SGD[kind])
+    with watch(net, optimizer) as monitor:
+        train(net, optimizer)
+    drift = monitor.drift()
+    assert drift.exact
+    assert max(errors(monitor)) < 1e-12
+    assert min(law.worst for law in drift.laws) > 1e-4
+
+
+@given(st.floats(1e-4, 0.3), st.floats(0, 0.95), st.floats(0, 0.3), st.booleans())
+def test_the_prediction_is_that_of_torch_at_any_settings(lr, momentum, decay, nesterov):
+    net = network()
+    optimizer = torch.optim.SGD(
+        net.parameters(), lr=lr, momentum=momentum, weight_decay=decay, nesterov=nesterov and momentum > 0
+    )
+    with watch(net, optimizer) as monitor:
+        train(net, optimizer, 5)
+    assert max(errors(monitor)) < 1e-12
+
+
+@pytest.mark.parametrize("options", [{"clip": 0.1}, {"accumulate": 3}, {"schedule": True}])
+def test_what_was_applied_counts(options):
+    """Clipped and accumulated gradients, rates that a scheduler changes."""
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.2, momentum=0.9, weight_decay=0.01)
+    if "schedule" in options:
+        options = {"schedule": torch.optim.lr_scheduler.StepLR(optimizer, 3, 0.5)}
+    with watch(net, optimizer) as monitor:
+        train(net, optimizer, **options)
+    assert monitor.drift().exact
+    assert max(errors(monitor)) < 1e-12
+
+
+def test_a_monitor_that_begins_late_knows_the_momentum():
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    train(net, optimizer, 5)
+    with watch(net, optimizer) as monitor:
+        train(net, optimizer)
+    assert max(errors(monitor)) < 1e-12
+
+
+def test_groups_with_rates_and_decays_of_their_own():
+    net = network()
+    rest = [p for name, p in net.named_parameters() if name != "0.weight"]
+    groups = [{"params": [net[0].weight], "lr": 0.05, "weight_decay": 0.1}, {"params": rest}]
+    optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.8)
+    model = conslaw.relu([4, 5, 4, 3], bias=True)
+    fits = conslaw.analyze(conslaw.gradient_flow(model, metric={"W1": "1/2"}))
+    with watch(net, optimizer, fits) as right, watch(net, optimizer) as wrong:
+        train(net, optimizer)
+    assert max(errors(right)) < 1e-12
+    assert wrong.drift().laws[0].predicted is None
+    assert "metric=" in str(wrong)
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_other_optimizers_are_recorded_without_a_prediction(kind):
+    net = network()
+    optimizer = getattr(torch.optim, kind)(net.parameters(), lr=0.01)
+    with watch(net, optimizer) as monitor:
+        train(net, optimizer)
+    drift = monitor.drift()
+    assert len(drift.steps) == 13
+    assert drift.worst > 1e-3
+    assert all(law.predicted is None for law in drift.laws)
+    assert f"{kind} makes no gradient steps" in str(monitor)
+
+
+def test_every_tenth_step():
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.5)
+    with watch(net, optimizer, every=10) as seldom, watch(net, optimizer) as often:
+        train(net, optimizer, 35)
+    assert seldom.drift().steps.tolist() == [0, 10, 20, 30, 35]
+    assert not seldom.drift().exact
+    for one, other in zip(seldom.drift().laws, often.drift().laws, strict=True):
+        assert (one.values == other.values[[0, 10, 20, 30, 35]]).all()
+        for k in range(3):  # that of the step recorded, ten times
+            gap, step = np.diff(one.predicted, axis=0)[k], np.diff(other.predicted, axis=0)[10 * k]
+            assert abs(gap - 10 * step).max() < 1e-13
+
+
+def test_gram_laws_are_watched_by_probes():
+    net = torch.nn.Sequential(torch.nn.Linear(9, 8, bias=False), torch.nn.Linear(8, 7, bias=False)).double()
+    analysis = conslaw.analyze(conslaw.linear([9, 8, 7]))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    names = {"W1": "0.weight", "W2": "1.weight"}
+    with (
+        watch(net, optimizer, analysis, names, entries=False) as few,
+        watch(net, optimizer, analysis, names) as all_,
+    ):
+        for _ in range(8):
+            optimizer.zero_grad()
+            ((net(torch.randn(20, 9, dtype=torch.float64)) - 1) ** 2).mean().backward()
+            optimizer.step()
+    assert len(few.drift().laws[0].labels) < len(all_.drift().laws[0].labels) == 36
+    assert max(errors(few) + errors(all_)) < 1e-12
+
+
+def test_large_layers_are_watched_by_their_first_units():
+    net = torch.nn.Sequential(torch.nn.Linear(5, 40), torch.nn.ReLU(), torch.nn.Linear(40, 2, bias=False))
+    analysis = conslaw.analyze(conslaw.relu([5, 40, 2], bias=True))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    names = {"W1": "0.weight", "b1": "0.bias", "W2": "2.weight"}
+    with (
+        watch(net, optimizer, analysis, names, entries=False) as few,
+        watch(net, optimizer, analysis, names) as all_,
+    ):
+        x, y = torch.randn(20, 5), torch.randn(20, 2)
+        for _ in range(5):
+            optimizer.zero_grad()
+            ((net(x) - y) ** 2).mean().backward()
+            optimizer.step()
+    [one], [other] = few.drift().laws, all_.drift().laws
+    assert one.values.shape[1] < other.values.shape[1] == 40
+    assert abs(one.values - other.values[:, : one.values.shape[1]]).max() < 1e-6
+
+
+def test_compiled_modules_and_reduced_precision():
+    net = network(torch.float32)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    compiled = torch.compile(net, backend="eager")
+    for reduced in (False, True):  # each layer's gradient is rounded by itself, so that there they are no laws
+        with watch(compiled, optimizer) as monitor:
+            for _ in range(5):
+                x, y = batch(torch.float32)
+                optimizer.zero_grad()
+                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):
+                    loss = torch.nn.functional.cross_entropy(compiled(x), y)
+                loss.backward()
+                optimizer.step()
+        assert max(errors(monitor)) < (2**-6 if reduced else 2**-16)
+
+
+def test_a_scaler_that_skips_steps():
+    net = network(torch.float32)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    with watch(net, optimizer) as monitor:
+        for k in range(6):
+            x, y = batch(torch.float32)
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(net(x), y) * (torch.inf if k == 3 else 1)
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+    assert monitor.drift().steps[-1] == 5
+    assert max(errors(monitor)) < 1e-4
+
+
+def test_the_training_itself_is_the_same():
+    ends = []
+    for watched in (False, True):
+        torch.manual_seed(1)
+        net = network()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+        if watched:
+            with watch(net, optimizer):
+                train(net, optimizer)
+        else:
+            train(net, optimizer)
+        ends.append([p.detach().clone() for p in net.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
+def test_nothing_that_goes_wrong_breaks_the_training():
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with pytest.warns(UserWarning, match="changed its shape"), watch(net, optimizer) as monitor:  # noqa: PT031
+        train(net, optimizer, 3)
+        net[0].weight.data = torch.zeros(5, 5, dtype=torch.float64)
+        net[0].weight.grad = torch.ones(5, 5, dtype=torch.float64)
+        optimizer.step()
+        optimizer.step()
+    assert monitor.drift().steps.tolist() == [0, 1, 2]
+    assert "changed its shape" in str(monitor)
+
+
+def test_even_where_warnings_are_errors():
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with warnings.catch_warnings(), watch(net, optimizer, writer=_BadWriter()):
+        warnings.simplefilter("error")
+        train(net, optimizer, 3)
+
+
+class _BadWriter:
+    def add_scalar(self, *_):
+        raise OSError("disk full")
+
+
+class _Writer:
+    def __init__(self):
+        self.written = []
+
+    def add_scalar(self, tag, value, step):
+        self.written.append((tag, value, step))
+
+
+def test_a_writer_gets_the_largest_drift_of_each_kind():
+    net, writer = network(), _Writer()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with watch(net, optimizer, writer=writer) as monitor:
+        train(net, optimizer, 4)
+    law = monitor.drift().laws[0]
+    found = [value for tag, value, _ in writer.written if tag == f"conslaw/{law.text}"]
+    assert np.allclose(found, abs(law.drift).max(axis=1))
+
+
+def test_weights_that_overflow_end_the_record():
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e200)
+    with watch(net, optimizer) as monitor:
+        train(net, optimizer, 4)
+    assert "not finite" in monitor.drift().stopped
+    assert np.isfinite(monitor.drift().laws[0].values).all()
+
+
+def test_a_parameter_without_gradient_ends_the_prediction():
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with watch(net, optimizer) as monitor:
+        net[0](batch()[0]).sum().backward()
+        optimizer.step()
+    assert monitor.drift().laws[0].predicted is None
+    assert "no dense gradient" in str(monitor)
+
+
+def test_by_hand():
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    monitor = watch(net, optimizer)
+    assert "nothing recorded" in str(monitor)
+    with pytest.raises(conslaw.ConslawError, match="nothing is recorded"):
+        monitor.drift()
+    monitor.record()
+    assert len(monitor.drift().steps) == 1
+
+
+def test_parameters_with_the_same_names_need_none():
+    class Own(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.W1, self.W2 = (torch.nn.Parameter(torch.randn(2, 2)) for _ in range(2))
+
+        def forward(self, x):
+            return x @ self.W1.T @ self.W2.T
+
+    net = Own()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with conslaw.Monitor(net, conslaw.analyze(conslaw.linear([2, 2, 2])), optimizer, every=1) as monitor:
+        (net(torch.randn(5, 2)) ** 2).mean().backward()
+        optimizer.step()
+    assert monitor.drift().laws[0].error < 1e-6
+
+
+def _complex(net):
+    net[0].weight = torch.nn.Parameter(net[0].weight.detach() * 1j)
+    return net
+
+
+def _frozen(net):
+    net[0].weight.requires_grad_(False)
+    return net
+
+
+GOOD = network()
+BAD = {
+    "no analysis": (GOOD, {"analysis": "relu"}, "conslaw.analyze"),
+    "no module": ("net", {}, "torch.nn.Module"),
+    "no optimizer": (GOOD, {"optimizer": 1}, "torch.optim.Optimizer"),
+    "no names": (GOOD, {"names": None}, "give names="),
+    "a name that is none": (GOOD, {"names": {**NAMES, "W1": "weight"}}, "no 'weight'.*0.weight"),
+    "an array that is none": (GOOD, {"names": {**NAMES, "U": "0.weight"}}, "no array 'U'"),
+    "another shape": (GOOD, {"names": {**NAMES, "W1": "2.weight"}}, "shape"),
+    "a parameter twice": (
+        GOOD,
+        {"names": {**NAMES, "W2": "2.weight", "b2": "2.bias"}, "every": 0},
+        "every=0",
+    ),
+    "half": (network(torch.float16), {}, "float16"),
+    "complex": (_complex(network()), {}, "complex128"),
+    "frozen": (_frozen(network()), {}, "not trained"),
+    "other parameters": (GOOD, {"optimizer": torch.optim.SGD(network().parameters())}, "other parameters"),
+    "a writer": (GOOD, {"writer": print}, "add_scalar"),
+    "no laws": (
+        GOOD,
+        {"analysis": conslaw.analyze(conslaw.pca(3, 2)), "names": {}},
+        "no law",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case):
+    net, options, message = BAD[case]
+    given = {"names": NAMES, "analysis": ANALYSIS, **options}
+    if "optimizer" not in given:
+        given["optimizer"] = torch.optim.SGD(
+            GOOD.parameters() if isinstance(net, str) else net.parameters(), lr=1
+        )
+    with pytest.raises(conslaw.ConslawError, match=message):
+        conslaw.Monitor(net, given.pop("analysis"), given.pop("optimizer"), **given)
+
+
+def test_a_copy_of_a_drift_and_its_json():
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with watch(net, optimizer) as monitor:
+        train(net, optimizer, 3)
+    drift = monitor.drift()
+    assert str(copy.deepcopy(drift)) == str(drift) == str(conslaw.training.Drift.from_json(drift.to_json()))
