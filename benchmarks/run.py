@@ -105,6 +105,13 @@ def analyzed_code(name: str, *sizes: object) -> str:
     return proved(conslaw.gradient_flow(getattr(models, name)(*sizes)))
 
 
+def analyzed_network(name: str, *sizes: object) -> str:
+    """The same for a network of ``conslaw.networks``, written with ``conslaw.nn``."""
+    import conslaw
+
+    return proved(conslaw.gradient_flow(getattr(conslaw.networks, name)(*sizes)))
+
+
 def counted_code(name: str, *sizes: object) -> str:
     """How many laws array code of ``models.py`` has."""
     import models
@@ -321,6 +328,11 @@ ROWS: list[tuple[str, str, Callable[..., str], tuple[object, ...], int]] = [
     ("12 heads of size 64, width 768", "", analyzed_code, ("heads", 12, 64, 768), 0),
     ("transformer block 64", "", analyzed_code, ("transformer_block", 64, 4, 256), 0),
     ("transformer block 768", "", analyzed_code, ("transformer_block", 768, 12, 3072), 0),
+    ("nn: transformer block 64, 2 tokens", "", analyzed_network, ("transformer_block", 64, 4, 256), 0),
+    ("nn: transformer block 768, 2 tokens", "", analyzed_network, ("transformer_block", 768, 12, 3072), 0),
+    ("nn: residual 32, 10 layers of 64", "", analyzed_network, ("residual", 32, 64, 10), 0),
+    ("nn: mixture of 4 experts, 16-20", "", analyzed_network, ("moe", 16, 20, 4), 0),
+    ("nn: convolution 3-8-8-4, ReLU, 8 pixels", "", analyzed_network, ("conv", [3, 8, 8, 4]), 0),
     ("diagonal network, width 1000", "", analyzed_code, ("diagonal", 1000), 0),
     ("DenseNet 4 + 6 x 4", "", analyzed_code, ("densenet", 4, 6, 4, 4), 0),
     ("DenseNet 16 + 6 x 12", "", analyzed_code, ("densenet", 16, 6, 12, 10), 0),

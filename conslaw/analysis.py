@@ -284,6 +284,7 @@ def _counted(journey: Journey[Known], table: Table) -> dict[str, Any]:
     runs = runs_of(known) or (nothing,)
     best = max(runs, key=lambda run: run.ranks[-1])
     arguments = flow.model.arguments if flow.model else {}
+    read = known.question.given.model.readings if known.question.given.model else ()
     return {
         "model": flow.model.name if flow.model else "vector fields",
         "widths": tuple(arguments["widths"]) if isinstance(arguments.get("widths"), list) else None,
@@ -300,6 +301,7 @@ def _counted(journey: Journey[Known], table: Table) -> dict[str, Any]:
         "error_probability": _error_probability(runs),
         "primes": tuple(run.prime for run in runs),
         "seed": known.question.seed,
+        "readings": tuple(r.to_json() for r in read),
         "bound": best,
         "route": journey.taken(table),
         "seconds": journey.timed(),

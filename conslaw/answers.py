@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ from conslaw.laws.matrix_ansatz import (
 from conslaw.laws.matrix_notation import MOST_TERMS, LawFamily, law_families
 from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Coloured, Split
+from conslaw.models.readings import said
 from conslaw.recorded import RecordedLaws, RecordedSplit
 from conslaw.routes.plan import RouteTaken
 
@@ -48,6 +50,7 @@ class Count(display.Shown):
         that is excluded, None where nothing is known (at a given point, with a given prime, or if the
         brackets were not exhausted)
     primes, seed : what reproduces the run
+    readings : how each nonlinearity of the network was read, op by op: see :class:`conslaw.Model`
     bound : the run that proves ``laws_at_most``; the JSON has its ``split``
     route : what was tried, what it took by estimate, what it proved, and why it ended
     seconds : wall-clock seconds, in all (``total``), of laws (``ansatz``), of the rest (``lie``), and of each
@@ -69,6 +72,7 @@ class Count(display.Shown):
     error_probability: float | None
     primes: tuple[int, ...]
     seed: int
+    readings: tuple[Mapping[str, Any], ...] = field(repr=False)
     bound: LieRanks | Coloured | RecordedSplit | None = field(repr=False)
     route: RouteTaken = field(repr=False)
     seconds: Mapping[str, float] = field(repr=False)
@@ -80,9 +84,14 @@ class Count(display.Shown):
 
     @property
     def about(self) -> str:
-        """What the answer is about."""
+        """What the answer is about: where nonlinearities were read as free data, laws are laws of the
+        network, and upper bounds are about its parametrisation.
+        """
         where = "near a generic point" if self.generic else "at the given point"
-        return f"{self.title}: the parametrisation that the potential makes, for all data and losses, {where}"
+        made = "the potential makes" if not self.readings else "its readings make"
+        laws = "laws found hold for the network, for all data and losses; bounds from above are about "
+        said = f"{laws * bool(self.readings)}the parametrisation that {made}"
+        return f"{self.title}: {said}, for all data and losses, {where}"
 
     @property
     def proved(self) -> Mapping[str, Any]:
@@ -131,10 +140,10 @@ class Count(display.Shown):
             ("state dimension", f"{self.state_dimension}"),
             ("Lie ranks", ", ".join(map(str, self.lie_ranks))),
             *([("split into", str(self.split))] if self.split else []),
-            ("laws at most", f"{self.laws_at_most}   proved{where}"),
+            ("laws at most", f"{self.laws_at_most}   proved{where}{self._of_what}"),
         ]
         if not self.laws_at_most and self.generic:
-            rows.append(("laws exactly", "0   proved"))
+            rows.append(("laws exactly", f"0   proved{self._of_what}"))
         elif self.error_probability is not None and self.error_probability < 1:
             rows.append(
                 (
@@ -142,7 +151,24 @@ class Count(display.Shown):
                     f"{self.laws_at_most}   except with probability < {self.error_probability:.0e}",
                 )
             )
+        if self.readings:
+            rows.insert(2, ("read as free data", self._read()))
         return display.Summary(self.title, rows, self.route.remarks())
+
+    @property
+    def _of_what(self) -> str:
+        """What an upper bound is about, where that is not the network itself."""
+        return " for the parametrisation" if self.readings else ""
+
+    def _read(self) -> str:
+        """The operations that were read, each with its number."""
+        numbers = Counter(reading["operation"] for reading in self.readings)
+        return ", ".join(name + (f" × {n}" if n > 1 else "") for name, n in numbers.items())
+
+    def explained(self) -> str:
+        """How the answer was found, and how each nonlinearity was read."""
+        lines = [f"  {i}. {said(reading)}" for i, reading in enumerate(self.readings, start=1)]
+        return "\n".join([str(self.route), *(["readings", *lines] if lines else [])])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -282,10 +308,11 @@ class Analysis(Count):
             else "of these kinds"
         )
         rows = [row for row in counted.rows if row[0] != "laws exactly"]
-        rows.append(("laws found", f"{found}   proved independent"))
+        network = ", of the network" if self.readings else ""
+        rows.append(("laws found", f"{found}   proved independent{network}"))
         if self.ansatz == "matrix":
             rows.append(("found by", "matrix ansatz: combinations of the arrays"))
-        rows.append(("complete", "proved" if self.complete else "no: the bounds do not meet"))
+        rows.append(("complete", f"proved{self._of_what}" if self.complete else "no: the bounds do not meet"))
         remarks = [] if self.complete else [self._what_is_open(up_to), *self._how_to_go_on()]
         return display.Summary(counted.title, rows, remarks, self._sections(up_to))
 
@@ -406,6 +433,7 @@ class Analysis(Count):
 def _fields_of_count(data: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a count from its JSON."""
     names = [name for name in Count.__dataclass_fields__ if name not in ("bound", "route")]
+    data = {"readings": [], **data}
     values = {name: tuple(data[name]) if isinstance(data[name], list) else data[name] for name in names}
     bound, route = data["split"] and RecordedSplit(data["split"]), RouteTaken.from_json(data["route"])
     return {**values, "bound": bound, "route": route}

@@ -223,7 +223,8 @@ def _print(result: Count | Dimension, options: argparse.Namespace) -> None:
         print("\033[K", end="", file=sys.stderr, flush=True)
     print(json.dumps(result.to_json()) if options.json else result, flush=True)
     if getattr(options, "explain", False) and not options.json:
-        print(f"\n{getattr(result, 'route', '')}", flush=True)
+        explained = getattr(result, "explained", None)
+        print(f"\n{explained() if explained else ''}", flush=True)
 
 
 def _answer(options: argparse.Namespace, ask: Callable[[], tuple[Analysis | Dimension, int]]) -> int:

@@ -23,7 +23,7 @@ FLOORS = [
     ["answers"],
     ["analysis", "layers"],
     ["training"],
-    ["networks", "command_line"],
+    ["networks", "nn", "command_line"],
     ["__main__"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

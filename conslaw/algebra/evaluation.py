@@ -81,12 +81,12 @@ def gradient(output: Expression, inputs: Sequence[Expression]) -> list[Expressio
     wanted = {id(x) for x in inputs}
     active = set(wanted)
     for node in order:
-        if any(id(x) in active for x in node.args):
+        if node.operation != "stop" and any(id(x) in active for x in node.args):
             active.add(id(node))
     adjoints: dict[int, Expression] = {id(output): ONE}
     for node in reversed(order):
         adjoint = adjoints.get(id(node))
-        if adjoint is None:
+        if adjoint is None or node.operation == "stop":
             continue
         for position, argument in enumerate(node.args):
             if id(argument) in active:

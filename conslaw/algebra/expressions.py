@@ -78,8 +78,9 @@ class Expression:
 
     def _unsupported(self, *_: object) -> Any:
         raise UnsupportedError(
-            f"the value of {self!r} is not known: no comparison, abs, //, % is polynomial (for a ReLU, a "
-            f"maximum or a mask multiply by a gate, free data: c.g * z). Supported: {SUPPORTED}"
+            f"the value of {self!r} is not known: no comparison, abs, //, % is polynomial (for a ReLU, abs, "
+            f"a maximum call conslaw.nn.relu, abs, max_pool; for a mask multiply by a gate, free data: "
+            f"c.g * z). Supported: {SUPPORTED}"
         )
 
     def __float__(self) -> float:
@@ -354,11 +355,38 @@ def _broadcast(x: Expression, y: Expression, sign: str) -> tuple[Expression, Exp
 
 
 def _reshape(x: Expression, shape: Shape) -> Expression:
-    return x if shape == x.shape else Expression("reshape", (x,), None, shape)
+    if shape == x.shape:
+        return x
+    if _is_permuted(x):
+        return taken(x, np.arange(x.size).reshape(shape))
+    return Expression("reshape", (x,), None, shape)
+
+
+def permuted(x: Expression, axes: Sequence[int]) -> Expression:
+    """The axes in another order: a product with one, which no index array has to say."""
+    if list(axes) == list(range(x.ndim)):
+        return x
+    letters = LETTERS[: x.ndim]
+    out = "".join(letters[i] for i in axes)
+    return Expression("product", (x, ONE), (letters, "", out), tuple(x.shape[i] for i in axes))
+
+
+def _is_permuted(x: Expression) -> bool:
+    return x.operation == "product" and x.args[1] is ONE and x.attribute[1] == ""
+
+
+def stopped(x: Expression) -> Expression:
+    """The same array, through which no gradient passes: what it makes is no potential."""
+    return Expression("stop", (x,), None, x.shape)
 
 
 def taken(x: Expression, indices: Indices) -> Expression:
     """The entries of ``x`` at these flat positions."""
+    if _is_permuted(x):  # views of views are views
+        a, _, out = x.attribute
+        places = dict(zip(out, np.unravel_index(indices, x.shape), strict=True))
+        base = x.args[0]
+        return taken(base, np.asarray(np.ravel_multi_index([places[c] for c in a], base.shape)))
     if indices.size == x.size and (indices.ravel() == np.arange(x.size)).all():
         return _reshape(x, indices.shape)
     return Expression("take", (x,), indices, indices.shape)

@@ -8,15 +8,26 @@ SUPPORTED = (
 )
 
 
-GATE = "multiply by a gate, free data: c.g * z"
-SMOOTH = "see 'What is not polynomial' in the page 'Your own model' of the documentation"
+GATE = "multiply by a gate, free data: c.g * z, or call a function of conslaw.nn"
+SMOOTH = "call a function of conslaw.nn; see the page 'Nonlinearities' of the documentation"
+RELU = "call conslaw.nn.relu(z)"
 WAYS_ROUND = {
-    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin", "max", "min", "clip", "abs", "absolute"), GATE),
+    **dict.fromkeys(("maximum", "fmax", "heaviside", "relu"), RELU),
+    **dict.fromkeys(("minimum", "fmin"), "min(z, a) is a - relu(a - z): call conslaw.nn.relu"),
+    **dict.fromkeys(("abs", "absolute", "fabs"), "call conslaw.nn.abs(z)"),
+    **dict.fromkeys(("max", "amax"), "call conslaw.nn.max_pool(z, size, spatial=1)"),
+    **dict.fromkeys(("min", "amin"), "call conslaw.nn.max_pool of -z"),
+    "clip": "call conslaw.nn.hardtanh(z, min_val=..., max_val=...)",
+    **dict.fromkeys(("sign", "where", "greater", "less", "select"), GATE),
+    **{name: f"call conslaw.nn.{name}(z)" for name in ("exp", "tanh", "sin", "cos")},
     **dict.fromkeys(
-        ("amax", "amin", "fabs", "sign", "heaviside", "where", "greater", "less", "select"), GATE
+        ("log", "expm1", "log1p", "logaddexp", "arctan", "sinh", "cosh", "tan", "arcsin", "arccos"),
+        "call conslaw.nn.activation(z)",
     ),
-    **dict.fromkeys(("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "logaddexp", "arctan"), SMOOTH),
-    **dict.fromkeys(("sqrt", "cbrt", "std", "norm", "inv", "solve", "pinv", "svd", "softmax"), SMOOTH),
+    **dict.fromkeys(("sqrt", "cbrt", "reciprocal"), "call conslaw.nn.activation(z)"),
+    **dict.fromkeys(("std", "norm"), "call conslaw.nn.layer_norm, rms_norm or weight_norm"),
+    **dict.fromkeys(("inv", "solve", "pinv", "svd"), SMOOTH),
+    "softmax": "call conslaw.nn.softmax(z)",
     "astype": "leave it out, the numbers are exact",
 }
 

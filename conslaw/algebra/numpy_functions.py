@@ -29,6 +29,7 @@ from conslaw.algebra.expressions import (
     matmul,
     moved,
     numbers,
+    permuted,
     stacked,
     summed,
     taken,
@@ -68,13 +69,27 @@ def arrangement(function: Callable[..., Any], arrays: Sequence[int] = (0,)) -> C
     return call
 
 
+def permutation(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that puts axes in another order: NumPy is asked on an array whose axes have lengths of their
+    own.
+    """
+
+    def call(x: Any, *arguments: Any, **options: Any) -> Expression:
+        entries = as_expression(x)
+        found = function(np.broadcast_to(np.int8(0), range(entries.ndim)), *map(_known, arguments), **options)
+        return permuted(entries, found.shape)
+
+    return call
+
+
 def _known(value: Any) -> Any:
     """An argument that is no array of the model."""
     for entry in value if isinstance(value, list | tuple) else ():
         _known(entry)
     if isinstance(value, Expression):
         raise ConslawError(
-            f"{value!r} stands where a constant must stand; select by a gate, free data: c.g * z"
+            f"{value!r} stands where a constant must stand; select by a gate, free data: c.g * z, or call a "
+            f"function of conslaw.nn"
         )
     if isinstance(value, str) and value in ("A", "K"):
         raise ConslawError(f"order={value!r} depends on how arrays lie in memory; give 'C' or 'F'")
@@ -107,8 +122,7 @@ def _refuse_large(entries: int) -> None:
 
 ARRANGEMENTS: Mapping[str, Sequence[int]] = {
     **dict.fromkeys(("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack", "block"), (0,)),
-    **dict.fromkeys(("transpose", "swapaxes", "moveaxis", "rollaxis", "roll", "flip", "fliplr"), (0,)),
-    **dict.fromkeys(("flipud", "rot90", "permute_dims", "matrix_transpose"), (0,)),
+    **dict.fromkeys(("roll", "flip", "fliplr", "flipud", "rot90"), (0,)),
     **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "atleast_1d", "atleast_2d"), (0,)),
     **dict.fromkeys(("atleast_3d", "copy", "unstack"), (0,)),
     **dict.fromkeys(("take", "delete", "split", "array_split", "hsplit", "vsplit"), (0,)),
@@ -117,10 +131,8 @@ ARRANGEMENTS: Mapping[str, Sequence[int]] = {
     "insert": (0, 2),
     "where": (1, 2),
 }
-MOVING_METHODS = (
-    *("transpose", "reshape", "ravel", "flatten", "swapaxes", "squeeze", "take", "diagonal"),
-    *("copy", "__copy__"),
-)
+PERMUTATIONS = ("transpose", "swapaxes", "moveaxis", "rollaxis", "permute_dims", "matrix_transpose")
+MOVING_METHODS = (*("reshape", "ravel", "flatten", "squeeze", "take", "diagonal", "copy", "__copy__"),)
 
 
 # sums
@@ -273,15 +285,20 @@ def matrix_power(x: object, n: int) -> Expression:
 
 
 def einsum(subscripts: object, *operands: object) -> Expression:
-    """``numpy.einsum`` with a subscript string (no ellipsis)."""
+    """``numpy.einsum`` with a subscript string."""
     arrays = [as_expression(x) for x in operands]
-    if not isinstance(subscripts, str) or "." in subscripts:
+    if not isinstance(subscripts, str):
         raise ConslawError(
-            f"einsum({subscripts!r}, ...): give the subscripts as a string without an ellipsis, such as "
-            f"'ij,jk->ik'"
+            f"einsum({subscripts!r}, ...): give the subscripts as a string, such as 'ij,jk->ik'"
         )
     left, arrow, out = subscripts.replace(" ", "").partition("->")
+    if not arrow:
+        alone = sorted(c for c in set(left) if c.isalpha() and left.count(c) == 1)
+        out = "..." * ("..." in left) + "".join(alone)
     names = left.split(",")
+    if "..." in left and len(names) == len(arrays):
+        arrays, names, out = _without_ellipsis(arrays, names, out)
+        left = ",".join(names)
     sizes: dict[str, int] = {}
     fits = len(names) == len(arrays) and (left + "a").replace(",", "").isalpha()
     fits = fits and all(len(a) == x.ndim for a, x in zip(names, arrays, strict=True))
@@ -293,8 +310,6 @@ def einsum(subscripts: object, *operands: object) -> Expression:
         raise ConslawError(
             f"einsum({subscripts!r}): does not match operands of shapes {[x.shape for x in arrays]}"
         )
-    if not arrow:
-        out = "".join(sorted(c for c in sizes if left.count(c) == 1))
     terms = [_diagonal(x, a) for x, a in zip(arrays, names, strict=True)]
     x, a = terms[0]
     for number, (y, b) in enumerate(terms[1:], start=1):
@@ -306,6 +321,31 @@ def einsum(subscripts: object, *operands: object) -> Expression:
         a = "".join(c for c in a if c in out)
         x = x.transpose(*[a.index(c) for c in out]) if out else x
     return x
+
+
+def _without_ellipsis(
+    arrays: Sequence[Expression], names: Sequence[str], out: str
+) -> tuple[list[Expression], list[str], str]:
+    """The same with letters for the axes of an ellipsis; those that are stretched are left out."""
+    free = [c for c in LETTERS if c not in "".join((*names, out))]
+    shapes = [
+        x.shape[len(a.split("...")[0]) : x.ndim - len(a.split("...")[1])] if a.count("...") == 1 else ()
+        for x, a in zip(arrays, names, strict=True)
+    ]
+    whole = np.broadcast_shapes(*shapes)
+    letters = "".join(free[: len(whole)])
+    made, written = list[Expression](), list[str]()
+    for x, a, shape in zip(arrays, names, shapes, strict=True):
+        if a.count("...") != 1:
+            made, written = [*made, x], [*written, a]
+            continue
+        before, after = a.split("...")
+        skipped = len(whole) - len(shape)
+        own = list(zip(letters[skipped:], shape, whole[skipped:], strict=True))
+        kept = [n for _, n, m in own if n == m]
+        made.append(x.reshape(*x.shape[: len(before)], *kept, *x.shape[x.ndim - len(after) :]))
+        written.append(before + "".join(c for c, n, m in own if n == m) + after)
+    return made, written, out.replace("...", letters)
 
 
 def _diagonal(x: Expression, letters: str) -> tuple[Expression, str]:
@@ -321,6 +361,7 @@ def _diagonal(x: Expression, letters: str) -> tuple[Expression, str]:
 
 FUNCTIONS |= {
     **{getattr(np, n): arrangement(getattr(np, n), a) for n, a in ARRANGEMENTS.items() if hasattr(np, n)},
+    **{getattr(np, n): permutation(getattr(np, n)) for n in PERMUTATIONS if hasattr(np, n)},
     np.pad: pad,
     np.repeat: repeat,
     np.tile: tile,
@@ -350,6 +391,7 @@ FUNCTIONS |= {
 }
 METHODS |= {
     **{name: arrangement(getattr(np.ndarray, name)) for name in MOVING_METHODS},
+    **{name: permutation(getattr(np.ndarray, name)) for name in ("transpose", "swapaxes")},
     "repeat": repeat,
     "sum": total,
     "mean": mean,

@@ -91,7 +91,11 @@ class Subject:
         self.model = model(
             potential, parameters=shapes["parameters"], data=shapes["data"], name=section["name"]
         )
-        return f"{section['name']}, from its array code as data"
+        readings = section.get("readings", [])
+        if strange := {name for x in readings for name in x["data"]} - {*shapes["data"]}:
+            raise Refuted(f"the readings name {sorted(strange)}, which are no data of the model"[:200])
+        assumed = f"; {len(readings)} readings are assumed, not checked" if readings else ""
+        return f"{section['name']}, from its array code as data{assumed}"
 
     def derive(self) -> str:
         """Read the flow."""

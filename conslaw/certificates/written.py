@@ -119,6 +119,8 @@ def claim(model: Mapping[str, Any] | None, flow: Mapping[str, Any], bounds: Mapp
         subject = f"{called}, {flow['kind']} flow" + (f" ({', '.join(options)})" if options else "")
     least, most = bounds["laws_found"], bounds["laws_at_most"]
     number = f"exactly {most}" if least == most else f"at least {least} and at most {most}"
+    if model and model.get("readings"):
+        subject += ", in the parametrisation that its readings make"
     return f"{subject}: {number} independent conservation law{'s' * (most != 1)} near a generic point"
 
 
@@ -136,6 +138,7 @@ def _model(flow: Flow) -> dict[str, Any] | None:
         "family": family,
         **shapes,
         "graph": None if family else graph(model.potential),
+        **({"readings": [r.to_json() for r in model.readings]} if model.readings else {}),
     }
 
 
@@ -173,7 +176,7 @@ def _flow(flow: Flow) -> dict[str, Any]:
     if fields is None and flow.model and flow.metric_words is not None:
         words = {name: flow.metric_words.get(name, "euclidean") for name in flow.model.parameters}
     how = {
-        "kind": flow.name,
+        "kind": flow.name if flow.model else "given",
         "damping": flow.damping,
         "weight_decay": flow.weight_decay,
         "metric": words,

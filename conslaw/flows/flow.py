@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from conslaw.algebra.evaluation import gradient, topological_order
+from conslaw.algebra.evaluation import evaluate, gradient, topological_order
 from conslaw.algebra.exact_numbers import hyper_parameter
 from conslaw.algebra.expressions import ONE, Expression, Shape, as_expression, input_array, size
-from conslaw.algebra.values import as_nodes, digest, from_nodes, frozen
+from conslaw.algebra.values import Graphs, as_nodes, digest, from_nodes, frozen
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import Coordinate, entries
 from conslaw.flows.metrics import Metric, MetricSpecification
@@ -202,6 +202,8 @@ def gradient_flow(
     chosen = Metric.of(model, metric)
     blocks = chosen.entries(theta)
     control = chosen.apply(blocks, _gradient(model, theta))
+    if stops(model):
+        return _flow_of_fields(model, control, plain=chosen.name == "euclidean" and not decay)
     state: dict[str, Shape] = dict(model.parameters)
     fields: tuple[VectorField, ...] = (control,)
     time = None
@@ -222,6 +224,24 @@ def gradient_flow(
         metric_entries=blocks,
         metric_words=chosen.words,
     )
+
+
+def stops(model: Model) -> bool:
+    """Whether the gradient of the model is that of no potential: norms at eps = 0."""
+    return any(x.operation == "stop" for x in topological_order([model.potential]))
+
+
+def _flow_of_fields(model: Model, control: VectorField, *, plain: bool) -> Flow:
+    """The vector fields of a network with norms at eps = 0: they are what an answer is about."""
+    if not plain:
+        raise ConslawError(
+            f"{model.name} has norms with eps=0: its flow is that of vector fields, without metric, decay "
+            f"and momentum; give a positive eps"
+        )
+    arrays = {n: input_array(n, shape) for n, shape in {**model.parameters, **model.data}.items()}
+    values: list[Expression] = evaluate(list(control.values()), arrays, Graphs())
+    fields = dict(zip(control, values, strict=True))
+    return Flow(f"{model.name} at eps = 0, gradient", None, model.parameters, model.data, (fields,))
 
 
 def momentum_flow(
@@ -274,6 +294,8 @@ def momentum_flow(
     _check_model(model)
     model = given_data(model, data, patterns, loss)
     tau, over_t = _damping(damping)
+    if stops(model):
+        return _flow_of_fields(model, {}, plain=False)
     decay = _rational("weight_decay", weight_decay)
     theta = _parameters(model)
     v = {name: input_array(velocity(name), shape) for name, shape in model.parameters.items()}

@@ -183,6 +183,12 @@ def candidates(flow: Flow) -> Iterator[Candidate]:
             for slices in (None, *(i for i in range(len(shape)) if (name, i, axis) in sliced)):
                 head, each = ("", 1) if slices is None else (letters[slices], shape[slices])
                 own = _Unfolding(name, axis, len(shape), slices, h)
+                if slices is not None and len(shape) > 2:
+                    index = ",".join(h if i == slices else k if i == axis else ":" for i in range(len(shape)))
+                    written = (f"Σ{text}[{index}]",), (rf"\textstyle\sum {latex}_{{{index}}}",)
+                    yield Candidate("vector", n, ((name, letters),), head + out, *written, each)
+                    written = (f"‖{text}[{index}]‖²",), (rf"\|{latex}_{{{index}}}\|^2",)
+                    yield Candidate("vector", n, twice, head + out, *written, each)
                 matrix = head + out + "Y"
                 gram, gram_latex = _product(own, own)
                 yield Candidate("symmetric", n, (first, (name, other)), matrix, (gram,), (gram_latex,), each)

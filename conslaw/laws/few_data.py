@@ -24,8 +24,9 @@ from conslaw.flows.flow import Flow
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.windows import flow_like, has_windows
 from conslaw.models.fused_code import fused
+from conslaw.models.live_indices import box_of
 from conslaw.models.potential import Model
-from conslaw.models.zero_data import Kept, box_of, data_that_matter, with_zero_data
+from conslaw.models.zero_data import Kept, data_that_matter, with_zero_data
 
 POINTS, MOST_SAMPLES, SURPLUS = 2, 200, 4
 MOST_ARRAYS = 8  # data arrays that are made smaller, those used last in the code

@@ -303,8 +303,13 @@ def terms_of_few(classes: IndexClasses) -> float:
 
 
 def in_order(combinations: Iterable[Combination]) -> list[Combination]:
-    """Large families first."""
-    return sorted(combinations, key=lambda x: (ORDER.index(x.like.kind), -x.like.size * x.like.each, x.power))
+    """Arrays that do not move first, then large families."""
+
+    def place(x: Combination) -> tuple[bool, int, int, int]:
+        moves = len(x.terms) > 1 or x.like.kind != "array" or len(x.like.factors) > 1
+        return (moves, ORDER.index(x.like.kind), -x.like.size * x.like.each, x.power)
+
+    return sorted(combinations, key=place)
 
 
 class Velocities(NamedTuple):

@@ -67,8 +67,9 @@ class LawFamily:
     each: int = 1
 
     def __str__(self) -> str:
-        index = re.search(r"\[[:,]*([a-z])", self.text)  # any array with an index has it in brackets
-        letter = index[1] if index else "k"
+        index = re.search(r"\[([:,a-z]*[a-z][:,a-z]*)\]", self.text)  # any array with an index has it so
+        letters = sorted(re.findall("[a-z]", index[1] if index else "k"), key="kijlmnabcdefgh".find)
+        letter, slice_ = letters[0], letters[-1]
         shape = {
             "symmetric": f"symmetric {self.size}×{self.size}, ",
             "skew": f"skew {self.size}×{self.size}, ",
@@ -76,7 +77,7 @@ class LawFamily:
             "array": f"{self.size} entries, ",
             "scalar": "",
         }
-        slices = f"{letter} = 0…{self.each - 1}, " if self.each > 1 else ""
+        slices = f"{slice_} = 0…{self.each - 1}, " if self.each > 1 else ""
         number, whole = (self.laws // self.each, self.laws % self.each == 0) if slices else (self.laws, False)
         laws = f"{number} law{'s' * (number > 1)}{' each' * whole}" if whole else f"{self.laws} laws"
         laws = "1 law" if self.laws == 1 else laws

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from conslaw.algebra.expressions import Expression
 from conslaw.errors import ConslawError, check_flags
 from conslaw.models.potential import Model, is_positive_integer, model
 
@@ -305,6 +306,10 @@ def _affine(p: Any, layer: int, h: Any) -> Any:
 
 def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...]], list[int]]:
     """The parameter shapes of a fully connected network, and its widths as a list."""
+    if isinstance(widths, Expression):
+        raise ConslawError(
+            f"{widths!r} stands where widths must stand; in array code call conslaw.nn.relu(z)"
+        )
     if not _is_list(widths) or not all(is_positive_integer(n) for n in widths):
         raise ConslawError(
             f"widths {widths!r}: give positive integers from the input to the output, such as [3, 2, 4]"

@@ -15,10 +15,12 @@ from typing import Any
 
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.exact_numbers import READING
-from conslaw.algebra.expressions import Expression, Shape, as_expression, input_array, size
+from conslaw.algebra.expressions import ONE, Expression, Shape, as_expression, input_array, size
 from conslaw.algebra.not_polynomial import SUPPORTED, way_round
-from conslaw.algebra.values import Graphs, digest, frozen
+from conslaw.algebra.values import Graphs, as_nodes, digest, from_nodes, frozen
 from conslaw.errors import ConslawError, UnsupportedError
+from conslaw.models.cut import with_pieces
+from conslaw.models.readings import RECORDER, Reading, Recorder, graphs_of, with_graphs
 
 MOST_AXES = 8
 
@@ -141,6 +143,14 @@ def line_of(error: BaseException) -> str:
     )
 
 
+def line_of_call() -> str:
+    """The innermost line of the user's code that is being run."""
+    for line in reversed(traceback.extract_stack()):
+        if not line.filename.startswith(NOT_THE_USERS):
+            return f"line {line.lineno} of {Path(line.filename).name}"
+    return ""
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A parametrised family of functions, given by its potential f(parameters; data).
@@ -156,6 +166,7 @@ class Model:
     potential : the scalar polynomial expression f
     arguments : for a named family, how it was called (``{"widths": [3, 2, 4], "bias": False}``)
     metric : the customary metric, see :func:`conslaw.gradient_flow`
+    readings : how each nonlinearity of the array code was read as free data (:mod:`conslaw.nn`)
     """
 
     name: str
@@ -164,6 +175,7 @@ class Model:
     potential: Expression = field(repr=False)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     metric: Any = "euclidean"
+    readings: tuple[Reading, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("parameters", "data", "arguments", "metric"):
@@ -172,13 +184,26 @@ class Model:
     @cached_property
     def digest(self) -> str:
         """What two models have in common iff they are equal."""
-        return digest((self.name, self.parameters, self.data, self.potential, self.metric))
+        read = [(r.operation, r.rule, r.data, r.slopes) for r in self.readings]
+        return digest((self.name, self.parameters, self.data, self.potential, self.metric, read))
 
     def __eq__(self, other: object) -> bool:
         return self.digest == other.digest if isinstance(other, Model) else NotImplemented
 
     def __hash__(self) -> int:
         return int(self.digest[:15], 16)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickles and copies: the graphs of potential and readings as one, for they share nodes."""
+        graphs = graphs_of(self.readings)
+        bare = with_graphs(self.readings, [ONE] * len(graphs))
+        return {**vars(self), "potential": as_nodes([self.potential, *graphs]), "readings": bare}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        potential, *graphs = from_nodes(*state["potential"])
+        read = with_graphs(state["readings"], graphs)
+        for name, value in {**state, "potential": potential, "readings": read}.items():
+            object.__setattr__(self, name, value)
 
     @property
     def size(self) -> int:
@@ -258,9 +283,14 @@ def model(
     arrays = {
         kind: {n: input_array(n, shape) for n, shape in named.items()} for kind, named in shapes.items()
     }
-    result = run_array_code(
-        "potential", potential, Arrays("parameter", arrays["parameter"]), Arrays("data", arrays["data"])
-    )
+    record = Recorder(shapes["parameter"], shapes["data"], line_of_call)
+    before = RECORDER.set(record)
+    try:
+        result = run_array_code(
+            "potential", potential, Arrays("parameter", arrays["parameter"]), Arrays("data", arrays["data"])
+        )
+    finally:
+        RECORDER.reset(before)
     code = getattr(potential, "__code__", None)
     where = f" (line {code.co_firstlineno} of {Path(code.co_filename).name})" if code else ""
     if result is None:
@@ -271,7 +301,10 @@ def model(
             f"the potential{where} has shape {value.shape}; it must be a scalar: multiply by a free data "
             f"vector, such as c.v @ (...)"
         )
-    nodes, own = topological_order([value]), {id(x) for named in arrays.values() for x in named.values()}
+    value = with_pieces(value, record.cuts)
+    shapes["data"] |= record.data
+    own = {id(x) for named in (*arrays.values(), record.arrays) for x in named.values()}
+    nodes = topological_order([value])
     for node in nodes:
         if 0 in node.shape:
             raise ConslawError(f"the potential{where} makes an array of shape {node.shape}: leave it out")
@@ -279,12 +312,17 @@ def model(
             raise ConslawError(
                 f"the potential uses {node!r} of another model: use the arrays that it is given"
             )
-    if not any(node.operation == "input" and node.attribute in shapes["parameter"] for node in nodes):
+    used = {node.attribute for node in nodes if node.operation == "input"}
+    if not used & set(shapes["parameter"]):
         raise ConslawError("the potential uses none of the parameters: " + ", ".join(shapes["parameter"]))
+    for unused, x in arrays["parameter"].items():
+        if unused not in used:  # each of its entries is conserved: the code says so
+            value = value + 0 * x.sum()
     called = name if name is not None else name_of(potential, "model")
     if callable(metric):
         metric = MetricCode.of(metric, shapes["parameter"])
-    return Model(called, shapes["parameter"], shapes["data"], value, dict(arguments or {}), metric)
+    readings = tuple(record.readings)
+    return Model(called, shapes["parameter"], shapes["data"], value, dict(arguments or {}), metric, readings)
 
 
 def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:

@@ -14,11 +14,9 @@ from math import prod
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.expressions import (
-    Constants,
     Expression,
     Indices,
     Shape,
@@ -29,10 +27,20 @@ from conslaw.algebra.expressions import (
     taken,
 )
 from conslaw.models.fused_code import fused
+from conslaw.models.live_indices import (
+    Box,
+    Live,
+    Mask,
+    asked_for,
+    both,
+    box_of,
+    inside,
+    letter_sets,
+    positions,
+    projections,
+    whole_box,
+)
 from conslaw.models.potential import Model
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
-Box: TypeAlias = tuple[Mask, ...] | None  # which indices of each axis; None for an array of zeros
 
 Kept: TypeAlias = Mapping[str, Sequence[Sequence[int] | None]]
 """For data arrays the indices of each axis that are left, None for all of them."""
@@ -73,7 +81,7 @@ def data_that_matter(whole: Model, kept: Kept) -> dict[str, Box]:
 def positions_left(whole: Model, kept: Kept) -> dict[str, Indices]:
     """Where in the data arrays of the whole those of the model with zero data are."""
     return {
-        name: _positions(whole.data[name])[np.ix_(*box)].reshape(-1) if box else np.zeros(1, dtype=np.intp)
+        name: positions(whole.data[name])[np.ix_(*box)].reshape(-1) if box else np.zeros(1, dtype=np.intp)
         for name, box in data_that_matter(whole, kept).items()
         if box is not None
     }
@@ -84,160 +92,10 @@ def _boxes(whole: Model, kept: Kept) -> tuple[dict[int, Box], dict[int, Box]]:
     for.
     """
     order = topological_order([whole.potential])
-    inputs: dict[str, Box] = {name: _whole(shape) for name, shape in whole.parameters.items()}
+    inputs: dict[str, Box] = {name: whole_box(shape) for name, shape in whole.parameters.items()}
     inputs |= {name: box_of(shape, kept.get(name)) for name, shape in whole.data.items()}
     live = dict(zip(map(id, order), evaluate(order, inputs, Live()), strict=True))
-    return live, _asked_for(order, live, whole.parameters)
-
-
-def box_of(shape: Shape, kept: Sequence[Sequence[int] | None] | None) -> Box:
-    """The box of some indices of each axis."""
-    if kept is None:
-        return _whole(shape)
-    masks = _whole(shape)
-    for mask, some in zip(masks, kept, strict=True):
-        if some is not None:
-            mask[:] = False
-            mask[list(some)] = True
-    return _unless_empty(masks)
-
-
-def _whole(shape: Shape) -> tuple[Mask, ...]:
-    return tuple(np.ones(n, dtype=bool) for n in shape)
-
-
-def _unless_empty(masks: Sequence[Mask]) -> Box:
-    return tuple(masks) if all(m.any() for m in masks) else None
-
-
-def _both(x: Sequence[Mask], y: Sequence[Mask]) -> list[Mask]:
-    return [a & b for a, b in zip(x, y, strict=True)]
-
-
-def _inside(coordinates: Sequence[Indices], box: Sequence[Mask], shape: Shape) -> Mask:
-    """Which of some positions lie in a box."""
-    every = np.ones(shape, dtype=bool)
-    return reduce(np.logical_and, (m[c] for m, c in zip(box, coordinates, strict=True)), every)
-
-
-def _projections(mask: Mask) -> list[Mask]:
-    """For each axis which of its indices occur."""
-    others = [tuple(j for j in range(mask.ndim) if j != i) for i in range(mask.ndim)]
-    return [np.asarray(mask.any(axis=axes)) for axes in others]
-
-
-def _positions(shape: Shape) -> Indices:
-    return np.arange(prod(shape)).reshape(shape)
-
-
-class Live:
-    """A number system: which indices of each axis can belong to entries that are not zero."""
-
-    def constant(self, values: Constants) -> Box:
-        return _unless_empty(_projections(values != 0)) if values.ndim else () if values != 0 else None
-
-    def add(self, x: Box, y: Box) -> Box:
-        if x is None or y is None:
-            return y if x is None else x
-        return tuple(a | b for a, b in zip(x, y, strict=True))
-
-    def product(self, x: Box, y: Box, a: str, b: str, out: str) -> Box:
-        if x is None or y is None:
-            return None
-        sets = letter_sets(x, y, a, b)
-        return tuple(sets[c] for c in out) if all(m.any() for m in sets.values()) else None
-
-    def sum(self, x: Box, axes: tuple[int, ...]) -> Box:
-        return None if x is None else tuple(m for i, m in enumerate(x) if i not in axes)
-
-    def take(self, x: Box, indices: Indices) -> Box:
-        if x is None:
-            return None
-        coordinates = np.unravel_index(indices, tuple(map(len, x)))
-        return _unless_empty(_projections(_inside(coordinates, x, indices.shape)))
-
-    def put(self, x: Box, indices: Indices, shape: Shape) -> Box:
-        if x is None:
-            return None
-        masks = [np.zeros(n, dtype=bool) for n in shape]
-        for mask, c in zip(masks, np.unravel_index(indices[np.ix_(*x)], shape), strict=True):
-            mask[c] = True
-        return tuple(masks)
-
-    def reshape(self, x: Box, shape: Shape) -> Box:
-        return None if x is None else self.take(x, _positions(shape))
-
-    def reciprocal(self, x: Box) -> Box:
-        raise ZeroDivisionError  # no potential has one
-
-
-def letter_sets(x: Sequence[Mask], y: Sequence[Mask], a: str, b: str) -> dict[str, Mask]:
-    """The indices of each letter of a product that both factors have."""
-    sets = dict(zip(a, x, strict=True))
-    for letter, mask in zip(b, y, strict=True):
-        sets[letter] = sets[letter] & mask if letter in sets else mask
-    return sets
-
-
-def _asked_for(
-    order: Sequence[Expression], live: Mapping[int, Box], whole: Mapping[str, Shape]
-) -> dict[int, Box]:
-    """The live indices of each node that the last one needs; parameters are kept as a whole."""
-    needed: dict[int, list[Mask]] = {id(order[-1]): []}
-    boxes: dict[int, Box] = {}
-
-    def need(node: Expression, masks: Sequence[Mask]) -> None:
-        known = needed.setdefault(id(node), [np.zeros(n, dtype=bool) for n in node.shape])
-        needed[id(node)] = [a | b for a, b in zip(known, masks, strict=True)]
-
-    for node in reversed(order):
-        own = live[id(node)]
-        if own is None or id(node) not in needed:
-            boxes[id(node)] = None
-            continue
-        if node.operation == "input" and node.attribute in whole:
-            boxes[id(node)] = own
-            continue
-        box = boxes[id(node)] = _unless_empty(_both(own, needed[id(node)]))
-        if box is not None:
-            for x, masks in zip(node.args, _needs(node, box, [live[id(x)] for x in node.args]), strict=True):
-                if masks is not None:
-                    need(x, masks)
-    return boxes
-
-
-def _needs(node: Expression, box: Sequence[Mask], before: Sequence[Box]) -> list[Box]:
-    """What a node in its box asks of its arguments, which are live as ``before`` says."""
-    if node.operation == "add":
-        return [None if x is None else tuple(_both(box, x)) for x in before]
-    if not before or any(x is None for x in before):
-        return [None] * len(before)
-    x = before[0]
-    assert x is not None
-    if node.operation == "product":
-        a, b, out = node.attribute
-        assert before[1] is not None
-        sets = letter_sets(x, before[1], a, b)
-        sets |= {c: sets[c] & m for c, m in zip(out, box, strict=True)}
-        return [tuple(sets[c] for c in letters) for letters in (a, b)]
-    if node.operation == "sum":
-        left = iter(box)
-        return [tuple(m if i in node.attribute else m & next(left) for i, m in enumerate(x))]
-    shape = node.args[0].shape
-    if node.operation == "put":
-        coordinates = np.unravel_index(node.attribute[np.ix_(*x)], node.shape)
-        used = _projections(_inside(coordinates, box, coordinates[0].shape)) if shape else []
-        masks = [np.zeros(n, dtype=bool) for n in shape]
-        for mask, m, some in zip(masks, x, used, strict=True):
-            mask[np.flatnonzero(m)[some]] = True
-        return [tuple(masks)]
-    indices = _positions(node.shape) if node.operation == "reshape" else node.attribute
-    coordinates = np.unravel_index(indices[np.ix_(*box)] if node.shape else indices, shape)
-    live = _inside(coordinates, x, tuple(int(m.sum()) for m in box))
-    masks = [np.zeros(n, dtype=bool) for n in shape]
-    for mask, c in zip(masks, coordinates, strict=True):
-        mask[c[live]] = True
-    return [tuple(masks)]
+    return live, asked_for(order, live, whole.parameters)
 
 
 def _rebuilt(
@@ -269,33 +127,33 @@ def _rebuilt(
     shape = tuple(int(m.sum()) for m in box)
     if node.operation == "put":
         places = np.unravel_index(node.attribute[np.ix_(*of_x)] if of_x else node.attribute, node.shape)
-        x, targets = _picked(x, _inside(places, box, x.shape), places)
+        x, targets = _picked(x, inside(places, box, x.shape), places)
         return _put(x, _ranked(targets, box, x.shape), shape)
-    indices = _positions(node.shape) if node.operation == "reshape" else node.attribute
+    indices = positions(node.shape) if node.operation == "reshape" else node.attribute
     if node.operation == "reshape" and all(m.all() for m in (*box, *of_x)):
         return _reshape(x, node.shape)
     sources = np.unravel_index(indices[np.ix_(*box)] if box else indices, node.args[0].shape)
-    used = _inside(sources, of_x, shape)
-    where, *inner = _chosen(used, [_positions(shape), *sources])
-    inside = taken(x, _ranked(inner, of_x, where.shape))
-    return inside if used.all() else _put(inside, where, shape)
+    used = inside(sources, of_x, shape)
+    where, *inner = _chosen(used, [positions(shape), *sources])
+    moved = taken(x, _ranked(inner, of_x, where.shape))
+    return moved if used.all() else _put(moved, where, shape)
 
 
 def _fitted(x: Expression, box: Sequence[Mask], wanted: Sequence[Mask]) -> Expression:
     """An array on the indices of another box, zero where it has none."""
-    inner = _both(box, wanted)
+    inner = both(box, wanted)
     for i, (m, common) in enumerate(zip(box, inner, strict=True)):
         if common.sum() < m.sum():
             x = x[(slice(None),) * i + (np.flatnonzero(common[m]),)]
     if all((a == b).all() for a, b in zip(inner, wanted, strict=True)):
         return x
     shape = tuple(int(m.sum()) for m in wanted)
-    return _put(x, _positions(shape)[np.ix_(*(a[b] for a, b in zip(inner, wanted, strict=True)))], shape)
+    return _put(x, positions(shape)[np.ix_(*(a[b] for a, b in zip(inner, wanted, strict=True)))], shape)
 
 
 def _chosen(used: Mask, arrays: Sequence[Indices]) -> list[Indices]:
     """The marked entries of some arrays: as arrays of as many axes if they form a box, else in a row."""
-    axes = _projections(used)
+    axes = projections(used)
     if used.ndim and used.sum() == prod(int(m.sum()) for m in axes):
         return [x[np.ix_(*axes)] for x in arrays]
     return [x[used] if used.ndim else x for x in arrays]
@@ -304,7 +162,7 @@ def _chosen(used: Mask, arrays: Sequence[Indices]) -> list[Indices]:
 def _picked(x: Expression, used: Mask, arrays: Sequence[Indices]) -> tuple[Expression, list[Indices]]:
     if used.all():
         return x, list(arrays)
-    where, *left = _chosen(used, [_positions(x.shape), *arrays])
+    where, *left = _chosen(used, [positions(x.shape), *arrays])
     return taken(x, where), left
 
 

@@ -1,0 +1,1 @@
+"""Nonlinearities in array code, each read as free data; public as :mod:`conslaw.nn`."""
