@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conslaw.algebra.evaluation import topological_order
+from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.expressions import LETTERS, Expression, contract
-from conslaw.models.live_indices import Box, Mask, both, needs, unless_empty, whole_box
+from conslaw.models.live_indices import Box, Live, Mask, both, needs, unless_empty, whole_box
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,8 @@ def with_pieces(potential: Expression, cuts: Sequence[Cut]) -> Expression:
 
 def _acting(potential: Expression, cuts: Sequence[Cut]) -> list[Box]:
     """The indices of each axis of each value that act on the potential, directly or through later pieces."""
+    if not cuts:
+        return []
     last_first = [cut.argument for cut in reversed(cuts)]
     order = topological_order([potential, *last_first])  # so each argument stands before its value
     behind = {id(cut.value): cut for cut in cuts}
@@ -59,6 +61,8 @@ def _acting(potential: Expression, cuts: Sequence[Cut]) -> list[Box]:
     for node in order:
         if any(id(x) in lead for x in node.args):
             lead.add(id(node))
+    inputs = {x.attribute: whole_box(x.shape) for x in order if x.operation == "input"}
+    live = dict(zip(map(id, order), evaluate(order, inputs, Live()), strict=True))
     asked: dict[int, list[Mask]] = {id(potential): []}
 
     def ask(x: Expression, masks: Sequence[Mask]) -> None:
@@ -75,7 +79,7 @@ def _acting(potential: Expression, cuts: Sequence[Cut]) -> list[Box]:
             every = whole_box(node.shape)
             ask(cut.argument, [every[i] if i in cut.axes else mask for i, mask in enumerate(box)])
             continue
-        before = [whole_box(x.shape) for x in node.args]
+        before = [live[id(x)] for x in node.args]
         for x, masks in zip(node.args, needs(node, box, before), strict=True):
             if masks is not None and id(x) in lead:
                 ask(x, both(masks, whole_box(x.shape)))

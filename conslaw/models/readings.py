@@ -117,6 +117,8 @@ class Recorder:
         options: Mapping[str, Any],
     ) -> None:
         """Write a reading down; data and slopes are the free arrays themselves."""
+        if rule == "value and slope":  # what acts on it has slopes as well, though it is free data
+            self._trains |= {id(x): (True, x) for x in data}
         made, own = (tuple(x.attribute for x in arrays) for arrays in (data, slopes))
         self.readings.append(
             Reading(operation, rule, made, own, self.where(), tuple(arguments), value, dict(options))
@@ -150,7 +152,10 @@ class Recorder:
                     order.append(node)
                     self._trains[id(node)] = (False, node)
                     stack.extend(node.args)
+            new = set(map(id, order))
             for node in topological_order(order):
+                if id(node) not in new:
+                    continue
                 known = any(self._trains[id(y)][0] for y in node.args)
                 own = node.operation == "input" and node.attribute in self.parameters
                 self._trains[id(node)] = (known or own, node)
