@@ -152,14 +152,23 @@ class Network:
 
     def real(self, theta: Mapping[str, Array], gates: Mapping[str, Array] | None = None) -> RealData:
         """Outputs and gates at some weights; with these gates if given."""
-        return real_data(self.model, self.output, theta, self.inputs, self.numbers.system, gates)
+        inputs = self.inputs if not self.model.readings else {**self.inputs, OUTPUT: self.silent}
+        return real_data(self.model, self.output, theta, inputs, self.numbers.system, gates)
+
+    @property
+    def silent(self) -> Array:
+        """Output gradients of zero."""
+        return np.zeros(self.model.data[OUTPUT])
 
     def step(
         self, theta: Mapping[str, Array], z: Mapping[str, Array], gates: Mapping[str, Array] | None = None
     ) -> dict[str, Array]:
         """M(z) times the gradient of the training loss at theta, by array; with these gates if given."""
         real = self.real(theta, gates)
-        arrays = {**theta, **real.data, OUTPUT: self.output_gradient(real.outputs)}
+        back = {OUTPUT: self.output_gradient(real.outputs)}
+        if self.model.readings:  # slopes depend on what the loss sends back
+            real = real_data(self.model, self.output, theta, {**self.inputs, **back}, self.numbers.system)
+        arrays = {**theta, **real.data, **back}
         arrays |= {_beside(name): x for name, x in z.items()}
         values = evaluate(list(self.direction.values()), arrays, self.numbers.system)
         made = dict(zip(self.direction, values, strict=True))

@@ -195,7 +195,10 @@ def test_compiled_modules_and_reduced_precision():
     net = network(torch.float32)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     compiled = torch.compile(net, backend="eager")
-    for reduced in (False, True):  # each layer's gradient is rounded by itself, so that there they are no laws
+    for reduced in (
+        False,
+        True,
+    ):  # each layer's gradient is rounded by itself, so that there they are no laws
         with watch(compiled, optimizer) as monitor:
             for _ in range(5):
                 x, y = batch(torch.float32)
