@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from conslaw.laws.rational import RationalLaws as RationalLaws
     from conslaw.laws.rational import rational_laws as rational_laws
     from conslaw.models.from_sympy import from_sympy as from_sympy
+    from conslaw.models.from_torch import from_torch as from_torch
     from conslaw.models.networks import icnn as icnn
     from conslaw.models.networks import linear as linear
     from conslaw.models.networks import monomial as monomial
@@ -50,6 +51,7 @@ _HOMES = {
     "laws.matrix_notation": ("LawFamily",),
     "laws.rational": ("RationalLaws", "rational_laws"),
     "models.from_sympy": ("from_sympy",),
+    "models.from_torch": ("from_torch",),
     "models.networks": ("icnn", "linear", "monomial", "nmf", "pca", "relu"),
     "models.potential": ("Model", "model"),
     "training.monitor": ("Monitor",),

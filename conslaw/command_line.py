@@ -54,9 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except KeyboardInterrupt as stop:
         late = isinstance(stop, _TimeIsUp)
-        print(
-            f"conslaw: {'time is up, and nothing is proved yet' if late else 'interrupted'}", file=sys.stderr
-        )
+        said = "time is up, and nothing is proved yet" if late else "interrupted"
+        print(f"conslaw: {said}", file=sys.stderr)
         return LATE if late else INTERRUPTED
     except MemoryError:
         print("conslaw: out of memory: make the model or the degree smaller", file=sys.stderr)
@@ -106,11 +105,15 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         help="sizes of the family: the widths of a network, from input to output, as 3-2-4",
     )
+    network.add_argument(
+        "--input",
+        action="append",
+        metavar="SHAPE",
+        help="of a PyTorch module in FILE.py:NAME: 1,3,32,32, or 1,16:int64 for tokens; once for each input",
+    )
     network.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
     network.add_argument("--power", metavar="R", help="of polynomial: 2, or 2,3 (one a hidden layer)")
-    network.add_argument(
-        "--seed", type=_integer, default=0, help="draws primes, points and samples (default 0)"
-    )
+    network.add_argument("--seed", type=_integer, default=0, help="draws primes, points, samples (default 0)")
     network.add_argument("--json", action="store_true", help="print one JSON object")
     common = _Parser(add_help=False, parents=[network])
     common.add_argument(
@@ -236,7 +239,9 @@ def _answer(options: argparse.Namespace, ask: Callable[[], tuple[Analysis | Dime
     try:
         _print(result, options)
     finally:
-        if place:
+        if place and status and place.exists():
+            print(f"conslaw: {str(place)!r} is as it was: the answer was cut short", file=sys.stderr)
+        elif place:
             files.write(result.certificate(), place)
     return status
 
@@ -300,7 +305,11 @@ def _verify(options: argparse.Namespace) -> int:
 
     from conslaw.certificates.verification import verify
 
-    result = verify(options.file, budget=options.budget)
+    try:
+        result = verify(options.file, budget=options.budget)
+    except MemoryError:
+        print("conslaw: not checked: out of memory", file=sys.stderr)
+        return NOT_CHECKED
     print(json.dumps(result.to_json()) if options.json else result)
     return {"ok": 0, "FAIL": REFUTED, "not checked": NOT_CHECKED}[result.verdict]
 
@@ -319,6 +328,8 @@ def _models(options: argparse.Namespace) -> None:
 
 def _made(options: argparse.Namespace) -> Model | Flow:
     named = ":" in options.model or options.model.endswith(".py")
+    if options.input and not named:
+        raise ConslawError(f"model {options.model!r}: --input is for a PyTorch module in FILE.py:NAME")
     return _from_file(options) if named else _from_family(options)
 
 
@@ -400,6 +411,19 @@ def _power(text: str | None) -> int | list[int] | None:
     return powers if "," in text else powers[0]
 
 
+def _is_module(made: object) -> bool:
+    """Whether something is a PyTorch module; if it is, PyTorch is imported."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(made, torch.nn.Module)
+
+
+def _from_module(module: object, shapes: Sequence[str] | None) -> Model:
+    from conslaw.models.from_torch import from_torch
+    from conslaw.models.from_torch.inputs import inputs_of
+
+    return from_torch(module, *inputs_of(module, shapes or ()))
+
+
 def _from_file(options: argparse.Namespace) -> Model | Flow:
     import importlib.util
     from pathlib import Path
@@ -432,8 +456,12 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
     try:
         spec.loader.exec_module(module)
         made = getattr(module, name, None)
-        if callable(made):
+        if callable(made) and not _is_module(made):
             made = made()
+        if _is_module(made):
+            made = _from_module(made, options.input)
+        elif options.input:
+            raise ConslawError(f"--input {options.input[0]!r} is for a PyTorch module, which {name} is not")
     except (Exception, SystemExit) as error:
         own = isinstance(error, ConslawError)
         raised = error if own else f"{file} raised {type(error).__name__}: {error}"

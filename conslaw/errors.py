@@ -91,7 +91,8 @@ def memory_limit() -> int:
 def check_memory(size: float, what: str, fix: str = "make the model or the degree smaller") -> None:
     """Refuse, before anything is allocated, what would need more than half of the memory (bytes)."""
     if size > memory_limit() / 2:
+        needed = f"{size / 1e9:,.0f}" if size < 1e15 else f"{min(size, 10**300) / 1e9:.0e}"
         raise TooLargeError(
-            f"{what}: would need about {size / 1e9:,.0f} GB of memory, more than half of the "
+            f"{what}: would need about {needed} GB of memory, more than half of the "
             f"{memory_limit() / 1e9:.3g} GB that there are; {fix}"
         )

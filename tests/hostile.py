@@ -23,7 +23,12 @@ lambda z: {'W1': z.W1 - z.W1}  lambda z: {'Q': 1}  lambda z: 1 / 0  {'W1': 1}  {
 {'x': (1,)}  {'x': (10**11,)}  {'x': 3}  {'class': (1,)}  'mirror'  'z**2'  'z**-1'  'z**1000'
 'nesterov'  '2/t'  '0/t'  '1001/t'  'matrix'  net  flow  own  conslaw.Flow('x', None, {}, {}, ())
 conslaw.Flow('x', None, {'a': (2,)}, {}, ())  conslaw.Flow('x', None, {'a': 2}, {}, ({'a': 3},))
-conslaw.Flow(1, 2, 3, 4, 5)  conslaw  certificate
+conslaw.Flow(1, 2, 3, 4, 5)  conslaw  certificate  shown  lines  [([[1.0]], None)]  [(None, None)]
+[([[1e300]], [-1e-300])] * 3  [([[10**30], [Fraction(1, 3)]], [0, 0]), ([[1, 1]], [1])]  [([[1, 2]],)]
+[([[1]], [0], -1)] * 2  [([['a']], [0])]  [([[0, 0]], [0]), ([[1]], [0])]  10**400
+np.ones((2, 2)) * 1j  np.float16([[1, 2]])  [0.5, 0.25]
+([-1, -1], [1, 1])  {'origin': [0, 0], 'directions': [[1], [2]]}  [[0.5, 0.25], [-1, 3]]  layer  mlp  iter([])
+{'W1': [[1, 2], [0, -1]], 'W2': [[1, 1]]}
 """
 ANY = [value for line in ANY.strip().splitlines() for value in line.split("  ")]
 ENDS = {
@@ -35,6 +40,34 @@ ENDS = {
 RUN = {"seed": ["0", "7"], "workers": ["1", "2"]}
 ANSATZ = {"degree": ["1", "2", "{'W1': 2}"], "time_degree": ["None", "1"], "homogeneous": ["False", "True"]}
 FLOW = {"metric": ["None", "'mirror'", "2", "{'W1': 'z**2'}"], "weight_decay": ["0", "0.01", "'1/3'"]}
+SPACE = {
+    "degree": ["2", "3"],
+    "segments": ["2", "4"],
+    "continuous": ["True", "False"],
+    "basis": ["'lagrange'", "'legendre'", "'fourier'"],
+    "frequencies": ["None", "2"],
+}
+LAYER = {
+    **SPACE,
+    "combine": ["'sum'", "'product'"],
+    "alpha": ["1", "0.5"],
+    "period": ["None", "2"],
+    "domain": ["(-1, 1)", "(0, 2.5)"],
+    "rescale": ["False", "True"],
+    "bias": ["False", "True"],
+}
+CONVOLUTION = {name: ["1", "2"] for name in ("stride", "padding", "dilation", "output_padding")}
+SELECTED = {
+    "n": ["3"],
+    "segments": ["2"],
+    "rescale_output": ["False"],
+    "length": ["2.5"],
+    "periodicity": ["None"],
+}
+ANSWERS = [
+    *("Analysis", "Count", "Verification", "varieties.CriticalPoints", "varieties.Dimension"),
+    *("varieties.Equations", "regions.DataPatterns", "regions.PolyhedralComplex", "regions.Polytope"),
+]
 CALLS = {  # name: positional parameters, named parameters; each with good values
     "conslaw.count": ([SMALL], {**ENDS, "workers": ["1"]}),
     "conslaw.lie_ranks": ([SMALL], {name: ENDS[name] for name in ("seed", "prime", "point")}),
@@ -67,9 +100,66 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "family.law": ([["0", "1"], ["0", "1"]], {}),
     "conslaw.varieties.equations": ([["square"]], {"degree": ["1", "2"]}),
     "conslaw.varieties.dimension": ([["own", "net", "square"]], {"seed": ["0"]}),
+    "conslaw.varieties.critical_points": ([["square", "net"]], {"inner_product": ["'data'", "'generic'"]}),
+    "conslaw.regions.polyhedral_complex": (
+        [["lines", "[([[1, 0], [1, 2]], [0, 1])]"]],
+        {
+            "weights": ["None"],
+            "within": ["None", "([-1, -1], [1, 1])"],
+            "perturb": ["None", "1e-6"],
+            "certify": ["True", "False"],
+            "most_cells": ["100"],
+        },
+    ),
+    "conslaw.regions.polytope": (
+        [["lines"], ["[0.5, 0.25]", "[0, 0]"]],
+        {"weights": ["None"], "box": ["None", "(-1, 1)"]},
+    ),
+    "conslaw.regions.data_patterns": ([["lines"], ["[[0.5, 0.25], [-1, 3]]"]], {"weights": ["None"]}),
+    "complex.locate": ([["[0.5, 0.25]"]], {}),
+    "complex.neighbours": ([["[0.5, 0.25]"]], {}),
+    "complex.cells": ([["0", "2"]], {}),
+    "complex.certificate": ([], {"file": ["None"]}),
+    "region.neighbour": ([["2"]], {}),
+    "conslaw.layers.HighOrderLinear": ([["2", "3"]] * 2, LAYER),
+    "conslaw.layers.HighOrderConv1d": ([["1", "2"]] * 3, {**LAYER, **CONVOLUTION}),
+    "conslaw.layers.HighOrderConv2d": ([["1", "2"]] * 3, {**LAYER, **CONVOLUTION}),
+    "conslaw.layers.HighOrderConvTranspose1d": ([["1", "2"]] * 3, {**LAYER, **CONVOLUTION}),
+    "conslaw.layers.HighOrderConvTranspose2d": ([["1", "2"]] * 3, {**LAYER, **CONVOLUTION}),
+    "conslaw.layers.ProductUnit": (
+        [["2", "3"]] * 2,
+        {"alpha": ["0.5"], "bias": ["True"], "period": ["None"]},
+    ),
+    "conslaw.layers.HighOrderMLP": ([["[2, 3, 1]"]], {"normalize": ["True"], **LAYER}),
+    "conslaw.layers.MaxAbsNorm": ([], {"dim": ["-1", "1"], "eps": ["1e-6"]}),
+    "conslaw.layers.refine": ([["mlp", "layer"]], SPACE),
+    "conslaw.layers.model": ([["mlp", "layer"]], {}),
+    "layer.refined": ([], SPACE),
+    "layer.projected": ([], SPACE),
+    "conslaw.layers.select": (
+        [["'continuous'", "'fourier'", "'product'", "'polynomial_prod'"]],
+        {"in_features": ["2"], "out_features": ["2"], **SELECTED},
+    ),
+    "conslaw.layers.select_convolution": (
+        [["'continuous1d'", "'fourier2d'", "'product2d'"]],
+        {
+            "in_channels": ["2"],
+            "out_channels": ["2"],
+            "kernel_size": ["2", "(1, 2)"],
+            "transposed": ["True"],
+            **SELECTED,
+        },
+    ),
+    **{f"conslaw.{name}.from_json": ([["shown"]], {}) for name in ANSWERS},
     "command": ([["'count'", "'analyze'"], ["'linear'", "'relu'"], ["'2-1-2'", "'1-1'"]], {}),
 }
-REQUIRED = {"conslaw.model": ["parameters"], "conslaw.varieties.equations": ["degree"]}
+REQUIRED = {
+    "conslaw.model": ["parameters"],
+    "conslaw.varieties.equations": ["degree"],
+    "conslaw.varieties.critical_points": ["inner_product"],
+    "conslaw.layers.select": ["in_features", "out_features"],
+    "conslaw.layers.select_convolution": ["in_channels", "out_channels", "kernel_size"],
+}
 SECONDS, BYTES = 20, 4 * 2**30
 
 
@@ -81,6 +171,7 @@ def text(name, positional, named):
 def names():
     """What a call may name."""
     import json
+    from contextlib import suppress
     from decimal import Decimal
     from fractions import Fraction
 
@@ -88,8 +179,6 @@ def names():
     import sympy
 
     import conslaw
-    import conslaw.networks
-    import conslaw.varieties
     from conslaw.command_line import main
 
     def command(*arguments):
@@ -100,8 +189,19 @@ def names():
     net = conslaw.linear([2, 1, 1])
     x, y = sympy.symbols("x y")
     analysis = conslaw.analyze(conslaw.linear([1, 2, 1]))
+    lines = [([[1, 0], [0, 1], [1, 1]], [0, 0, -1]), ([[1, 1, 1]], [0])]
+    mlp = layer = None
+    with suppress(conslaw.ConslawError):  # without the extra, there is one line that says so
+        mlp = conslaw.layers.HighOrderMLP([2, 2, 1], degree=2, segments=2)
+        layer = conslaw.layers.HighOrderLinear(2, 2, segments=2)
     return {
         "conslaw": conslaw,
+        "lines": lines,
+        "complex": conslaw.regions.polyhedral_complex(lines),
+        "region": conslaw.regions.polytope(lines, [0.25, 0.25]),
+        "mlp": mlp,
+        "layer": layer,
+        "shown": analysis.to_json(),
         "np": np,
         "sympy": sympy,
         "json": json,

@@ -236,7 +236,7 @@ FLOWS = [
     ("analyze icnn 3-4-2 --bias --flow momentum --damping 1/2", "momentum", "1/2", "U: mirror", 0),
     ("analyze linear 3-2-4 --flow nesterov", "momentum", "3/t", "euclidean", 1),
     ("analyze linear 2-2-2 --flow momentum --damping 5/t --time-degree 5", "momentum", "5/t", "euclidean", 1),
-    ("analyze linear 3-2-4 --metric W1=1/10,W2=z", "gradient", None, "W1: 1/10, W2: z", None),
+    ("analyze linear 3-2-4 --metric W1=1/10,W2=z", "gradient", None, "W1: 1/10, W2: mirror", None),
     ("analyze linear 3-2-4 --weight-decay 1/3", "gradient", None, "euclidean", 3),
     ("analyze pca 2-3", "gradient", None, "euclidean", 2),
     ("analyze monomial 1-2-3", "gradient", None, "euclidean", 2),

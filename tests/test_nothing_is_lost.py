@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 import conslaw
-from conslaw.certificates import files
+from conslaw import command_line
+from conslaw.certificates import files, verification
 from conslaw.command_line import main
 from conslaw.errors import TooLargeError, check_memory, memory_limit
 
+OWN = """import conslaw
+made = conslaw.model(lambda p, c: c.v * (p.u @ c.x) ** 2, parameters={"u": (2,)}, data={"x": (2,), "v": ()})
+"""
 ANALYZE = ["analyze", "linear", "1-2-1"]
 DIMENSION = ["dimension", "polynomial", "2-1-1"]
 
@@ -85,6 +89,48 @@ def test_a_full_disk_loses_neither_the_answer_nor_the_old_certificate(certificat
     assert [p.read_bytes() for p in certificate.parent.iterdir()] == [old]
 
 
+def test_a_folder_that_goes_during_the_work_loses_no_answer(tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shown = command_line._print
+
+    def remove(*arguments):
+        folder.rmdir()
+        shown(*arguments)
+
+    monkeypatch.setattr("conslaw.command_line._print", remove)
+    assert main([*ANALYZE, "--certificate", str(folder / "x.json")]) == 2
+    out, err = capsys.readouterr()
+    assert "laws at most" in out
+    assert (err.count("\n"), "not written" in err) == (1, True)
+
+
+LINES = [([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])]
+
+
+def test_certificates_of_arrays_are_kept_as_well(certificate, monkeypatch):
+    found = conslaw.regions.polyhedral_complex(LINES)
+    path = certificate.with_name("complex.npz")
+    for _ in range(2):  # an old one gives way
+        found.certificate(path)
+    old = path.read_bytes()
+    assert conslaw.verify(path).ok
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        with pytest.raises(conslaw.ConslawError, match=r"^certificate: .*not written: No space left"):
+            found.certificate(path)
+    text = _file(certificate.parent, "text")
+    for place in (str(text), certificate.parent, "", 1, True, b"x", text / "x"):
+        with pytest.raises(conslaw.ConslawError, match=r"^certificate: "):
+            found.certificate(place)
+    assert (path.read_bytes(), text.read_text()) == (old, "text")
+    assert len(list(certificate.parent.iterdir())) == 3
+
+
 def test_an_answer_that_nobody_reads_still_has_its_certificate(certificate, monkeypatch):
     def gone(*_, **__):
         raise BrokenPipeError
@@ -132,6 +178,40 @@ def test_verify_says_in_its_status_and_in_json_how_it_ended(certificate, capsys,
         check=True,
     )
     assert b"verified" in done.stdout
+
+
+@pytest.mark.parametrize("question", [ANALYZE, DIMENSION, ["dimension", "{model}"]], ids=str)
+@pytest.mark.parametrize("part", ["at most", "at least"])
+def test_a_certificate_that_does_not_fit_into_the_memory_is_not_refuted(
+    tmp_path, monkeypatch, question, part
+):
+    path, model = tmp_path / "x.json", tmp_path / "own.py"
+    model.write_text(OWN)
+    assert main([x.format(model=f"{model}:made") for x in question] + ["--certificate", str(path)]) == 0
+
+    def out_of_memory():
+        raise MemoryError
+
+    in_order = verification._in_order
+    monkeypatch.setattr(
+        verification,
+        "_in_order",
+        lambda parts: in_order([(x, out_of_memory if x == part else check) for x, check in parts]),
+    )
+    assert main(["verify", str(path)]) == 3
+    monkeypatch.setattr(verification, "verify", lambda *_, **__: out_of_memory())
+    assert main(["verify", str(path)]) == 3
+
+
+def test_an_answer_that_was_cut_short_leaves_an_old_certificate(certificate, capsys, monkeypatch):
+    old = certificate.read_bytes()
+    part = conslaw.analyze(conslaw.relu([2, 2]), budget=1e-3)
+    monkeypatch.setattr("conslaw.command_line._asked", lambda *_: (part, 130))
+    new = certificate.with_name("new.json")
+    for path in (certificate, new):
+        assert main([*ANALYZE, "--certificate", str(path)]) == 130
+    assert (certificate.read_bytes(), conslaw.verify(new).ok) == (old, True)
+    assert "as it was" in capsys.readouterr().err
 
 
 # sizes and numbers

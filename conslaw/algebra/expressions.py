@@ -25,7 +25,8 @@ from conslaw.algebra.exact_numbers import READING, exact_rational
 from conslaw.algebra.not_polynomial import SMOOTH, SUPPORTED, way_round
 from conslaw.errors import ConslawError, TooLargeError, UnsupportedError, check_memory
 
-LARGEST = 4 * 10**7  # entries of an array that are numbered
+LARGEST = 4 * 10**7  # entries of an array that are numbered, or written out
+MANY = 10**5  # ones
 
 Shape = tuple[int, ...]
 Indices = npt.NDArray[np.intp]
@@ -322,14 +323,21 @@ ONE = _constant(np.array(1, dtype=object))
 
 def numbers(shape: Shape, start: int) -> Indices:
     """The entries of an array of this shape, numbered."""
-    check_memory(16.0 * prod(shape), f"an array of shape {shape}")
-    if prod(shape) > LARGEST:
-        raise TooLargeError(f"an array of shape {shape} has more than {LARGEST:,} entries")
+    _check_entries(shape)
     return np.arange(start, start + prod(shape)).reshape(shape)
 
 
-def _ones(shape: Shape) -> Expression:
+def _check_entries(shape: Shape) -> None:
     check_memory(16.0 * prod(shape), f"an array of shape {shape}")
+    if prod(shape) > LARGEST:
+        raise TooLargeError(f"an array of shape {shape} has more than {LARGEST:,} entries")
+
+
+def _ones(shape: Shape) -> Expression:
+    if len(shape) > 1 and prod(shape) > MANY:  # not written out: one axis after the other
+        before, letters = _ones(shape[:-1]), LETTERS[: len(shape)]
+        return contract(before, _ones(shape[-1:]), letters[:-1], letters[-1], letters)
+    _check_entries(shape)
     return _constant(np.ones(shape, dtype=np.int64).astype(object))
 
 

@@ -7,11 +7,13 @@ numbers of the entries.  The others are sums and products.  A function is known 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial, reduce
+from inspect import signature
 from math import prod
-from operator import add, index, mul, neg, pos, sub, truediv
+from operator import add, mul, neg, pos, sub, truediv
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from conslaw.algebra.expressions import (
     METHODS,
     UFUNCS,
     Expression,
+    _ones,
     as_expression,
     broadcast_to,
     contract,
@@ -36,31 +39,38 @@ from conslaw.algebra.expressions import (
 )
 from conslaw.errors import ConslawError
 
-Axis = int | Sequence[int] | None
+Axis = int | tuple[int, ...] | None
 
 
 # functions that move entries
 
 
 def arrangement(function: Callable[..., Any], arrays: Sequence[int] = (0,)) -> Callable[..., Any]:
-    """A function that moves entries of the arrays (or nested lists of arrays) at these arguments."""
+    """A function that moves entries of the arrays (or nested lists of arrays) at these arguments, which may
+    be given by name.
+    """
+    try:
+        names = [name for i, name in enumerate(signature(function).parameters) if i in arrays]
+    except ValueError:  # of C, without a signature
+        names = []
 
     def call(*arguments: Any, **options: Any) -> Any:
         parts = list[Expression]()
 
         def numbered(x: Any) -> Any:
-            if isinstance(x, list | tuple):
+            if isinstance(x, list | tuple) and x:
                 return [numbered(y) for y in x]
             entries, start = as_expression(x), 1 + sum(part.size for part in parts)
             parts.append(entries)
             return numbers(entries.shape, start)
 
         given = [numbered(x) if i in arrays else _known(x) for i, x in enumerate(arguments)]
+        chosen = dict[str, Any]()
         for name, value in options.items():
             if name in ("out", "dtype", "casting", "like", "subok") and value is not None:
                 raise ConslawError(f"{name}={value!r}: leave it out")
-            _known(value)
-        found = function(*given, **options)
+            chosen[name] = numbered(value) if name in names else _known(value)
+        found = function(*given, **chosen)
         whole = parts[0] if len(parts) == 1 else stacked(parts)
         if isinstance(found, list | tuple):
             return [moved(whole, x) for x in found]
@@ -123,8 +133,8 @@ def _refuse_large(entries: int) -> None:
 ARRANGEMENTS: Mapping[str, Sequence[int]] = {
     **dict.fromkeys(("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack", "block"), (0,)),
     **dict.fromkeys(("roll", "flip", "fliplr", "flipud", "rot90"), (0,)),
-    **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "atleast_1d", "atleast_2d"), (0,)),
-    **dict.fromkeys(("atleast_3d", "copy", "unstack"), (0,)),
+    **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims", "copy", "unstack"), (0,)),
+    **dict.fromkeys(("atleast_1d", "atleast_2d", "atleast_3d"), range(64)),
     **dict.fromkeys(("take", "delete", "split", "array_split", "hsplit", "vsplit"), (0,)),
     **dict.fromkeys(("diag", "diagonal", "diagflat", "tril", "triu"), (0,)),
     "append": (0, 1),
@@ -140,14 +150,23 @@ MOVING_METHODS = (*("reshape", "ravel", "flatten", "squeeze", "take", "diagonal"
 
 def axes_of(x: Expression, axis: Axis) -> tuple[int, ...]:
     """The axes that ``axis`` names, in order."""
-    given = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
+    given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     wanted = [index(i) for i in given]
     if any(not -x.ndim <= i < x.ndim for i in wanted) or len({i % x.ndim for i in wanted}) < len(wanted):
         raise ConslawError(f"axis {axis} of {x!r}: no such axis, or one axis twice")
     return tuple(sorted(i % x.ndim for i in wanted))
 
 
+def index(value: Any) -> int:
+    """An integer, as NumPy takes it; but no truth value, which it takes in some places only."""
+    if isinstance(value, bool | np.bool_):
+        raise ConslawError(f"{value!r} stands where an integer must stand")
+    return operator.index(value)
+
+
 def _kept(x: Expression, result: Expression, axes: Sequence[int], keepdims: bool) -> Expression:
+    if not isinstance(keepdims, int | np.integer | np.bool_):
+        raise ConslawError(f"keepdims={keepdims!r}: give True or False")
     return result.reshape([1 if i in axes else n for i, n in enumerate(x.shape)]) if keepdims else result
 
 
@@ -161,7 +180,10 @@ def total(x: object, axis: Axis = None, *, keepdims: bool = False) -> Expression
 def mean(x: object, axis: Axis = None, *, keepdims: bool = False) -> Expression:
     """``numpy.mean``."""
     x = as_expression(x)
-    return total(x, axis, keepdims=keepdims) * Fraction(1, prod(x.shape[i] for i in axes_of(x, axis)))
+    count = prod(x.shape[i] for i in axes_of(x, axis))
+    if not count:
+        raise ConslawError(f"the mean of no entries, along axis {axis} of {x!r}")
+    return total(x, axis, keepdims=keepdims) * Fraction(1, count)
 
 
 def var(x: object, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Expression:
@@ -181,7 +203,7 @@ def product(x: object, axis: Axis = None, *, keepdims: bool = False) -> Expressi
         k = len(rows) // 2
         halves = rows[:k] * rows[k : 2 * k]
         rows = arrangement(np.concatenate)([halves, rows[2 * k :]]) if len(rows) % 2 else halves
-    return _kept(x, rows[0] if len(rows) else as_expression(1), axes, keepdims)
+    return _kept(x, rows[0] if len(rows) else _ones(rows.shape[1:]), axes, keepdims)
 
 
 def cumsum(x: object, axis: int | None = None) -> Expression:
@@ -196,6 +218,8 @@ def diff(x: object, n: int = 1, axis: int = -1) -> Expression:
     """``numpy.diff``."""
     x = as_expression(x)
     [i] = axes_of(x, index(axis))
+    if index(n) < 0:
+        raise ConslawError(f"n={n!r}: differences are of an order >= 0")
     for _ in range(index(n)):
         before = (slice(None),) * i
         x = x[(*before, slice(1, None))] - x[(*before, slice(-1))]
@@ -205,12 +229,24 @@ def diff(x: object, n: int = 1, axis: int = -1) -> Expression:
 def trace(x: object, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Expression:
     """``numpy.trace``."""
     x = as_expression(x)
-    if not offset and {axis1, axis2} in ({0, 1}, {-2, -1}) and x.ndim == 2 and x.shape[0] == x.shape[1]:
+    if (
+        not index(offset)
+        and {axis1, axis2} in ({0, 1}, {-2, -1})
+        and x.ndim == 2
+        and x.shape[0] == x.shape[1]
+    ):
         return einsum("ii->", x)  # its axes stay uniform
     return total(arrangement(np.diagonal)(x, offset, axis1, axis2), -1)
 
 
 # products
+
+
+def multi_dot(arrays: Sequence[Any]) -> Any:
+    """``numpy.linalg.multi_dot``."""
+    if len(arrays) < 2 or not all(1 <= np.ndim(x) <= 2 for x in arrays):
+        raise ConslawError("multi_dot: give two or more vectors and matrices")
+    return reduce(dot, arrays)
 
 
 def tensordot(x: object, y: object, axes: Any = 2) -> Expression:
@@ -223,7 +259,7 @@ def tensordot(x: object, y: object, axes: Any = 2) -> Expression:
         raise ConslawError(f"tensordot of shapes {x.shape} and {y.shape}: no such axes")
     pairs = [[index(i) for i in (one if isinstance(one, Sequence | np.ndarray) else (one,))] for one in axes]
     for z, own in zip((x, y), pairs, strict=True):
-        axes_of(z, own)
+        axes_of(z, tuple(own))
     left, right = ([i % z.ndim for i in own] for z, own in zip((x, y), pairs, strict=True))
     if len(left) != len(right) or any(x.shape[i] != y.shape[j] for i, j in zip(left, right, strict=True)):
         raise ConslawError(
@@ -387,7 +423,7 @@ FUNCTIONS |= {
     np.kron: kron,
     np.tensordot: tensordot,
     np.linalg.matrix_power: matrix_power,
-    np.linalg.multi_dot: lambda arrays: reduce(dot, arrays),
+    np.linalg.multi_dot: multi_dot,
 }
 METHODS |= {
     **{name: arrangement(getattr(np.ndarray, name)) for name in MOVING_METHODS},

@@ -171,17 +171,19 @@ def gradients_in_subnetworks(
     blocks, each = {tuple(map(tuple, b["colours"])): b for b in split["blocks"]}, list[tuple[int, Task]]()
     fitting = [network.classes.decouples(c.array(arrays_of(network.flow))) for c in combinations]
     linear = [_linear_in_arrays(c) for c in combinations]
-    if any(laws and not fits and not row for laws, fits, row in zip(stated, fitting, linear, strict=True)):
+    slices, own = _sums_of_slices(combinations, fitting)
+    fits_somehow = zip(stated, fitting, linear, slices, strict=True)
+    if any(laws and not fits and not row and not apart for laws, fits, row, apart in fits_somehow):
         raise Refuted("a family ties all neurons together")
     for colours, copies in network.shapes():
         if block := blocks.pop(colours, None):
-            task = _gradients_of_block(network, colours, copies, block, combinations, fitting)
+            task = _gradients_of_block(network, colours, copies, block, combinations, fitting, own)
             each.append((copies, task))
     if blocks:
         raise Refuted(f"there are no subnetworks {next(iter(blocks))}")
 
     def check() -> None:
-        found = [0] * len(stated)
+        found = list(slices)
         for copies, task in each:
             found = [n + copies * more for n, more in zip(found, task.run(), strict=True)]
         sums = sums_of_arrays(found, combinations, network.prime)
@@ -190,6 +192,24 @@ def gradients_in_subnetworks(
             raise Refuted(f"the families add {found} laws, not {list(stated)}")
 
     return Task(sum(t.operations for _, t in each), max((t.bytes for _, t in each), default=0.0), check)
+
+
+def _sums_of_slices(
+    combinations: Sequence[Combination], fitting: Sequence[bool]
+) -> tuple[list[int], set[str]]:
+    """*Gradients in subnetworks*: how many laws families of sums of slices are in arrays of their own, in
+    which no other family is looked at: each has an array that none before it has, where each of its entries
+    is a sum of entries that are in no other.
+    """
+    result, own = list[int](), set[str]()
+    for c, fits in zip(combinations, fitting, strict=True):
+        factors = [candidate.factors for _, candidate in c.terms]
+        names = [name for (name, _), *_ in factors]
+        sums = bool(c.like.out) and not c.power and all(len(one) == 1 for one in factors)
+        new = sums and not fits and len(set(names)) == len(names) and bool(set(names) - own)
+        own |= set(names) if new else set()
+        result.append(c.like.size * c.like.each if new else 0)
+    return result, own
 
 
 def sums_of_arrays(found: Sequence[int], combinations: Sequence[Combination], p: int) -> list[int]:
@@ -232,9 +252,10 @@ def _gradients_of_block(
     block: Mapping[str, Any],
     combinations: Sequence[Combination],
     fitting: Sequence[bool],
+    apart: set[str],
 ) -> Task:
     """What the entries of each family with all of some colours add to the rank of gradients in the
-    coordinates with all of them.
+    coordinates with all of them, without those of arrays that are looked at apart.
     """
     count, p = len(colours), network.prime  # that others decouple is known, and tried out beside one colour
     every = [*colours, *(network.others(colours)[:1] if count == 1 else [])]
@@ -257,6 +278,7 @@ def _gradients_of_block(
         used = {node.attribute for node in written if node.operation == "input"}
         moving = {name: shape for name, shape in small.flow.state.items() if name in used}
         here = np.concatenate([np.full(prod(s), name in used) for name, s in small.flow.state.items()])
+        away = np.concatenate([np.full(prod(s), name in apart) for name, s in small.flow.state.items()])
         result = np.zeros((int((own & full).sum()), small.flow.dimension), dtype=np.uint64)
         if not here.any():
             return result[:, exact]
@@ -264,6 +286,7 @@ def _gradients_of_block(
         if slopes[own.reshape(-1)][:, beyond[here]].any():
             raise Refuted("a family ties the neurons of a subnetwork to others")
         result[:, here] = slopes[(own & full).reshape(-1)]
+        result[:, away] = 0
         return result[:, exact]
 
     def check() -> list[int]:

@@ -194,9 +194,8 @@ def conservation_laws(whole: Mapping[str, Any], budget: float) -> Iterator[Check
         bounds[what], text = found
         return str(text)
 
-    for what, task in tasks:
-        yield checked(what, partial(decided, what, task))
-    yield checked("conclusion", lambda: _conclusion(whole, subject, bounds))
+    parts = [(what, partial(decided, what, task)) for what, task in tasks]
+    yield from _in_order([*parts, ("conclusion", lambda: _conclusion(whole, subject, bounds))])
 
 
 def _plan(tasks: list[tuple[str, Task]], what: str, plan: Callable[[], Task | None]) -> str:
@@ -211,9 +210,9 @@ def dimension_of_a_neurovariety(whole: Mapping[str, Any], budget: float) -> Iter
     if not work.ok:
         yield work
         return
-    yield checked("at most", lambda: neurovarieties.upper(whole))
-    yield checked("at least", lambda: neurovariety_ranks.lower(whole))
-    yield checked("conclusion", lambda: neurovarieties.conclusion(whole))
+    bounds = {"at most": neurovarieties.upper, "at least": neurovariety_ranks.lower}
+    parts = [(what, partial(check, whole)) for what, check in bounds.items()]
+    yield from _in_order([*parts, ("conclusion", partial(neurovarieties.conclusion, whole))])
 
 
 def dimension_of_a_model(whole: Mapping[str, Any], budget: float) -> Iterator[Check]:
@@ -231,9 +230,8 @@ def dimension_of_a_model(whole: Mapping[str, Any], budget: float) -> Iterator[Ch
     if not (work := checked("work", lambda: model.work(budget * OPERATIONS))).ok:
         yield work
         return
-    yield checked("at most", model.upper)
-    yield checked("at least", model.lower)
-    yield checked("conclusion", model.conclusion)
+    parts = {"at most": model.upper, "at least": model.lower, "conclusion": model.conclusion}
+    yield from _in_order(list(parts.items()))
 
 
 UPPER = {"brackets": rules.upper_bound, "subnetworks": rules.splitting, "groups": groups.groups}
@@ -252,10 +250,20 @@ def checked(what: str, run: Callable[[], str]) -> Check:
         return Check(what, "FAIL", str(error))
     except (NotChecked, TooLargeError) as error:
         return Check(what, "not checked", str(error))
+    except MemoryError:
+        return Check(what, "not checked", "out of memory")
     except (
         Exception
     ) as error:  # whatever a hostile certificate brings about: what is not checked is not proved
         return Check(what, "FAIL", f"cannot be checked: {type(error).__name__}: {error}"[:300])
+
+
+def _in_order(parts: Sequence[tuple[str, Callable[[], str]]]) -> Iterator[Check]:
+    """The verdicts, as far as all is checked: nothing is concluded from what is not."""
+    for what, run in parts:
+        yield (done := checked(what, run))
+        if done.verdict == "not checked":
+            return
 
 
 def _unchanged(whole: Any) -> Check:

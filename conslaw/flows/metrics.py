@@ -20,7 +20,7 @@ import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.exact_numbers import hyper_parameter
-from conslaw.algebra.expressions import Expression, Shape, as_expression, stacked
+from conslaw.algebra.expressions import Expression, Shape, as_expression, broadcast_to, stacked
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Arrays, MetricCode, Model, constant_of_a_metric, name_of, run_array_code
 
@@ -76,10 +76,10 @@ class Metric:
                     raise ConslawError(
                         f"metric of {name}: a diagonal must be positive; a matrix has the shape {(k, k)}"
                     )
-        words = {n: "array" if is_array(b) else _word(b) for n, b in blocks.items()}
-        named = ", ".join(f"{n}: {'array' if is_array(b) else b}" for n, b in blocks.items())
+        words = {n: _word(blocks.get(n, "euclidean")) for n in model.parameters}
+        functions = {n: f for n, f in functions.items() if words[n] != "euclidean"}
         return Metric(
-            given if isinstance(given, str) else named,
+            _named(words, model),
             model,
             lambda z: {n: f(z[n]) for n, f in functions.items()},
             None if "array" in words.values() else words,
@@ -111,7 +111,7 @@ class Metric:
             if block.shape == (k, k):
                 result[name] = block
             elif name != WHOLE and _broadcasts(block.shape, shape):
-                result[name] = block * as_expression(np.ones(shape, dtype=np.int64))
+                result[name] = broadcast_to(block, shape)
             else:
                 whose = f"of {name}, its diagonal of shape {shape} or" if name else "of all parameters,"
                 raise ConslawError(
@@ -164,10 +164,22 @@ def _times(block: Expression, x: Expression) -> Expression:
 
 def _word(block: object) -> str:
     """A block that :func:`_block` takes, as the word or the fraction that it means."""
+    if is_array(block):
+        return "array"
     text = block.replace(" ", "") if isinstance(block, str) else ""
     if text == "euclidean" or text.startswith("z"):
         return "z**1" if text == "z" else text
-    return "z**1" if text == "mirror" else str(Fraction(hyper_parameter(block)))
+    rate = "z**1" if text == "mirror" else str(Fraction(hyper_parameter(block)))
+    return "euclidean" if rate == "1" else rate
+
+
+def _named(words: Mapping[str, str], model: Model) -> str:
+    """The name of a metric: the same however it was written."""
+    shown = {n: "mirror" if word == "z**1" else word for n, word in words.items() if word != "euclidean"}
+    for word in set(shown.values()) - {"array"}:
+        if [*shown.values()] == [word] * len(model.parameters):
+            return word
+    return ", ".join(f"{n}: {shown[n]}" for n in model.parameters if n in shown) or "euclidean"
 
 
 def _block(given: str, block: object) -> Callable[[Expression], object] | None:

@@ -45,8 +45,8 @@ from conslaw.laws.ansatz_equations import ansatz_kernel
 from conslaw.laws.exact_fields import (
     Sample,
     coefficients,
+    conserved,
     exact_fields,
-    lie_derivative,
     random_sample,
     state_gradients,
 )
@@ -187,7 +187,7 @@ def polynomial_laws(
     monomials = _monomials([([i for i in v if i not in linear], d) for v, d in groups], homogeneous)
     for salt in range(seed, seed + 3):
         basis = ansatz_kernel(monomials, fields, salt) if len(monomials) else []
-        if not any(len(lie_derivative(_law_array(monomials, basis), x)) for x in fields):
+        if all(conserved(_law_array(monomials, basis), x) for x in fields):
             break
     else:
         raise AssertionError("three sets of random 64-bit keys each had a collision")
@@ -213,18 +213,17 @@ def check_ansatz(
     """The number of monomials in the ansatz, or :class:`ConslawError` for bad arguments, and if it is larger
     than ``max_unknowns`` where such are to be refused.
     """
-    if not isinstance(homogeneous, bool) or not is_positive_integer(max_unknowns):
-        raise ConslawError(
-            f"homogeneous={homogeneous!r}, max_unknowns={max_unknowns!r}: give a boolean and an integer"
-        )
+    check_flags(homogeneous=homogeneous)
+    if not is_positive_integer(max_unknowns):
+        raise ConslawError(f"max_unknowns={max_unknowns!r}: give a positive integer")
     unknowns = ansatz_size(flow, degree, time_degree, homogeneous, logs=logs)
     if max(d for names, d in _groups(flow, degree, time_degree) if names != (TIME,)) > LARGEST_DEGREE:
         raise TooLargeError(f"degree={degree!r}: laws are looked for up to degree {LARGEST_DEGREE}")
     if refuse and unknowns > max_unknowns:
         many = f"{unknowns:,}" if unknowns < 10**15 else f"about 10^{int(unknowns.bit_length() * 0.30103)}"
         raise ConslawError(
-            f"degree={degree!r}: the ansatz has {many} unknowns, more than max_unknowns={max_unknowns:,}; "
-            f"lower the degree or give degrees per group of arrays"
+            f"degree={degree!r}: the ansatz has {many} unknowns, more than "
+            f"max_unknowns={int(max_unknowns):,}; lower the degree or give degrees per group of arrays"
         )
     return unknowns
 
@@ -268,7 +267,7 @@ def _linear_laws(
     ordered = np.array([v for v in variables if v in occurring] + spectators, dtype=np.int32)[:, None]
     basis = ansatz_kernel(ordered, fields, salt)
     laws = _law_array(ordered, basis)
-    if any(len(lie_derivative(laws, x)) for x in fields):
+    if not all(conserved(laws, x) for x in fields):
         return {}  # a collision of keys: nothing is put aside
     last = [int(ordered[max(vector), 0]) for vector in basis]
     return {v: laws.select(np.array([i])) for i, v in enumerate(last) if v in spectators}

@@ -151,8 +151,7 @@ def arrays_of(flow: Flow) -> dict[str, Expression]:
 def candidates(flow: Flow) -> Iterator[Candidate]:
     """Functions of one array of the state and, in a momentum flow, its velocity; products of two arrays."""
     moving, sliced = velocities(flow), _pairs_of_axes(flow)
-    free = [c for c in "kijlmnabcdefg" if c not in flow.state]
-    k, h = free[0], "h" if "h" not in flow.state else free[1]
+    k, h = "k", "h"  # the same in a window and in the whole, whatever arrays are called
     for name, shape in flow.state.items():
         if name == TIME and flow.time:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import lgamma, log, prod
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -22,11 +22,14 @@ from conslaw.algebra.polynomials import (
     keys,
     number,
 )
+from conslaw.algebra.term_counts import count_terms
 from conslaw.errors import ConslawError, TooLargeError, check_memory
 from conslaw.flows.coordinates import Coordinate
 from conslaw.flows.flow import TIME, Flow
 
 LARGEST_DEGREE = 10_000
+PRODUCTS = 4e6  # of terms with terms, made at a time
+PER_TERM = 100.0  # bytes for each factor of a term, measured
 
 
 def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArray], list[Coordinate | None]]:
@@ -37,9 +40,8 @@ def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArra
     numbered state first, then data.  With ``logs`` a component x'/x of log(x) follows for each state entry x;
     where that is no polynomial, it is 0 and its coordinate None.
     """
-    n, degree = flow.dimension, max(x.degree for x in bounds(flow))
-    if degree > LARGEST_DEGREE:
-        raise TooLargeError(f"fields of degree {degree:,}: they are written out up to {LARGEST_DEGREE:,}")
+    check_size(flow)
+    n = flow.dimension
     first_data = 1 + n * (1 + logs)
     inputs = {**number(flow.state), **number(flow.data, first_data)}
     first = dict(
@@ -70,6 +72,27 @@ def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArra
     return fields, coordinates
 
 
+def check_size(flow: Flow) -> None:
+    """Refuse, before they are begun, fields that do not fit into the memory with the equations that are made
+    of them.
+    """
+    degree = max(x.degree for x in bounds(flow))
+    if degree > LARGEST_DEGREE:
+        raise TooLargeError(f"fields of degree {degree:,}: they are written out up to {LARGEST_DEGREE:,}")
+    terms = expansion(flow)
+    fix = "use ansatz='matrix', which writes nothing out, or make the model smaller"
+    check_memory(PER_TERM * (degree + 1) * terms, f"writing out fields of {terms:.2g} terms", fix)
+
+
+def has_room(flow: Flow) -> bool:
+    """Whether the fields are not refused."""
+    try:
+        check_size(flow)
+    except TooLargeError:
+        return False
+    return True
+
+
 def bounds(flow: Flow) -> list[Bounds]:
     """Degrees and heights of the components of the fields of a flow."""
     arrays = {name: Bounds(shape, 1, 0.0) for name, shape in {**flow.state, **flow.data}.items()}
@@ -79,9 +102,8 @@ def bounds(flow: Flow) -> list[Bounds]:
 def expansion(flow: Flow) -> float:
     """A bound for the number of terms of the fields of a flow, if they are written out."""
     variables = flow.dimension + size(flow.data)
-    found = bounds(flow)
-    terms = [min(x.height, _log2_of_monomials(variables, x.degree), 200.0) for x in found]
-    return float(sum(prod(x.shape) * 2.0**n for x, n in zip(found, terms, strict=True)))
+    fields = [value for one in flow.fields for value in one.values()]
+    return sum(prod(x.shape) * x.count for x in count_terms(fields, variables))
 
 
 def expansion_of_gradient(potential: Expression) -> float:
@@ -89,13 +111,8 @@ def expansion_of_gradient(potential: Expression) -> float:
     times the number of its own.
     """
     inputs = [x for x in topological_order([potential]) if x.operation == "input"]
-    [bound] = evaluate([potential], {x.attribute: Bounds(x.shape, 1, 0.0) for x in inputs}, BoundsNumbers())
-    return float(bound.degree * 2.0 ** min(bound.height, 200.0))
-
-
-def _log2_of_monomials(variables: int, degree: int) -> float:
-    """log2 of the number of monomials of at most this degree, rounded upwards."""
-    return (lgamma(variables + degree + 1) - lgamma(variables + 1) - lgamma(degree + 1)) / log(2) + 1e-3
+    [found] = count_terms([potential], sum(prod(x.shape) for x in inputs))
+    return found.degree * found.count
 
 
 def has_logarithms(flow: Flow) -> bool:
@@ -127,6 +144,16 @@ def lie_derivative(laws: PolynomialArray, field: PolynomialArray) -> PolynomialA
     identity.
     """
     return Polynomials().product(derivatives(laws, field.shape[0]), field, "ln", "n", "l")
+
+
+def conserved(laws: PolynomialArray, field: PolynomialArray) -> bool:
+    """Whether each of some polynomials is conserved along a field; a few at a time, to save memory."""
+    products = float(np.bincount(field.entry, minlength=1).max()) * len(laws)
+    parts = min(max(1, laws.shape[0]), 1 + int(products / PRODUCTS))
+    return not any(
+        len(lie_derivative(laws.select(part), field))
+        for part in np.array_split(np.arange(laws.shape[0]), parts)
+    )
 
 
 class Sample(NamedTuple):

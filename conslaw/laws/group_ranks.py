@@ -28,7 +28,16 @@ from conslaw.laws.candidates import Combination, arrays_of
 from conslaw.laws.groups import Group, Grouping, grouping
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import ranks_by_depth
-from conslaw.laws.splitting import Block, Coloured, Split, constant_metric, laws_in_blocks, shapes
+from conslaw.laws.splitting import (
+    Block,
+    Coloured,
+    Split,
+    constant_metric,
+    laws_in_blocks,
+    outside,
+    shapes,
+    sums_apart,
+)
 from conslaw.laws.subnetworks import (
     LARGEST,
     Subnetwork,
@@ -217,6 +226,7 @@ def group_ranks(
     parts, classes, colours_of, _ = colouring
     state = arrays_of(classes.flow)
     usable = [c for c in laws if classes.decouples(c.array(state))]
+    apart = sums_apart(laws, usable)
     blocks, common, law_blocks = [list[GroupBlock]() for _ in parts.groups], list[tuple[int, Residues]](), []
     own = [of_group(classes, group) for group in parts.groups]
     for colours, copies in shapes(classes, colours_of):
@@ -224,7 +234,7 @@ def group_ranks(
             return None
         whole = subnetwork(classes, colours, (), seed=seed, p=p)
         gradients = law_gradients(classes, whole, colours, usable, p)
-        added = tuple(law_ranks(gradients, p))
+        added = tuple(law_ranks(outside(whole, gradients, apart), p))
         law_blocks.append(Block(colours, copies, int(whole.exact.sum()), (), False, added))
         beside = list[Residues]()
         for group, part, found in zip(parts.groups, own, blocks, strict=True):

@@ -13,7 +13,7 @@ docs/what_is_proved.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations, combinations_with_replacement, islice, pairwise
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
-from conslaw.algebra.finite_field import RowSpace
+from conslaw.algebra.finite_field import Residues, RowSpace
 from conslaw.algebra.threads import mapped
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow
@@ -32,6 +32,7 @@ from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.subnetworks import (
     LARGEST,
     Beside,
+    Subnetwork,
     Widths,
     beside_of,
     block_ranks,
@@ -301,6 +302,7 @@ def split_ranks(
     """
     flow = classes.flow
     usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
+    apart = sums_apart(combinations, usable)
     every = list(shapes(classes, colouring))
     if _work(classes, colouring) == inf:
         return None
@@ -314,8 +316,10 @@ def split_ranks(
         rng = np.random.default_rng([seed, *np.ravel(colours)])
         part = subnetwork(classes, colours, (), seed=seed, p=p)
         if part.exact.any():
-            laws = law_ranks(law_gradients(classes, part, colours, usable, p), p)
-            most = int(part.exact.sum()) - sum(laws)  # gradients of laws annihilate the trace
+            gradients = law_gradients(classes, part, colours, usable, p)
+            laws = law_ranks(outside(part, gradients, apart), p)
+            # gradients of laws annihilate the trace
+            most = int(part.exact.sum()) - (sum(law_ranks(gradients, p)) if apart else sum(laws))
             aided = partial(with_helpers, classes, colours, helpers, seed=seed, p=p)
             ranks, helped = block_ranks(part, aided, most, rng, p)
             block = Block(colours, copies, int(part.exact.sum()), ranks, helped, tuple(laws))
@@ -340,11 +344,14 @@ def split_ranks(
 def laws_in_blocks(
     combinations: Sequence[Combination], usable: Sequence[Combination], blocks: Sequence[Block], p: int
 ) -> list[int]:
-    """What each combination adds to the rank of gradients: those that are usable in the blocks; then sums
-    of arrays, whose gradients do not change, in arrays on which no other law depends but linear ones.
+    """What each combination adds to the rank of gradients: those that are usable in the blocks; sums of
+    slices in arrays of their own (:func:`sums_apart`); then sums of arrays, whose gradients do not change, in
+    arrays on which no other law depends but linear ones.
     """
     counted = [sum(b.copies * b.laws[i] for b in blocks) for i in range(len(usable))]
-    of = dict(zip(usable, counted, strict=True))
+    of = dict(zip(usable, counted, strict=True)) | {
+        c: c.like.entries for c in sums_apart(combinations, usable)
+    }
     linear = {c: row for c in combinations if (row := _linear(c)) and (of.get(c) or not c.like.out)}
     busy = {
         name for c in usable if of[c] and c not in linear for _, one in c.terms for name, _ in one.factors
@@ -358,6 +365,37 @@ def laws_in_blocks(
             result[i] += 0 if c.like.out else larger.rank - space.rank
             space = larger
     return result
+
+
+def sums_apart(
+    combinations: Sequence[Combination], usable: Sequence[Combination]
+) -> dict[Combination, frozenset[str]]:
+    """Combinations of sums of slices of arrays that tie all neurons together, and their arrays; each has an
+    array that none before it has.
+
+    In it each entry is a sum of entries of its own, so all are independent; the gradients of all other laws
+    are looked at outside of these arrays.
+    """
+    found = dict[Combination, frozenset[str]]()
+    still = [c for c in usable if len(c.terms) == 1 and c.like.kind == "array" and len(c.like.factors) == 1]
+    seen = {c.like.factors[0][0] for c in still}  # arrays that do not move
+    for c in combinations:
+        arrays = frozenset(name for _, one in c.terms for name, _ in one.factors)
+        sums = c.like.out and not c.power and all(len(one.factors) == 1 for _, one in c.terms)
+        if sums and c not in usable and len(arrays) == len(c.terms) and arrays - seen:
+            found[c] = arrays
+            seen |= arrays
+    return found
+
+
+def outside(
+    part: Subnetwork, rows: Sequence[Residues], apart: Mapping[Combination, frozenset[str]]
+) -> list[Residues]:
+    """Rows in the exact coordinates of a subnetwork, zero in the arrays of some combinations."""
+    arrays = frozenset[str]().union(*apart.values())
+    shapes = part.flow.state.items()
+    own = np.concatenate([np.full(prod(shape), name in arrays) for name, shape in shapes])[part.exact]
+    return [np.where(own, np.uint64(0), x) for x in rows]
 
 
 def _linear(combination: Combination) -> dict[str, int]:

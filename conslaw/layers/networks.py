@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Real
 from typing import Any
 
 from torch import nn
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, check_flags
 from conslaw.layers.convolutions import (
     HighOrderConv1d,
     HighOrderConv2d,
@@ -18,6 +19,7 @@ from conslaw.layers.convolutions import (
 )
 from conslaw.layers.linear import HighOrderLinear, ProductUnit
 from conslaw.layers.normalization import MaxAbsNorm
+from conslaw.layers.spaces import LARGEST
 from conslaw.layers.synapses import HighOrder
 from conslaw.models.potential import is_positive_integer
 
@@ -63,6 +65,7 @@ class HighOrderMLP(nn.Sequential):
             raise ConslawError(
                 f"widths={widths!r}: give at least two, from input to output, such as [2, 10, 1]"
             )
+        check_flags(normalize=normalize)
         parts: list[nn.Module] = []
         for before, after in pairwise(widths):
             if parts and normalize:
@@ -94,6 +97,8 @@ def refine(network: nn.Module, **changes: Any) -> nn.Module:
     >>> bool(torch.allclose(refine(network, degree=3, segments=6)(x), network(x)))
     True
     """
+    if not isinstance(network, nn.Module):
+        raise ConslawError(f"network={network!r:.60}: give a torch module")
     done: dict[int, nn.Module] = {}
 
     def walk(module: nn.Module) -> nn.Module:
@@ -184,18 +189,21 @@ def select_convolution(
     if axes not in ("1d", "2d"):
         raise ConslawError(f"{layer_type!r}: give a type with 1d or 2d behind it, such as 'continuous2d'")
     arguments = _arguments(layer_type, kind, n, segments, options)
-    return CONVOLUTIONS[axes, bool(transposed)](in_channels, out_channels, kernel_size, **arguments)
+    check_flags(transposed=transposed)
+    return CONVOLUTIONS[axes, transposed](in_channels, out_channels, kernel_size, **arguments)
 
 
 def _arguments(
     given: str, kind: str, n: int | None, segments: int | None, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Our arguments from those of the published package."""
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise ConslawError(f"{given!r}: give one of {', '.join(TYPES)} (convolutions: with 1d or 2d)")
     names = {"rescale_output": "rescale", "periodicity": "period"}
     arguments = {names.get(name, name): value for name, value in options.items()}
-    length = arguments.pop("length", 2.0)
+    length: float = arguments.pop("length", 2.0)
+    if not isinstance(length, Real) or not 0 < length <= LARGEST:
+        raise ConslawError(f"length={length!r}: give a positive number, the length of the domain")
     arguments["domain"] = (-length / 2, length / 2)
     if kind == "product":
         return arguments | {"basis": "identity", "combine": "product"}

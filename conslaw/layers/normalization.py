@@ -7,6 +7,7 @@ from numbers import Real
 from torch import Tensor, nn
 
 from conslaw.errors import ConslawError
+from conslaw.layers.spaces import LARGEST
 
 
 class MaxAbsNorm(nn.Module):
@@ -24,7 +25,7 @@ class MaxAbsNorm(nn.Module):
 
     def __init__(self, eps: float = 1e-6, dim: int | tuple[int, ...] | None = None) -> None:
         super().__init__()
-        if not isinstance(eps, Real) or not eps > 0:
+        if not isinstance(eps, Real) or not 0 < eps <= LARGEST:
             raise ConslawError(f"eps={eps!r}: give a positive number")
         self.eps, self.dim = float(eps), dim
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, TooLargeError, check_memory
 from conslaw.models.potential import is_positive_integer
+
+LARGEST, LARGEST_DEGREE = 1e300, 1_000  # of numbers, and of functions
+MOST_WORK = 4e11  # of a projection: points times functions squared, some 20 s
 
 Array = NDArray[np.float64]
 BASES = ("lagrange", "monomial", "legendre", "fourier", "identity")
@@ -39,21 +43,27 @@ class Space:
     domain: tuple[float, float] = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
-        if self.basis not in BASES:
+        if not isinstance(self.basis, str) or self.basis not in BASES:
             raise ConslawError(f"basis={self.basis!r}: give one of {', '.join(map(repr, BASES[:-1]))}")
         if not is_positive_integer(self.segments):
             raise ConslawError(f"segments={self.segments!r}: give an integer >= 1")
-        if not is_positive_integer(self.degree) and self.degree != 0:
-            raise ConslawError(f"degree={self.degree!r}: give an integer >= 0")
+        constant = (
+            isinstance(self.degree, Integral) and not isinstance(self.degree, bool) and self.degree == 0
+        )
+        if not (is_positive_integer(self.degree) or constant) or int(self.degree) > LARGEST_DEGREE:
+            raise ConslawError(f"degree={self.degree!r}: give an integer from 0 to {LARGEST_DEGREE:,}")
         if not isinstance(self.continuous, bool):
             raise ConslawError(f"continuous={self.continuous!r}: give True or False")
         try:
             left, right = (float(x) for x in self.domain)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             left, right = 1.0, 0.0
         if not -np.inf < left < right < np.inf:
             raise ConslawError(f"domain={self.domain!r}: give two finite numbers in order, such as (-1, 1)")
         object.__setattr__(self, "domain", (left, right))
+        for name in ("degree", "segments", "frequencies"):  # of whatever type of integers
+            value = getattr(self, name)
+            object.__setattr__(self, name, int(value) if isinstance(value, Integral) else value)
         if self.basis == "fourier":
             if not is_positive_integer(self.frequencies) or self.segments != 1:
                 given = f"frequencies={self.frequencies!r}, segments={self.segments}"
@@ -195,6 +205,11 @@ def transfer(old: Space, new: Space) -> tuple[Array, Array]:
     for space in (old, new):
         if space.basis == "fourier":
             order = max(order, 8 * (space.frequencies or 0) + 24)
+    places, functions = order * (old.segments + new.segments), old.size + new.size
+    what = f"from {old.size:,} functions of a synapse to {new.size:,}"
+    check_memory(16 * places * functions, what, "change less at once")
+    if places * functions**2 > MOST_WORK:
+        raise TooLargeError(f"{what}: too much work; change less at once")
     points, weights = np.polynomial.legendre.leggauss(order)
     breaks = np.union1d(old.breaks, new.breaks)
     gaps = np.diff(breaks)

@@ -12,10 +12,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, check_flags, check_memory
 from conslaw.layers.bags import bags
 from conslaw.layers.potentials import model
-from conslaw.layers.spaces import Space, transfer, why_not_nested
+from conslaw.layers.spaces import LARGEST, Space, transfer, why_not_nested
 from conslaw.models.potential import Model, is_positive_integer
 
 # at most so many times the active functions, without and with gradients: one GEMM with all of them is faster
@@ -74,16 +74,19 @@ class HighOrder(nn.Module):
         super().__init__()
         if not is_positive_integer(inputs) or not is_positive_integer(outputs):
             raise ConslawError(f"{inputs!r} inputs, {outputs!r} outputs: give integers >= 1")
-        if combine not in ("sum", "product"):
+        check_flags(rescale=rescale, bias=bias)
+        if not isinstance(combine, str) or combine not in ("sum", "product"):
             raise ConslawError(f"combine={combine!r}: give 'sum' or 'product'")
-        if not isinstance(alpha, Real) or not math.isfinite(alpha):
+        if not isinstance(alpha, Real) or not abs(alpha) <= LARGEST:
             raise ConslawError(f"alpha={alpha!r}: give a finite number")
-        if period is not None and (not isinstance(period, Real) or not 0 < period < math.inf):
+        if period is not None and (not isinstance(period, Real) or not 0 < period <= LARGEST):
             raise ConslawError(f"period={period!r}: give a positive number, or None")
         self.inputs, self.outputs, self.kernel, self.space = int(inputs), int(outputs), kernel, space
-        self.combine, self.alpha, self.period, self.rescale = combine, float(alpha), period, bool(rescale)
-        self.weight = nn.Parameter(torch.empty(inputs, space.size, *kernel, outputs))
-        self.register_parameter("bias", nn.Parameter(torch.empty(outputs)) if bias else None)
+        weights = int(inputs) * space.size * math.prod(kernel) * int(outputs)
+        check_memory(16 * weights, f"a layer of {inputs} inputs and {outputs} outputs", "make it smaller")
+        self.combine, self.alpha, self.period, self.rescale = combine, float(alpha), period, rescale
+        self.weight = nn.Parameter(torch.empty(self.inputs, space.size, *kernel, self.outputs))
+        self.register_parameter("bias", nn.Parameter(torch.empty(self.outputs)) if bias else None)
         self._place_buffers()
         self.reset_parameters()
 
@@ -257,9 +260,10 @@ class HighOrder(nn.Module):
         degree, segments, frequencies, continuous, basis
             What changes, as for :meth:`refined`; here coarser spaces are welcome.
         """
-        if "identity" in (self.space.basis, changes.get("basis")):
+        space = self._in_space(changes)
+        if "identity" in (self.space.basis, space.basis):
             raise ConslawError(f"projected({_written(changes)}): the product unit has no other space")
-        layer, error = self._moved(self._in_space(changes))
+        layer, error = self._moved(space)
         return Projection(layer, error)
 
     def model(self) -> Model:

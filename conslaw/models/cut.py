@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conslaw.algebra.evaluation import evaluate, topological_order
+from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import LETTERS, Expression, contract
 from conslaw.models.live_indices import Box, Live, Mask, both, needs, unless_empty, whole_box
 
@@ -22,17 +22,17 @@ class Cut:
     Attributes
     ----------
     value : the free value
-    argument : what goes in, an array of the same shape
+    argument : what goes in, an array of the same shape, or of any if ``axes`` is None
     seen : the same without what slopes do not see
     slopes : u
-    axes : along which each entry of the value depends on all of the argument's
+    axes : along which each entry of the value depends on all of the argument's; None if on all there are
     """
 
     value: Expression
     argument: Expression
     seen: Expression
     slopes: Expression
-    axes: tuple[int, ...] = ()
+    axes: tuple[int, ...] | None = ()
 
 
 def paired(u: Expression, z: Expression) -> Expression:
@@ -52,17 +52,15 @@ def with_pieces(potential: Expression, cuts: Sequence[Cut]) -> Expression:
 
 def _acting(potential: Expression, cuts: Sequence[Cut]) -> list[Box]:
     """The indices of each axis of each value that act on the potential, directly or through later pieces."""
-    if not cuts:
-        return []
     last_first = [cut.argument for cut in reversed(cuts)]
     order = topological_order([potential, *last_first])  # so each argument stands before its value
-    behind = {id(cut.value): cut for cut in cuts}
+    behind = dict[int, list[Cut]]()
+    for cut in cuts:
+        behind.setdefault(id(cut.value), []).append(cut)
     lead = set(behind)
     for node in order:
         if any(id(x) in lead for x in node.args):
             lead.add(id(node))
-    inputs = {x.attribute: whole_box(x.shape) for x in order if x.operation == "input"}
-    live = dict(zip(map(id, order), evaluate(order, inputs, Live()), strict=True))
     asked: dict[int, list[Mask]] = {id(potential): []}
 
     def ask(x: Expression, masks: Sequence[Mask]) -> None:
@@ -74,16 +72,26 @@ def _acting(potential: Expression, cuts: Sequence[Cut]) -> list[Box]:
         box = boxes[id(node)] = unless_empty(asked[id(node)]) if id(node) in asked else None
         if box is None or id(node) not in lead:
             continue
-        cut = behind.get(id(node))
-        if cut is not None:
-            every = whole_box(node.shape)
-            ask(cut.argument, [every[i] if i in cut.axes else mask for i, mask in enumerate(box)])
+        if id(node) in behind:
+            for cut in behind[id(node)]:
+                ask(cut.argument, _of_argument(cut, box))
             continue
-        before = [live[id(x)] for x in node.args]
+        before = [
+            Live().constant(x.attribute) if x.operation == "constant" else whole_box(x.shape) for x in node.args
+        ]
         for x, masks in zip(node.args, needs(node, box, before), strict=True):
             if masks is not None and id(x) in lead:
                 ask(x, both(masks, whole_box(x.shape)))
-    return [boxes.get(id(cut.value)) for cut in cuts]
+    found = [(cut, boxes.get(id(cut.value))) for cut in cuts]
+    return [box if box is None or cut.axes is not None else _of_argument(cut, box) for cut, box in found]
+
+
+def _of_argument(cut: Cut, box: Sequence[Mask]) -> list[Mask]:
+    """The indices of the argument that those of the value depend on."""
+    every = whole_box(cut.argument.shape)
+    if cut.axes is None:
+        return every
+    return [every[i] if i in cut.axes else mask for i, mask in enumerate(box)]
 
 
 def _on(x: Expression, box: Sequence[Mask]) -> Expression:

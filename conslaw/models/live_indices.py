@@ -83,8 +83,6 @@ class Live:
     def take(self, x: Box, indices: Indices) -> Box:
         if x is None:
             return None
-        if not x:  # of a scalar
-            return whole_box(indices.shape)
         coordinates = np.unravel_index(indices, tuple(map(len, x)))
         return unless_empty(projections(inside(coordinates, x, indices.shape)))
 

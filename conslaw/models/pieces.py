@@ -68,6 +68,9 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
     potential, shapes = _reshaped(value.blocks.get((), as_expression(0)), shapes)
     data = {n: shapes[n] for name in whole.data for n in _names(arrays[name])}
     name, own = f"{whole.name}, in pieces", {n: shapes[n] for n in parameters}
+    used = {x.attribute for x in topological_order([potential]) if x.operation == "input"}
+    for unused in (n for n in own if n not in used):  # each of its entries is conserved: the code says so
+        potential = potential + 0 * input_array(unused, own[unused]).sum()
     return replace(whole, name=name, parameters=own, data=data, potential=potential, arguments={}), parameters
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from conslaw.algebra.evaluation import NumPyNumbers, evaluate, gradient, topological_order
 from conslaw.algebra.expressions import Expression, Shape, input_array, summed
+from conslaw.algebra.uniform_axes import axes_kept, reshape_links
 from conslaw.errors import ConslawError
 from conslaw.models.cut import Cut
 
@@ -117,8 +118,6 @@ class Recorder:
         options: Mapping[str, Any],
     ) -> None:
         """Write a reading down; data and slopes are the free arrays themselves."""
-        if rule == "value and slope":  # what acts on it has slopes as well, though it is free data
-            self._trains |= {id(x): (True, x) for x in data}
         made, own = (tuple(x.attribute for x in arrays) for arrays in (data, slopes))
         self.readings.append(
             Reading(operation, rule, made, own, self.where(), tuple(arguments), value, dict(options))
@@ -143,8 +142,9 @@ class Recorder:
         return {name: x.shape for name, x in self.arrays.items()}
 
     def trains(self, x: Expression) -> bool:
-        """Whether a parameter is in an expression."""
+        """Whether a parameter is in an expression, or behind a free value in it that has slopes."""
         if id(x) not in self._trains:
+            behind = {id(cut.value) for cut in self.cuts}
             stack, order = [x], list[Expression]()
             while stack:
                 node = stack.pop()
@@ -152,13 +152,10 @@ class Recorder:
                     order.append(node)
                     self._trains[id(node)] = (False, node)
                     stack.extend(node.args)
-            new = set(map(id, order))
             for node in topological_order(order):
-                if id(node) not in new:
-                    continue
                 known = any(self._trains[id(y)][0] for y in node.args)
                 own = node.operation == "input" and node.attribute in self.parameters
-                self._trains[id(node)] = (known or own, node)
+                self._trains[id(node)] = (known or own or id(node) in behind, node)
         return self._trains[id(x)][0]
 
 
@@ -253,7 +250,20 @@ def varying(x: Expression, axes: Sequence[int], depth: int = 60) -> Expression |
         kept = [i for i in range(x.args[0].ndim) if i not in x.attribute]
         inner = varying(x.args[0], [kept[i] for i in wanted], depth - 1)
         return x if inner is x.args[0] else None if inner is None else summed(inner, x.attribute)
+    if x.operation in ("reshape", "take"):
+        return _varying_view(x, wanted, depth)
     return None if all(x.shape[i] == 1 for i in wanted) else x
+
+
+def _varying_view(x: Expression, wanted: set[int], depth: int) -> Expression | None:
+    """The same of entries that were moved, if the axes are kept."""
+    [before] = x.args
+    links = reshape_links(before.shape, x.shape) if x.operation == "reshape" else axes_kept(x.attribute, before.shape)
+    along = [i for i, j in links if j in wanted]
+    if len(along) < len(wanted):
+        return None if all(x.shape[i] == 1 for i in wanted) else x
+    inner = varying(before, along, depth - 1)
+    return x if inner is before else None if inner is None else Expression(x.operation, (inner,), x.attribute, x.shape)
 
 
 def _varying_product(x: Expression, letters: set[str], depth: int) -> Expression | None:

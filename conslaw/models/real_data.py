@@ -120,7 +120,7 @@ def real_data(
 
 
 def _read(model: Model, arrays: Arrays, numbers: NumPyNumbers[Any]) -> dict[str, Any]:
-    """What stands for the nonlinearities that were read (:mod:`conslaw.nn`), where it is not given; slopes are
+    """What stands for nonlinearities that were read (:mod:`conslaw.nn`), where it is not given; slopes are
     those at the output gradients given.
     """
     readings = [r for r in model.readings if not set(r.data) <= set(arrays)]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from conslaw import display
+from conslaw.algebra.exact_numbers import hyper_parameter
+from conslaw.certificates import files
 from conslaw.errors import ConslawError
 from conslaw.regions.cell_data import CellData
 from conslaw.regions.networks_read import (
@@ -144,8 +147,9 @@ class PolyhedralComplex(display.Shown):
                 said.append(f"neurons {names} vanish together at x = ({place})")
         return said
 
-    def certificate(self, file: str | None = None) -> dict[str, Any]:
-        """What is needed to check the counts again, as arrays; written to an NPZ file if one is named.
+    def certificate(self, file: str | Path | None = None) -> dict[str, Any]:
+        """What is needed to check the counts again, as arrays; written to an NPZ file if one is named, which
+        must be new or a certificate.
 
         Generic complexes are checked from the signs of the vertices alone, others are computed again.
         """
@@ -153,8 +157,11 @@ class PolyhedralComplex(display.Shown):
 
         if not self.certified:
             raise ConslawError(f"{self.about} was not certified: there is no certificate")
-        network, data = self._found()
-        return certificate(self, network, data, file)
+        place = None if file is None else files.check_place(file, "certificate: ")
+        whole = certificate(self, *self._found())
+        if place:
+            files.write(whole, place, "certificate: ")
+        return whole
 
     def _summary(self) -> display.Summary:
         said = "proved" if self.certified else "found in floating point, not certified"
@@ -267,10 +274,10 @@ def polyhedral_complex(
 
 def _perturbed(network: Network, amount: Any) -> Network:
     try:
-        size = Fraction(amount)
-    except (TypeError, ValueError, OverflowError):
-        raise ConslawError(f"perturb={amount!r}: give a positive number, such as 1e-6") from None
-    if size <= 0:
+        size = Fraction(hyper_parameter(amount))
+    except ConslawError:
+        size = Fraction(0)
+    if not 0 < size < 10**9 or isinstance(amount, bool):
         raise ConslawError(f"perturb={amount!r}: give a positive number, such as 1e-6")
     rng, layers = np.random.default_rng(0), []
     for layer in network.layers:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from numbers import Integral, Number
 from typing import Any, Self
 
 import numpy as np
@@ -179,7 +180,12 @@ class Polytope(display.Shown):
     def neighbour(self, i: int) -> Polytope:
         """The region across facet i (a row of the inequalities, one of ``facets``)."""
         network, (x, w), system, decided = self._made()
-        if i not in decided.witnesses or i >= len(self.pattern):
+        if (
+            not isinstance(i, Integral)
+            or isinstance(i, bool)
+            or i not in decided.witnesses
+            or i >= len(self.pattern)
+        ):
             raise ConslawError(f"neighbour({i!r}): give one of the facets {[*self.facets][:12]} of neurons")
         y, v = integers(decided.witnesses[i].astype(object), "witness")
         inner, outer = np.append(x, w), np.append(y, v)
@@ -313,7 +319,7 @@ def _box_rows(box: Any, inputs: int) -> Inequalities | None:
         return None
     if not isinstance(box, tuple | list) or len(box) != 2:
         raise ConslawError(f"box={box!r:.60}: give (lower, upper), numbers or arrays of {inputs} coordinates")
-    sides = [[side] * inputs if np.ndim(side) == 0 else side for side in box]
+    sides = [[side] * inputs if isinstance(side, Number) else side for side in box]
     (low, low_scale), (high, high_scale) = (point(side, inputs, "a side of the box") for side in sides)
     if not (low * high_scale < high * low_scale).all():
         raise ConslawError(f"box={box!r:.60}: the lower side must be below the upper one")

@@ -26,10 +26,10 @@ from conslaw.regions.subdivision import Cells, subdivided
 KIND, VERSION = "polyhedral complex", 1
 
 
-def certificate(answer: Any, network: Network, data: CellData, file: str | None) -> dict[str, Any]:
+def certificate(answer: Any, network: Network, data: CellData) -> dict[str, Any]:
     """See :meth:`PolyhedralComplex.certificate`."""
     simple = isinstance(data, SimpleCells)
-    whole: dict[str, Any] = {
+    return {
         "kind": KIND,
         "version": VERSION,
         "claim": claim(network, answer.f_vector, answer.bounded, answer.box),
@@ -40,13 +40,6 @@ def certificate(answer: Any, network: Network, data: CellData, file: str | None)
         "f_vector": np.array(answer.f_vector, np.int64),
         "bounded": np.array(answer.bounded, np.int64),
     }
-    if file is not None:
-        try:
-            with open(file, "wb") as stream:
-                np.savez_compressed(stream, **whole)
-        except OSError as error:
-            raise ConslawError(f"certificate({file!r}): {error.strerror or error}") from None
-    return whole
 
 
 def claim(network: Network, f_vector: Any, bounded: Any, box: Any) -> str:

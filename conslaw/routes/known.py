@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import sqrt
 from typing import TypeAlias
 
 from conslaw.flows.flow import Flow
@@ -24,7 +23,7 @@ from conslaw.laws.windows import flow_in_pieces, has_windows
 LITTLE = 2.0  # units up to which the route that leaves less open goes before one that is cheaper
 PER_UNKNOWN, PER_TERM = 4e-6, 6.7e-6  # units, measured: of the ansatz with monomials, of the fields in full
 
-LEAST, MANY_TERMS = 0.004, 3e5  # of any ansatz; terms from which their bound is too large
+LEAST = 0.004  # of any ansatz
 
 Bound: TypeAlias = LieRanks | Coloured
 
@@ -102,12 +101,8 @@ class Question:
 
 
 def _work(flow: Flow, unknowns: int) -> float:
-    """Of the ansatz.  The bound for the terms is beyond the truth where terms fall together: so its root, if
-    it is large.
-    """
-    terms = expansion(flow)
-    likely = terms if terms < MANY_TERMS else sqrt(MANY_TERMS * terms)
-    return LEAST + max(PER_UNKNOWN * min(unknowns, 10**300), PER_TERM * likely)
+    """Of the ansatz."""
+    return LEAST + max(PER_UNKNOWN * min(unknowns, 10**300), PER_TERM * expansion(flow))
 
 
 @dataclass(frozen=True, eq=False)

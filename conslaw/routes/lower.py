@@ -12,7 +12,7 @@ from dataclasses import replace
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.finite_field import RowSpace
 from conslaw.laws.ansatz import PolynomialLaws
-from conslaw.laws.exact_fields import has_logarithms, random_sample
+from conslaw.laws.exact_fields import has_logarithms, has_room, random_sample
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.matrix_ansatz import (
     MOST_EXPANDED,
@@ -29,7 +29,7 @@ from conslaw.laws.matrix_notation import family
 from conslaw.laws.plain_rank import PER_PRODUCT
 from conslaw.laws.rational import is_small, monomials_of, search_quotients
 from conslaw.laws.splitting import Split
-from conslaw.routes.known import Known
+from conslaw.routes.known import LEAST, Known
 
 Part = tuple[Known, float]  # what is known after a part of a route, and its units of work
 
@@ -122,9 +122,13 @@ def with_families(known: Known, added: Sequence[int], where: Split | None) -> Kn
 
 def work_of_monomials(known: Known) -> float | None:
     """All polynomials up to the degree."""
-    unknowns, work = known.question.monomials
-    fits = known.question.ansatz != "matrix" and unknowns <= known.question.max_unknowns
-    return work if fits and not known.polynomials else None
+    question = known.question
+    unknowns, work = question.monomials
+    if question.ansatz == "matrix" or unknowns > question.max_unknowns or known.polynomials:
+        return None
+    if question.ansatz == "monomials" and not has_room(question.flow):
+        return LEAST  # it is refused at once, and says why
+    return work
 
 
 def monomials(known: Known) -> Part:

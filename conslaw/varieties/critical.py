@@ -134,7 +134,7 @@ def critical_points(model: Model, *, inner_product: str) -> CriticalPoints:
     Draisma, Horobeţ, Ottaviani, Sturmfels, Thomas, *The Euclidean distance degree of an algebraic variety*,
     2016; Kubjas, Li, Wiesmann, arXiv 2402.00949.
     """
-    if inner_product not in INNER_PRODUCTS:
+    if not isinstance(inner_product, str) or inner_product not in INNER_PRODUCTS:
         raise ConslawError(
             f"inner_product={inner_product!r}: give one of {', '.join(map(repr, INNER_PRODUCTS))}"
         )

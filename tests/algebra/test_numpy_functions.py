@@ -357,3 +357,51 @@ def test_what_does_not_mean_the_same_is_refused_with_the_fix(message):
         conslaw.model(lambda p, c: REFUSALS[message](p), parameters={"U": (2, 3), "a": (3,)})
     assert message in str(error.value)
     assert ".py" in str(error.value)
+
+
+MIXED = {  # arrays given by name, numbers beside arrays, no entries
+    "append, values=": lambda x: np.append(x, values=(2,)),
+    "append of a row": lambda x: np.append(x, values=[[7, 8, 9]], axis=0),
+    "insert, values=": lambda x: np.insert(x, 1, values=5, axis=1),
+    "insert, values= an array": lambda x: np.insert(x, 0, values=x[0], axis=0),
+    "roll, a=": lambda x: np.roll(a=x, shift=2),
+    "concatenate with numbers": lambda x: np.concatenate([x, [[1, 0, 2]]]),
+    "stack with numbers": lambda x: np.vstack([x, np.arange(3)]),
+    "atleast_1d of several": lambda x: np.atleast_1d(x, 1)[1],
+    "atleast_2d of several": lambda x: np.atleast_2d(x[0], [1, 0, 5])[1],
+    "atleast_3d of several": lambda x: np.atleast_3d(3, x)[1],
+    "where with numbers": lambda x: np.where(np.eye(2, 3) > 0, x, 7),
+    "prod of no entries": lambda x: np.prod(x[:, :0], axis=1),
+    "prod of no entries at all": lambda x: np.prod(x[:0], axis=None),
+    "sum of no entries": lambda x: x[:0].sum(axis=0),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_numbers_beside_arrays_stay_numbers(name):
+    value = np.arange(6.0).reshape(2, 3) - 2
+    expected, found = MIXED[name](value), as_expression(MIXED[name](input_array("x", (2, 3))))
+    assert found.shape == np.shape(expected)
+    assert np.array_equal(evaluate([found], {"x": value}, NumPyNumbers())[0], expected)
+
+
+REFUSALS = {
+    "a list for an axis": lambda x: x.sum([0, 1]),
+    "a truth value for an axis": lambda x: np.cumsum(x, True),
+    "keepdims": lambda x: x.prod(keepdims="x"),
+    "a negative order": lambda x: np.diff(x, -1),
+    "no offset": lambda x: np.trace(x, None),
+    "one matrix": lambda x: np.linalg.multi_dot([x]),
+    "the mean of nothing": lambda x: x[:0].mean(),
+    "the variance of nothing": lambda x: np.var(x[:0]),
+    "order of the memory": lambda x: x.ravel(order="K"),
+    "out": lambda x: np.sum(x, out=np.zeros(())),
+    "dtype": lambda x: np.sum(x, dtype=np.float32),
+    "where": lambda x: np.sum(x, where=[[True, False, True]] * 2),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_arguments_that_would_mean_something_else_are_refused(name):
+    with pytest.raises((conslaw.ConslawError, TypeError)):
+        REFUSALS[name](input_array("x", (2, 3)))

@@ -313,6 +313,15 @@ def test_a_value_that_nothing_uses():
     assert conslaw.analyze(model).laws_found == 4
 
 
+def test_slopes_carry_on_through_nonlinearities_of_free_values():
+    model = conslaw.model(
+        lambda p, c: c.v @ nn.gelu(nn.tanh(p.A @ c.x) * nn.sigmoid(p.B @ c.x)),
+        parameters={"A": (3, 2), "B": (3, 2)},
+        data={"x": (2,), "v": (3,)},
+    )
+    assert conslaw.count(model).laws_at_most == 0
+
+
 def test_scales_of_norms_are_laws_at_eps_zero_alone():
     """The derivative of z/|z| is orthogonal to z: Wan et al., arXiv 2006.08419."""
 

@@ -5,6 +5,8 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -121,3 +123,19 @@ def test_what_they_were_made_from_may_change_afterwards():
     metric["W"][0, 0] = 7
     assert net == same
     assert net.metric["W"][0, 0] == 1
+
+
+SAME_METRIC = [
+    [0.1, "1/10", "0.1", Fraction(1, 10), Decimal("0.1"), {"W1": 0.1}, {"W1": "1/10"}, np.float32(0.1)],
+    ["mirror", "z", "z**1", "z ** 1", {"W1": "mirror"}, {"W1": "z**1"}],
+    [None, "euclidean", 1, "1", 1.0, {"W1": 1}, {}, {"W1": "euclidean"}],
+    [{"W1": [[1, 0.1]]}, {"W1": np.array([[1, 0.1]])}, {"W1": [["1", Fraction(1, 10)]]}],
+]
+
+
+def test_flows_are_equal_iff_their_metrics_are_however_these_are_written():
+    model = conslaw.linear([2, 1])
+    flows = [[conslaw.gradient_flow(model, metric=x) for x in same] for same in SAME_METRIC]
+    for same in flows:
+        assert len({*same}) == len({flow.metric for flow in same}) == 1
+    assert len({same[0] for same in flows}) == len(flows)

@@ -239,7 +239,7 @@ def test_the_shell_prints_what_is_proved(monkeypatch, capsys, tmp_path):
         (KeyboardInterrupt, 130, "conslaw: interrupted\n"), (_TimeIsUp, 4, "conslaw: time is up\n")
     ):  # fmt: skip
         monkeypatch.setattr("conslaw.analysis.ANALYZE", interrupted_by(error))
-        certificate = tmp_path / "c.json"
+        certificate = tmp_path / f"{status}.json"
         assert main(["analyze", "linear", "3-2-4", "--certificate", str(certificate)]) == status
         captured = capsys.readouterr()
         assert "laws at most     3   proved" in captured.out
