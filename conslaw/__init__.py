@@ -57,7 +57,15 @@ _HOMES = {
     "training.monitor": ("Monitor",),
     "training.simulation": ("simulate",),
 }
-_ROOMS = ("layers", "networks", "nn", "regions", "training", "varieties")  # with namespaces of their own
+_ROOMS = (
+    "layers",
+    "networks",
+    "nn",
+    "plots",
+    "regions",
+    "training",
+    "varieties",
+)  # with namespaces of their own
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME)
