@@ -13,7 +13,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import partial, reduce
+from functools import partial, partialmethod, reduce
 from math import prod
 from numbers import Integral
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conslaw.algebra.exact_numbers import READING, exact_rational
-from conslaw.algebra.not_polynomial import SMOOTH, SUPPORTED, way_round
+from conslaw.algebra.not_polynomial import SMOOTH, SUPPORTED, not_supported, way_round
 from conslaw.errors import ConslawError, TooLargeError, UnsupportedError, check_memory
 
 LARGEST = 4 * 10**7  # entries of an array that are numbered, or written out
@@ -192,23 +192,17 @@ class Expression:
     def __rmatmul__(self, other: object) -> Expression:
         return matmul(other, self)
 
-    def __iadd__(self, other: object) -> Expression:
-        return _in_place(self, self + other)
-
-    def __isub__(self, other: object) -> Expression:
-        return _in_place(self, self - other)
-
-    def __imul__(self, other: object) -> Expression:
-        return _in_place(self, self * other)
-
-    def __itruediv__(self, other: object) -> Expression:
-        return _in_place(self, self / other)
-
-    def __ipow__(self, other: object) -> Expression:
-        return _in_place(self, self**other)
-
-    def __imatmul__(self, other: object) -> Expression:
-        return _in_place(self, self @ other)
+    __iadd__, __isub__, __imul__, __itruediv__, __ipow__, __imatmul__ = (
+        partialmethod(lambda self, operation, other: _in_place(self, operation(self, other)), change)
+        for change in (
+            operator.add,
+            operator.sub,
+            operator.mul,
+            operator.truediv,
+            operator.pow,
+            operator.matmul,
+        )
+    )
 
     # rearrangement
 
@@ -234,7 +228,7 @@ class Expression:
                 f"{name} into an array of NumPy: write a = a + b, not a += b (a[i] = a[i] + b)"
             )
         if (ufunc, method) not in UFUNCS:
-            raise _not_supported(name)
+            raise not_supported(name)
         return _called(UFUNCS[ufunc, method], name, as_expression(inputs[0]), *inputs[1:], **options)
 
     def __array_function__(
@@ -242,7 +236,7 @@ class Expression:
     ) -> Any:
         name = f"{function.__module__}.{function.__name__}"
         if function not in FUNCTIONS:
-            raise _not_supported(name)
+            raise not_supported(name)
         return _called(FUNCTIONS[function], name, *args, **kwargs)
 
 
@@ -260,13 +254,6 @@ def _in_place(before: Expression, after: Expression) -> Expression:
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
 UFUNCS: dict[tuple[Any, str], Callable[..., Any]] = {}
-
-
-def _not_supported(name: str) -> ConslawError:
-    instead = way_round(name.split(".")[-1]) or way_round(name.split(".")[1])
-    return ConslawError(
-        f"the array code calls {name}, which is not supported{instead}. Supported: {SUPPORTED}"
-    )
 
 
 def _called(function: Callable[..., Any], what: str, *arguments: Any, **options: Any) -> Any:
@@ -365,8 +352,8 @@ def _broadcast(x: Expression, y: Expression, sign: str) -> tuple[Expression, Exp
 def _reshape(x: Expression, shape: Shape) -> Expression:
     if shape == x.shape:
         return x
-    if _is_permuted(x):
-        return taken(x, np.arange(x.size).reshape(shape))
+    if _is_permuted(x):  # a view of a view
+        x = _of_base(x, np.arange(x.size).reshape(x.shape))
     return Expression("reshape", (x,), None, shape)
 
 
@@ -377,6 +364,13 @@ def permuted(x: Expression, axes: Sequence[int]) -> Expression:
     letters = LETTERS[: x.ndim]
     out = "".join(letters[i] for i in axes)
     return Expression("product", (x, ONE), (letters, "", out), tuple(x.shape[i] for i in axes))
+
+
+def _of_base(x: Expression, indices: Indices) -> Expression:
+    """The entries of permuted axes, as a view of the array itself."""
+    (a, _, out), base = x.attribute, x.args[0]
+    places = dict(zip(out, np.unravel_index(indices, x.shape), strict=True))
+    return taken(base, np.asarray(np.ravel_multi_index([places[c] for c in a], base.shape)))
 
 
 def _is_permuted(x: Expression) -> bool:
@@ -390,13 +384,10 @@ def stopped(x: Expression) -> Expression:
 
 def taken(x: Expression, indices: Indices) -> Expression:
     """The entries of ``x`` at these flat positions."""
-    if _is_permuted(x):  # views of views are views
-        a, _, out = x.attribute
-        places = dict(zip(out, np.unravel_index(indices, x.shape), strict=True))
-        base = x.args[0]
-        return taken(base, np.asarray(np.ravel_multi_index([places[c] for c in a], base.shape)))
     if indices.size == x.size and (indices.ravel() == np.arange(x.size)).all():
         return _reshape(x, indices.shape)
+    if _is_permuted(x):
+        return _of_base(x, indices)
     return Expression("take", (x,), indices, indices.shape)
 
 
@@ -430,11 +421,6 @@ def moved(x: Expression, positions: Indices) -> Expression:
     return _put(taken(x, positions.reshape(-1)[filled] - 1), filled, positions.shape)
 
 
-def scattered(x: Expression, positions: Indices, shape: Shape) -> Expression:
-    """An array of zeros to which each entry of ``x`` is added at its flat position."""
-    return _put(x, positions, shape)
-
-
 def contract(x: Expression, y: Expression, a: str, b: str, out: str) -> Expression:
     """``einsum(a, b -> out)`` for operands without repeated letters; sums over a letter of one operand alone
     are done first.
@@ -455,11 +441,7 @@ def matmul(x: Any, y: Any) -> Expression:
         raise ConslawError(f"shapes {x.shape} and {y.shape} do not match in @")
     batch = _broadcast_shape(x.shape[:-2], y.shape[:-2], "@")
     letters, i, j, k = LETTERS[: len(batch)], "W", "X", "Y"
-    x, y = (_reshape_batch(z, batch) for z in (x, y))
+    x, y = (z if z.ndim < 2 or z.shape[:-2] == batch else z * _ones((*batch, 1, 1)) for z in (x, y))
     a = (letters + i if x.ndim > 1 else "") + k
     b = (letters if y.ndim > 1 else "") + k + (j if y.ndim > 1 else "")
     return contract(x, y, a, b, "".join(c for c in letters + i + j if c in a or c in b))
-
-
-def _reshape_batch(x: Expression, batch: Shape) -> Expression:
-    return x if x.ndim < 2 or x.shape[:-2] == batch else x * _ones((*batch, 1, 1))

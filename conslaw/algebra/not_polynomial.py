@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from conslaw.errors import ConslawError
+
 SUPPORTED = (
     "+ - * / (by a number) ** (by an integer >= 0) @ .T [...], and what is polynomial in NumPy: .sum .mean "
     ".prod .trace .reshape .transpose, numpy.einsum, .dot, .concatenate, ..."
@@ -35,3 +37,11 @@ WAYS_ROUND = {
 def way_round(name: str) -> str:
     """What to write instead of something that is not polynomial."""
     return f": {WAYS_ROUND[name]}" if name in WAYS_ROUND else ""
+
+
+def not_supported(name: str) -> ConslawError:
+    """The error for a function of NumPy that is not supported."""
+    instead = way_round(name.split(".")[-1]) or way_round(name.split(".")[1])
+    return ConslawError(
+        f"the array code calls {name}, which is not supported{instead}. Supported: {SUPPORTED}"
+    )

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.expressions import LETTERS, Expression, Shape, input_array
-from conslaw.algebra.numpy_functions import einsum
 from conslaw.algebra.uniform_axes import RIGID, Axes
 from conslaw.flows.coordinates import Coordinate, latex_name, text_name
 from conslaw.flows.flow import TIME, Flow

@@ -52,6 +52,7 @@ logger = logging.getLogger(__name__)
 
 DEPTH, PATIENCE = 8, 3  # of brackets: at a special point ranks stand still and grow later
 MOST_COORDINATES = 20_000  # of a subnetwork in which gradients of laws are taken
+MUCH = 0.1  # of all coordinates
 FEW_INDICES = 3  # of each class, of the network in which gradients of linear arrays are looked at
 
 
@@ -159,7 +160,14 @@ def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
             shares = Counter(tuple(n // number + (a < n % number) for n in lengths) for a in range(number))
             found.append((classes, shares))
     made = [GroupColouring(parts, x, colours, _work(x, parts.groups, colours)) for x, colours in found]
-    return tuple(sorted((x for x in made if x.work < inf), key=lambda x: x.work))
+    small = (x for x in made if x.work < inf)
+    return tuple(sorted(small, key=lambda x: (_much_is_zero(x.classes), x.work)))
+
+
+def _much_is_zero(classes: IndexClasses) -> bool:
+    """Whether matrices are zero, and not biases alone: then little is seen of what they do."""
+    zero = sum(prod(classes.flow.state[n]) for n in classes.zero)
+    return zero > MUCH * classes.flow.dimension
 
 
 def _decoupled(every: IndexClasses, groups: Sequence[Group], some: frozenset[int]) -> IndexClasses | None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.evaluation import evaluate, gradient, topological_order
 from conslaw.algebra.expressions import LETTERS, input_array
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import RowSpace
 from conslaw.algebra.interpretations import Counts, Kinds
-from conslaw.algebra.numpy_functions import einsum
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, number, terms
 from conslaw.algebra.uniform_axes import RIGID, Axes
 from conslaw.errors import ConslawError, check_memory

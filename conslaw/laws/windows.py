@@ -17,9 +17,9 @@ from itertools import pairwise
 from operator import add
 from typing import Any
 
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import LETTERS, Expression, Shape, input_array
-from conslaw.algebra.numpy_functions import einsum
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.laws.index_classes import IndexClasses

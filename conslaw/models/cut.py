@@ -77,7 +77,8 @@ def _acting(potential: Expression, cuts: Sequence[Cut]) -> list[Box]:
                 ask(cut.argument, _of_argument(cut, box))
             continue
         before = [
-            Live().constant(x.attribute) if x.operation == "constant" else whole_box(x.shape) for x in node.args
+            Live().constant(x.attribute) if x.operation == "constant" else whole_box(x.shape)
+            for x in node.args
         ]
         for x, masks in zip(node.args, needs(node, box, before), strict=True):
             if masks is not None and id(x) in lead:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import flint
 import numpy as np
 
-from conslaw.algebra.expressions import Expression, as_expression, scattered, stacked
+from conslaw.algebra.expressions import Expression, _put, as_expression, stacked
 from conslaw.errors import ConslawError, TooLargeError
 from conslaw.models.potential import Model, model
 
@@ -216,4 +216,4 @@ def values_of(polynomials: list[Terms], columns: list[Expression]) -> Expression
     weights = np.empty(len(rows), dtype=object)
     weights[:] = coefficients
     terms = reduce(mul, [table[index[:, i]] for i in range(width)], as_expression(weights))
-    return scattered(terms, np.array(owner), (len(polynomials),))
+    return _put(terms, np.array(owner), (len(polynomials),))

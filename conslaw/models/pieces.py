@@ -28,7 +28,7 @@ from conslaw.algebra.expressions import (
     as_expression,
     input_array,
 )
-from conslaw.algebra.numpy_functions import einsum
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.uniform_axes import reshape_links
 from conslaw.models.potential import Model
 

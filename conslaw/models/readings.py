@@ -258,12 +258,22 @@ def varying(x: Expression, axes: Sequence[int], depth: int = 60) -> Expression |
 def _varying_view(x: Expression, wanted: set[int], depth: int) -> Expression | None:
     """The same of entries that were moved, if the axes are kept."""
     [before] = x.args
-    links = reshape_links(before.shape, x.shape) if x.operation == "reshape" else axes_kept(x.attribute, before.shape)
+    links = (
+        reshape_links(before.shape, x.shape)
+        if x.operation == "reshape"
+        else axes_kept(x.attribute, before.shape)
+    )
     along = [i for i, j in links if j in wanted]
     if len(along) < len(wanted):
         return None if all(x.shape[i] == 1 for i in wanted) else x
     inner = varying(before, along, depth - 1)
-    return x if inner is before else None if inner is None else Expression(x.operation, (inner,), x.attribute, x.shape)
+    return (
+        x
+        if inner is before
+        else None
+        if inner is None
+        else Expression(x.operation, (inner,), x.attribute, x.shape)
+    )
 
 
 def _varying_product(x: Expression, letters: set[str], depth: int) -> Expression | None:

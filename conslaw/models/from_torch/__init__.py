@@ -65,7 +65,9 @@ def from_torch(
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise ConslawError(f"conslaw.from_torch needs PyTorch ({error}): pip install 'conslaw[torch]'") from error
+        raise ConslawError(
+            f"conslaw.from_torch needs PyTorch ({error}): pip install 'conslaw[torch]'"
+        ) from error
     from conslaw.models.from_torch.modules import model_of
 
     return model_of(module, inputs, kwargs or {}, loss, mode)

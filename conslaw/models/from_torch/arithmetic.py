@@ -196,7 +196,9 @@ def _extreme_of_two(read: Reader, x: Any, other: Any, **_: Any) -> Expression:
     return a * chosen + b * (1 - chosen)
 
 
-def _extreme(read: Reader, x: Any, dim: Any = None, keepdim: bool = False, other: Any = None, **_: Any) -> Any:
+def _extreme(
+    read: Reader, x: Any, dim: Any = None, keepdim: bool = False, other: Any = None, **_: Any
+) -> Any:
     """The largest or smallest entries: combinations with free weights that sum to 1."""
     if other is not None:
         return _extreme_of_two(read, x, other)

@@ -77,7 +77,9 @@ def exported(
             constants[name] = program.constants[spec.target]
     moved = [s.target for s in signature.output_specs if s.kind.name == "PARAMETER_MUTATION"]
     if moved:
-        raise ConslawError(f"the forward changes parameter {moved[0]!r} in place: give a module that does not")
+        raise ConslawError(
+            f"the forward changes parameter {moved[0]!r} in place: give a module that does not"
+        )
     last = next(node for node in program.graph.nodes if node.op == "output")
     returned = [
         node
@@ -88,7 +90,9 @@ def exported(
     nodes = [node for node in program.graph.nodes if node.op != "output"]
     for node in nodes:
         if any(not isinstance(n, int) for x in _tensors(node.meta.get("val")) for n in x.shape):
-            raise ConslawError(f"the shape of {node.target} depends on data{line_of(node)}: give arrays of fixed shapes")
+            raise ConslawError(
+                f"the shape of {node.target} depends on data{line_of(node)}: give arrays of fixed shapes"
+            )
     return Exported(nodes, parameters, constants, returned)
 
 

@@ -13,7 +13,7 @@ from conslaw.models.nn.attention import embedding, softmax
 from conslaw.models.nn.convolutions import avg_pool, conv, dropout, max_pool
 from conslaw.models.nn.normalisation import batch_norm, group_norm, layer_norm, rms_norm, weight_norm
 from conslaw.algebra.expressions import Expression, as_expression
-from conslaw.algebra.numpy_functions import einsum, pad
+from conslaw.algebra.einsum import einsum, pad
 from conslaw.errors import ConslawError
 from conslaw.models.from_torch.arithmetic import allowed_by
 from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
@@ -61,7 +61,9 @@ def _attention(
     if is_causal:
         logits = Masked(logits, np.tri(*logits.shape[-2:], dtype=bool))
     elif isinstance(attn_mask, Masked | Expression):
-        size = 1 if scale is None else scale  # relative to the mask it does not matter: that is trained as well
+        size = (
+            1 if scale is None else scale
+        )  # relative to the mask it does not matter: that is trained as well
         bias = attn_mask.logits if isinstance(attn_mask, Masked) else attn_mask
         whole = logits * as_expression(int(size) or 1) + bias
         logits = Masked(whole, attn_mask.allowed) if isinstance(attn_mask, Masked) else whole
@@ -84,7 +86,12 @@ def _masked(read: Reader, logits: Expression, mask: Free) -> Any:
 
 
 def _embedding(
-    read: Reader, weight: Any, indices: Free, padding_idx: int = -1, scale_grad_by_freq: bool = False, **_: Any
+    read: Reader,
+    weight: Any,
+    indices: Free,
+    padding_idx: int = -1,
+    scale_grad_by_freq: bool = False,
+    **_: Any,
 ) -> Expression:
     if scale_grad_by_freq:
         raise ConslawError("an embedding with scale_grad_by_freq=True has another gradient: give False")
@@ -97,12 +104,24 @@ def _embedding(
 # norms
 
 
-def _layer_norm(read: Reader, x: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5, **_: Any) -> Any:
-    made = layer_norm(read.array(x), *_given(read, weight, bias), axis=_last(normalized_shape), eps=eps or 1e-5)
+def _layer_norm(
+    read: Reader,
+    x: Any,
+    normalized_shape: Sequence[int],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    **_: Any,
+) -> Any:
+    made = layer_norm(
+        read.array(x), *_given(read, weight, bias), axis=_last(normalized_shape), eps=eps or 1e-5
+    )
     return _with_statistics(read, made)
 
 
-def _rms_norm(read: Reader, x: Any, normalized_shape: Sequence[int], weight: Any = None, eps: Any = None, **_: Any) -> Any:
+def _rms_norm(
+    read: Reader, x: Any, normalized_shape: Sequence[int], weight: Any = None, eps: Any = None, **_: Any
+) -> Any:
     made = rms_norm(read.array(x), *_given(read, weight), axis=_last(normalized_shape), eps=eps or 1e-5)
     return _with_statistics(read, made)
 
@@ -127,19 +146,31 @@ class _Unread:
     shape = ()
 
 
-def _group_norm(read: Reader, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5, **others: Any) -> Any:
+def _group_norm(
+    read: Reader, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5, **others: Any
+) -> Any:
     groups = others["num_groups"] if "num_groups" in others else others["group"]
     made = group_norm(read.array(x), groups, *_given(read, weight, bias), axis=1, eps=eps or 1e-5)
     return _with_statistics(read, made)
 
 
-def _batch_norm(read: Reader, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5, **others: Any) -> Any:
+def _batch_norm(
+    read: Reader, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5, **others: Any
+) -> Any:
     train = others.get("training", read.node.target._schema.name.endswith("functional"))
     made = batch_norm(read.array(x), *_given(read, weight, bias), train=train, eps=eps or 1e-5)
     return _with_statistics(read, made)
 
 
-def _instance_norm(read: Reader, x: Any, weight: Any = None, bias: Any = None, use_input_stats: bool = True, eps: float = 1e-5, **_: Any) -> Any:
+def _instance_norm(
+    read: Reader,
+    x: Any,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    eps: float = 1e-5,
+    **_: Any,
+) -> Any:
     z = read.array(x)
     if not use_input_stats:
         return batch_norm(z, *_given(read, weight, bias), train=False)
@@ -177,7 +208,11 @@ def _conv(
         image = pad(image, [(0, 0)] * (image.ndim - spatial) + [(n // 2, n - n // 2) for n in whole])
     padding = _each(0 if isinstance(padding, str) else padding, spatial)
     made = conv(image, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return made if bias is None else made + reshaped(read.array(bias), (-1 if False else kernel.shape[0], *[1] * spatial))
+    return (
+        made
+        if bias is None
+        else made + reshaped(read.array(bias), (-1 if False else kernel.shape[0], *[1] * spatial))
+    )
 
 
 def _each(value: Any, spatial: int) -> list[int]:
@@ -185,24 +220,55 @@ def _each(value: Any, spatial: int) -> list[int]:
     return values * spatial if len(values) == 1 else values
 
 
-def _max_pool(read: Reader, x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, **_: Any) -> Any:
+def _max_pool(
+    read: Reader,
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    **_: Any,
+) -> Any:
     image = read.array(x)
     spatial = int(read.node.target._schema.name.partition("pool")[2][0])
     _check_pool(read, spatial, ceil_mode)
     if any(n != 1 for n in _each(dilation, spatial)):
         raise ConslawError(f"max_pool with dilation={dilation} is not read: give 1")
     size = _each(kernel_size, spatial)
-    made = max_pool(image, size, stride=_each(stride, spatial) if stride else size, padding=_each(padding, spatial), spatial=spatial)
+    made = max_pool(
+        image,
+        size,
+        stride=_each(stride, spatial) if stride else size,
+        padding=_each(padding, spatial),
+        spatial=spatial,
+    )
     return [made, None] if isinstance(read.node.meta["val"], list | tuple) else made
 
 
-def _avg_pool(read: Reader, x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: Any = None, **_: Any) -> Expression:
+def _avg_pool(
+    read: Reader,
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: Any = None,
+    **_: Any,
+) -> Expression:
     spatial = int(read.node.target._schema.name.partition("pool")[2][0])
     _check_pool(read, spatial, ceil_mode)
     size, border = _each(kernel_size, spatial), _each(padding, spatial)
     if any(border) and not count_include_pad:
         raise ConslawError("avg_pool with padding that is not counted is not read: pad before it")
-    made = avg_pool(read.array(x), size, stride=_each(stride, spatial) if stride else size, padding=border, spatial=spatial)
+    made = avg_pool(
+        read.array(x),
+        size,
+        stride=_each(stride, spatial) if stride else size,
+        padding=border,
+        spatial=spatial,
+    )
     return made * prod(size) / divisor_override if divisor_override else made
 
 
@@ -217,7 +283,9 @@ def _adaptive(read: Reader, x: Any, output_size: Any, **_: Any) -> Any:
     image, wanted = read.array(x), _each(output_size, spatial)
     pixels = image.shape[image.ndim - spatial :]
     if any(n % m for n, m in zip(pixels, wanted, strict=True)):
-        raise ConslawError(f"adaptive pooling of {pixels} to {tuple(wanted)} is not read: give sizes that divide the pixels")
+        raise ConslawError(
+            f"adaptive pooling of {pixels} to {tuple(wanted)} is not read: give sizes that divide the pixels"
+        )
     size = [n // m for n, m in zip(pixels, wanted, strict=True)]
     pool = max_pool if "max" in read.node.target._schema.name else avg_pool
     made = pool(image, size, spatial=spatial)
@@ -300,39 +368,147 @@ def _axes(x: Expression, dim: Any) -> list[int]:
 
 GATES = ("relu", "abs", "hardshrink", "rrelu_with_noise", "rrelu_with_noise_functional", "rrelu")
 SMOOTH = (
-    *("gelu", "silu", "mish", "tanh", "sigmoid", "log_sigmoid", "softplus", "elu", "celu", "selu", "exp", "sin", "cos"),
-    *("hardtanh", "relu6", "hardsigmoid", "hardswish", "softshrink", "threshold", "log", "log2", "log10", "log1p", "expm1"),
-    *("exp2", "sqrt", "rsqrt", "reciprocal", "erf", "erfc", "erfinv", "tan", "asin", "acos", "atan", "sinh", "cosh"),
-    *("asinh", "acosh", "atanh", "logit", "sinc", "digamma", "lgamma", "clamp", "clamp_min", "clamp_max", "frac", "i0"),
+    *(
+        "gelu",
+        "silu",
+        "mish",
+        "tanh",
+        "sigmoid",
+        "log_sigmoid",
+        "softplus",
+        "elu",
+        "celu",
+        "selu",
+        "exp",
+        "sin",
+        "cos",
+    ),
+    *(
+        "hardtanh",
+        "relu6",
+        "hardsigmoid",
+        "hardswish",
+        "softshrink",
+        "threshold",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "expm1",
+    ),
+    *(
+        "exp2",
+        "sqrt",
+        "rsqrt",
+        "reciprocal",
+        "erf",
+        "erfc",
+        "erfinv",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+    ),
+    *(
+        "asinh",
+        "acosh",
+        "atanh",
+        "logit",
+        "sinc",
+        "digamma",
+        "lgamma",
+        "clamp",
+        "clamp_min",
+        "clamp_max",
+        "frac",
+        "i0",
+    ),
 )
 CENTRED = ("log_softmax", "_log_softmax", "var", "std", "cross_entropy_loss")
 CUT = (
     *("atan2", "hypot", "logaddexp", "logaddexp2", "xlogy", "addcdiv", "fmod", "remainder", "copysign"),
-    *("linalg_vector_norm", "norm", "logsumexp", "prod", "cumprod", "logcumsumexp", "cosine_similarity", "dist"),
-    *("_cdist_forward", "cdist", "pairwise_distance", "upsample_bilinear2d", "upsample_linear1d", "upsample_bicubic2d"),
-    *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "kl_div", "soft_margin_loss"),
+    *(
+        "linalg_vector_norm",
+        "norm",
+        "logsumexp",
+        "prod",
+        "cumprod",
+        "logcumsumexp",
+        "cosine_similarity",
+        "dist",
+    ),
+    *(
+        "_cdist_forward",
+        "cdist",
+        "pairwise_distance",
+        "upsample_bilinear2d",
+        "upsample_linear1d",
+        "upsample_bicubic2d",
+    ),
+    *(
+        "mse_loss",
+        "l1_loss",
+        "smooth_l1_loss",
+        "huber_loss",
+        "binary_cross_entropy",
+        "kl_div",
+        "soft_margin_loss",
+    ),
     *("binary_cross_entropy_with_logits", "nll_loss", "nll_loss_nd", "nll_loss2d", "margin_ranking_loss"),
     *("hinge_embedding_loss", "poisson_nll_loss", "cosine_embedding_loss", "triplet_margin_loss", "bilinear"),
-    *("topk", "sort", "kthvalue", "mode", "msort", "index_put", "index_add", "scatter", "scatter_add", "scatter_reduce", "masked_scatter", "index_copy", "index_fill"),
-    *("embedding_bag", "median", "quantile", "linalg_det", "linalg_inv", "linalg_matrix_exp", "matrix_exp", "_trilinear"),
+    *(
+        "topk",
+        "sort",
+        "kthvalue",
+        "mode",
+        "msort",
+        "index_put",
+        "index_add",
+        "scatter",
+        "scatter_add",
+        "scatter_reduce",
+        "masked_scatter",
+        "index_copy",
+        "index_fill",
+    ),
+    *(
+        "embedding_bag",
+        "median",
+        "quantile",
+        "linalg_det",
+        "linalg_inv",
+        "linalg_matrix_exp",
+        "matrix_exp",
+        "_trilinear",
+    ),
     *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "grid_sampler_2d", "grid_sampler"),
 )
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(("clone", "contiguous", "alias", "_to_copy", "to", "lift_fresh_copy", "type_as", "view_of"), _same),
+    **dict.fromkeys(
+        ("clone", "contiguous", "alias", "_to_copy", "to", "lift_fresh_copy", "type_as", "view_of"), _same
+    ),
     **dict.fromkeys(("softmax", "_softmax", "_safe_softmax"), _softmax),
     "scaled_dot_product_attention": _attention,
     "embedding": _embedding,
     **dict.fromkeys(("layer_norm", "native_layer_norm"), _layer_norm),
     **dict.fromkeys(("rms_norm", "_fused_rms_norm"), _rms_norm),
     **dict.fromkeys(("group_norm", "native_group_norm"), _group_norm),
-    **dict.fromkeys(("batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_functional"), _batch_norm),
-    **dict.fromkeys(("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"), _batch_norm),
+    **dict.fromkeys(
+        ("batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_functional"), _batch_norm
+    ),
+    **dict.fromkeys(
+        ("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"), _batch_norm
+    ),
     **dict.fromkeys(("_batch_norm_with_update", "_batch_norm_with_update_functional"), _batch_norm),
     "instance_norm": _instance_norm,
     **dict.fromkeys(("_weight_norm", "_weight_norm_interface"), _weight_norm),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), _conv),
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_pool1d_with_indices"), _max_pool),
+    **dict.fromkeys(
+        ("max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_pool1d_with_indices"), _max_pool
+    ),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d"), _avg_pool),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d"), _adaptive),
     **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), _adaptive),

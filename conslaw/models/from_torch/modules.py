@@ -59,7 +59,9 @@ def _potential(reader: Reader, outputs: Sequence[Expression], loss: str | None) 
             total = total + part
         return total
     if len(outputs) > 1:
-        raise ConslawError(f"loss={loss!r}: the module returns {len(outputs)} arrays; give one that returns the logits")
+        raise ConslawError(
+            f"loss={loss!r}: the module returns {len(outputs)} arrays; give one that returns the logits"
+        )
     return cross_entropy(outputs[0], axis=1 if outputs[0].ndim in (2, 4, 5) else -1)
 
 
@@ -73,10 +75,14 @@ def _checked(module: Any, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> t
         raise ConslawError(f"{name} wraps a module: give that one, net.module")
     for path, part in module.named_modules():
         if part._backward_hooks or part._backward_pre_hooks:
-            raise ConslawError(f"{path or name} has a backward hook, which may change its gradient: remove it")
+            raise ConslawError(
+                f"{path or name} has a backward hook, which may change its gradient: remove it"
+            )
     for path, x in module.named_parameters():
         if x._backward_hooks:
-            raise ConslawError(f"parameter {path!r} has a gradient hook, which may change its gradient: remove it")
+            raise ConslawError(
+                f"parameter {path!r} has a gradient hook, which may change its gradient: remove it"
+            )
     if not inputs and not kwargs:
         raise ConslawError(f"from_torch({name}): give an input too, such as torch.zeros(1, 3, 32, 32)")
     return module

@@ -55,13 +55,17 @@ def parameters_of(module: torch.nn.Module) -> Parameters:
             names[seen[id(x)]] = path
         arrays[path] = seen[id(x)]
     if not arrays:
-        raise ConslawError(f"{type(module).__name__} has no parameter with requires_grad=True: nothing is trained")
+        raise ConslawError(
+            f"{type(module).__name__} has no parameter with requires_grad=True: nothing is trained"
+        )
     return Parameters(arrays, shapes, names)
 
 
 def _check(path: str, x: torch.nn.Parameter) -> None:
     if isinstance(x, torch.nn.parameter.UninitializedParameter):
-        raise ConslawError(f"parameter {path!r} is lazy, its shape is not known: call the module once on an input")
+        raise ConslawError(
+            f"parameter {path!r} is lazy, its shape is not known: call the module once on an input"
+        )
     if x.layout != torch.strided:
         raise ConslawError(f"parameter {path!r} is sparse ({x.layout}): give a dense one, x.to_dense()")
     if x.requires_grad and not x.is_floating_point():

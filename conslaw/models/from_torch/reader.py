@@ -189,7 +189,11 @@ class Reader:
         if found is None or not _real(found) and found.dtype not in _WHOLE:
             return None
         entries = found.detach().to(torch.float64).numpy()
-        whole = np.isfinite(entries).all() and (entries == np.rint(entries)).all() and (abs(entries) < 2**20).all()
+        whole = (
+            np.isfinite(entries).all()
+            and (entries == np.rint(entries)).all()
+            and (abs(entries) < 2**20).all()
+        )
         return entries.astype(np.int64) if whole else None
 
     def constant(self, value: Any) -> torch.Tensor | None:
@@ -224,7 +228,9 @@ class Reader:
             return None
         return found if isinstance(found, torch.Tensor) else None
 
-    def cut(self, operation: str, *arguments: Any, rule: str = "value and slope", **options: Any) -> Expression:
+    def cut(
+        self, operation: str, *arguments: Any, rule: str = "value and slope", **options: Any
+    ) -> Expression:
         """A free value in place of any function, and the piece <u, z> for each argument that is trained.
 
         Sound whatever the function is: what an argument gets of the gradient is some array of its shape.
@@ -245,11 +251,24 @@ NO_GRADIENT = frozenset(
     + ("full_like", "rand_like", "randn_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
     + ("bernoulli", "multinomial", "randint_like")
 )
-UNKNOWN_ENTRIES = frozenset(("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"))
+UNKNOWN_ENTRIES = frozenset(
+    ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted")
+)
 
 
 MASKED = frozenset(
-    ("softmax", "_softmax", "_safe_softmax", "add", "mul", "div", "masked_fill", "view", "_unsafe_view", "reshape")
+    (
+        "softmax",
+        "_softmax",
+        "_safe_softmax",
+        "add",
+        "mul",
+        "div",
+        "masked_fill",
+        "view",
+        "_unsafe_view",
+        "reshape",
+    )
     + ("unsqueeze", "squeeze", "clone", "contiguous", "alias", "_to_copy", "scaled_dot_product_attention")
 )
 
@@ -268,7 +287,10 @@ def _real(value: Any) -> bool:
 
 
 def _complex(value: Any) -> bool:
-    return any(isinstance(x, torch.Tensor) and x.is_complex() for x in (value if isinstance(value, list | tuple) else [value]))
+    return any(
+        isinstance(x, torch.Tensor) and x.is_complex()
+        for x in (value if isinstance(value, list | tuple) else [value])
+    )
 
 
 def _trained(value: Any) -> bool:
@@ -284,4 +306,3 @@ def exact(value: Any) -> Fraction:
     if not isfinite(value):
         raise ConslawError(f"the constant {value} meets an array that is trained")
     return Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
-

@@ -167,7 +167,9 @@ class _NotKnown(Exception):  # noqa: N818
 def _picked(read: Reader, x: Any, **options: Any) -> Any:
     """Entries picked by an index: by one that is data they are rows of a table, or a free value."""
     indices = options.get("indices")
-    table = isinstance(x, Expression) and x.operation == "input" and x.ndim == 2 and indices and len(indices) == 1
+    table = (
+        isinstance(x, Expression) and x.operation == "input" and x.ndim == 2 and indices and len(indices) == 1
+    )
     if table and isinstance(indices[0], Free) and not indices[0].node.meta["val"].dtype == torch.bool:
         return embedding(indices[0].shape, x)  # also where they are known: other inputs have other rows
     try:
@@ -177,18 +179,28 @@ def _picked(read: Reader, x: Any, **options: Any) -> Any:
 
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten"), _reshape),
+    **dict.fromkeys(
+        ("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten"), _reshape
+    ),
     **dict.fromkeys(("permute", "numpy_T"), _permute),
     **dict.fromkeys(("transpose", "t"), _transpose),
     **dict.fromkeys(("fill", "copy"), _filled),
     "expand": _expand,
     "broadcast_tensors": _broadcast,
     "slice": _slice,
-    **dict.fromkeys(("select", "cat", "stack", "split", "split_with_sizes", "chunk", "unbind", "narrow", "repeat"), _moved),
-    **dict.fromkeys(("flip", "roll", "tril", "triu", "diagonal", "diag_embed", "constant_pad_nd", "pad"), _moved),
-    **dict.fromkeys(("unfold", "im2col", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "rot90"), _moved),
+    **dict.fromkeys(
+        ("select", "cat", "stack", "split", "split_with_sizes", "chunk", "unbind", "narrow", "repeat"), _moved
+    ),
+    **dict.fromkeys(
+        ("flip", "roll", "tril", "triu", "diagonal", "diag_embed", "constant_pad_nd", "pad"), _moved
+    ),
+    **dict.fromkeys(
+        ("unfold", "im2col", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "rot90"), _moved
+    ),
     **dict.fromkeys(("select_scatter", "slice_scatter", "diagonal_scatter", "as_strided_scatter"), _moved),
-    **dict.fromkeys(("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"), _moved),
+    **dict.fromkeys(
+        ("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"), _moved
+    ),
     **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "repeat_interleave", "split_copy"), _moved),
     **dict.fromkeys(("index", "index_select", "gather", "take"), _picked),
 }
