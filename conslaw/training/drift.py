@@ -131,18 +131,24 @@ class Drift(display.Shown):
 
     def _summary(self) -> display.Summary:
         rows = [("steps", f"{self.steps[-1]:,}, {len(self.steps):,} records")]
-        for law in self.laws[: display.SHOWN]:
-            predicted = "no prediction"
-            if law.predicted is not None:
-                kind = "predicted but for" if self.exact else "estimated but for"
-                predicted = f"{kind} {law.error:.1e}"
-            rows.append((law.text, f"drift {law.worst:.2e}   {predicted}   rounding about {_floor(law):.0e}"))
-        if len(self.laws) > display.SHOWN:
-            rows.append(("", f"and {len(self.laws) - display.SHOWN} more"))
         if not self.laws:
             rows.append(("laws", "none that can be watched"))
+        written = [self._said(law) for law in self.laws]
+        latex = [rf"{law.latex}\quad\text{{{self._numbers(law)}}}" for law in self.laws]
+        heading = "largest drift of each kind of laws (relative to its size)"
+        sections = [display.Section(heading, written, latex)] if self.laws else []
         stopped = [f"Stopped: {self.stopped}"] if self.stopped else []
-        return display.Summary(self.title, rows, [*stopped, *self.remarks])
+        return display.Summary(self.title, rows, [*stopped, *self.remarks], sections)
+
+    def _said(self, law: LawDrift) -> str:
+        return f"{law.text}   {self._numbers(law)}"
+
+    def _numbers(self, law: LawDrift) -> str:
+        drift = f"{abs(law.drift[-1]).max(initial=0.0):.1e} ({law.worst:.1e})"
+        if law.predicted is None:
+            return f"{drift}, no prediction"
+        kind = "predicted" if self.exact else "estimated"
+        return f"{drift}, {kind} but for {law.error:.0e}; rounding about {_floor(law):.0e}"
 
     def frame(self) -> Any:
         """The values as a pandas table: a row for each record and law.

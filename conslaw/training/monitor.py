@@ -16,7 +16,7 @@ from conslaw.answers import Analysis
 from conslaw.errors import ConslawError, check_flags, check_seed
 from conslaw.models.potential import is_positive_integer
 from conslaw.training.drift import Drift, LawDrift
-from conslaw.training.optimizers import WAYS, NoPredictionError, groups_of, parameters_of, rates_of, step_of
+from conslaw.training.optimizers import WAYS, NoPredictionError, arrays_of, groups_of, rates_of, step_of
 from conslaw.training.predictions import Predicted, Step
 from conslaw.training.watched import Part, Watched, watched
 
@@ -112,10 +112,11 @@ class Monitor(display.Shown):
             raise ConslawError(f"{self._title}: no law of degree at most 2 in the parameters is known")
         self._parts = [part for law in self._laws for part in law.parts]
         used = dict.fromkeys(name for part in self._parts for name in part.arrays)
-        parameters = parameters_of(module, analysis, names)
-        self._parameters = {name: parameters[name] for name in used}
-        self._optimizer, self._groups = optimizer, groups_of(optimizer, self._parameters)
-        self._list = list(self._parameters.values())
+        arrays = arrays_of(module, analysis, names)
+        self._arrays = {name: arrays[name] for name in used}
+        self._optimizer, self._groups = optimizer, groups_of(optimizer, self._arrays)
+        self._list = [x.parameter for x in self._arrays.values()]
+        self._whole = not any(x.index or x.shape != x.parameter.shape for x in self._arrays.values())
         self._shapes, self._device = [p.shape for p in self._list], self._list[0].device.type
         places = {name: i for i, name in enumerate(used)}
         self._plan = [(p.form, [places[n] for n in p.arrays], p.index) for p in self._parts]
@@ -133,7 +134,7 @@ class Monitor(display.Shown):
         self._hooks, self._open = list[Any](), list[Any]()
         self._views: tuple[list[int], list[tuple[Any, ...]]] = ([], [])
         self._known: tuple[Any, Step] | None = None
-        theta = {name: p.detach() for name, p in self._parameters.items()}
+        theta = {name: x.of(x.parameter.detach()) for name, x in self._arrays.items()}
         self._size = [law.magnitude(theta) for law in self._laws]
 
     def __enter__(self) -> Self:
@@ -248,7 +249,7 @@ class Monitor(display.Shown):
         """What each part sees of g' = g + lambda theta."""
         signs = [group.get("maximize", False) for group in self._optimizer.param_groups]
         if how.decays or any(signs):
-            names, decays = list(self._parameters), how.decays or {}
+            names, decays = list(self._arrays), how.decays or {}
             gradients = [-g if signs[self._groups[n]] else g for n, g in zip(names, gradients, strict=True)]
             theta = [p.detach() for p in self._list]
             gradients = [
@@ -274,7 +275,9 @@ class Monitor(display.Shown):
         return self._at(self._views[1])
 
     def _seen(self, arrays: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """What each part sees of the arrays, in the order of the parameters."""
+        """What each part sees of tensors like the parameters, in their order."""
+        if not self._whole:
+            arrays = [x.of(tensor) for x, tensor in zip(self._arrays.values(), arrays, strict=True)]
         return [tuple([arrays[i][index] if index else arrays[i] for i in of]) for _, of, index in self._plan]
 
     def _at(self, seen: Sequence[tuple[Any, ...]]) -> Any:
@@ -316,7 +319,7 @@ class Monitor(display.Shown):
         predictable = not self._remark and all(row.how and row.applied is not None for row in rows[:-1])
         steps = np.array([row.step for row in rows], np.int64)
         laws = list[LawDrift]()
-        rounding = float(self._torch.finfo(next(iter(self._parameters.values())).dtype).eps)
+        rounding = float(self._torch.finfo(self._list[0].dtype).eps)
         for law, at, size in zip(self._laws, self._places(), self._size, strict=True):
             values = _law(law, at, table.T).T
             predicted = _predicted(law, at, rows, table, values) if predictable else None

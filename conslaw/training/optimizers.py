@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -19,8 +20,23 @@ class NoPredictionError(Exception):
     """What this optimizer does has no formula: the message says why."""
 
 
-def parameters_of(module: Any, analysis: Analysis, names: Mapping[str, str] | None) -> dict[str, Any]:
-    """The parameter of the module that each array of the analysis is.
+@dataclass(frozen=True)
+class Array:
+    """Where an array of the analysis is in a module: a parameter, a part of one, or that in another shape."""
+
+    name: str
+    parameter: Any
+    index: tuple[slice, ...]
+    shape: tuple[int, ...]
+
+    def of(self, tensor: Any) -> Any:
+        """The same part of a tensor that is like the parameter: a view of it."""
+        part = tensor[self.index] if self.index else tensor
+        return part if tuple(part.shape) == self.shape else part.reshape(self.shape)
+
+
+def arrays_of(module: Any, analysis: Analysis, names: Mapping[str, str] | None) -> dict[str, Array]:
+    """Where each array of the analysis is in the module.
 
     Raises
     ------
@@ -31,36 +47,54 @@ def parameters_of(module: Any, analysis: Analysis, names: Mapping[str, str] | No
     flow = analysis.analyzed
     assert flow is not None
     assert flow.model is not None
-    arrays = flow.model.parameters
-    own = {_plain(name): p for name, p in module.named_parameters()}
     if not isinstance(names, Mapping | None):
         raise ConslawError(f'names={names!r}: give a mapping, such as {{"W1": "0.weight"}}')
-    listed = ", ".join(f"{name} {tuple(p.shape)}" for name, p in own.items()) or "none"
-    if strangers := [name for name in names or {} if name not in arrays]:
-        raise ConslawError(f"names: the analysis has no array {strangers[0]!r}; it has {', '.join(arrays)}")
-    called = {name: (names or {}).get(name, name) for name in arrays}
-    more = [name for name, p in own.items() if p.requires_grad and name not in called.values()]
-    missing = [name for name, its in called.items() if its not in own]
-    if missing or (more and names is None):
-        what = f"no {called[missing[0]]!r}" if missing else f"{more[0]!r}, which the analysis has not"
-        raise ConslawError(f'the module has {what}; give names={{"W1": "0.weight", ...}}. It has {listed}')
-    for name, shape in arrays.items():
-        p = own[called[name]]
-        if tuple(p.shape) != tuple(shape):
-            raise ConslawError(
-                f"{called[name]} has shape {tuple(p.shape)}, {name} of the analysis {tuple(shape)}"
-            )
-        if str(p.dtype) not in ("torch.float32", "torch.float64"):
-            raise ConslawError(
-                f"{called[name]} is of {p.dtype}: laws are watched in float32 and float64 weights"
-            )
-        if not p.requires_grad:
-            raise ConslawError(f"{called[name]} is not trained (requires_grad=False): analyze it as data")
-    if len({id(own[its]) for its in called.values()}) < len(called):
+    pieces = flow.model.arguments.get("pieces", {})
+    wholes = {pieces[name][0] if name in pieces else name for name in flow.model.parameters}
+    if strangers := [name for name in names or {} if name not in wholes]:
+        raise ConslawError(
+            f"names: the analysis has no array {strangers[0]!r}; it has {', '.join(sorted(wholes))}"
+        )
+    called = {**{name: name for name in wholes}, **flow.model.arguments.get("names", {}), **(names or {})}
+    own = _named(module, {called[name] for name in wholes}, complete=names is None)
+    found = {}
+    for name, shape in flow.model.parameters.items():
+        whole, ends = pieces.get(name, (name, None))
+        index = tuple(slice(a, b) for a, b in ends) if ends else ()
+        found[name] = Array(whole, own[called[whole]], index, tuple(shape))
+        _check(found[name], called[whole], split=flow.model.name.endswith(", in pieces"))
+    if len({id(own[called[name]]) for name in wholes}) < len(wholes):
         raise ConslawError(
             "two arrays of the analysis are one parameter of the module: tie them in the model"
         )
-    return {name: own[its] for name, its in called.items()}
+    return found
+
+
+def _named(module: Any, wanted: set[str], *, complete: bool) -> dict[str, Any]:
+    """The parameters of a module by name, if these are among them, or if they are all that are trained."""
+    own = {_plain(name): p for name, p in module.named_parameters()}
+    missing = sorted(wanted - set(own))
+    more = [name for name, p in own.items() if p.requires_grad and name not in wanted]
+    if missing or (more and complete):
+        what = f"no {missing[0]!r}" if missing else f"{more[0]!r}, which the analysis has not"
+        listed = ", ".join(f"{name} {tuple(p.shape)}" for name, p in own.items()) or "none"
+        raise ConslawError(f'the module has {what}; give names={{"W1": "0.weight", ...}}. It has {listed}')
+    return own
+
+
+def _check(array: Array, called: str, *, split: bool) -> None:
+    """Refuse a parameter that does not fit."""
+    p = array.parameter
+    try:
+        fits = tuple(p.shape) == array.shape or (split and array.of(p.detach()).shape == array.shape)
+    except (RuntimeError, IndexError):
+        fits = False
+    if not fits:
+        raise ConslawError(f"{called} has shape {tuple(p.shape)}, {array.name} of the analysis {array.shape}")
+    if str(p.dtype) not in ("torch.float32", "torch.float64"):
+        raise ConslawError(f"{called} is of {p.dtype}: laws are watched in float32 and float64 weights")
+    if not p.requires_grad:
+        raise ConslawError(f"{called} is not trained (requires_grad=False): analyze it as data")
 
 
 def _plain(name: str) -> str:
@@ -70,13 +104,13 @@ def _plain(name: str) -> str:
     return name
 
 
-def groups_of(optimizer: Any, parameters: Mapping[str, Any]) -> dict[str, int]:
+def groups_of(optimizer: Any, arrays: Mapping[str, Array]) -> dict[str, int]:
     """The number of the parameter group that each array is in."""
     groups = {id(p): i for i, group in enumerate(optimizer.param_groups) for p in group["params"]}
-    missing = [name for name, p in parameters.items() if id(p) not in groups]
+    missing = [x.name for x in arrays.values() if id(x.parameter) not in groups]
     if missing:
         raise ConslawError(f"the optimizer does not hold {missing[0]}: it was made for other parameters")
-    return {name: groups[id(p)] for name, p in parameters.items()}
+    return {name: groups[id(x.parameter)] for name, x in arrays.items()}
 
 
 def rates_of(analysis: Analysis) -> dict[str, float]:

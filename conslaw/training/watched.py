@@ -155,10 +155,11 @@ def _family(family: FoundFamily, flow: Flow, entries: bool, rng: np.random.Gener
         forms = [_Gram(*_axes(c), rows, columns, skew) for c in candidates]
         labels = _labels(like, [f"{i},{j}" for i, j in zip(rows.tolist(), columns.tolist(), strict=True)])
     else:
-        count = UNITS if few and like.kind == "vector" else like.size
-        forms = [_Sums(_summed(c)) for c in candidates]
-        indices = [_first(c, count) if count < like.size else () for c in candidates]
-        labels = [str(k) for k in range(count)] if count > 1 else [""]
+        some = few and len(like.out) == 1
+        forms = [_Sums(_summed(c), _order(c)) for c in candidates]
+        indices = [_first(c, UNITS) if some else () for c in candidates]
+        count = UNITS if some else like.size
+        labels = _labels(like, [str(k) for k in range(count)] if count > 1 else [""])
     arrays = [tuple(name for name, _ in c.factors) for c in candidates]
     parts = [Part(*given) for given in zip(arrays, forms, indices, strict=True)]
     coefficients = [coefficient for coefficient, _ in family.combination.terms]
@@ -183,17 +184,28 @@ def _summed(candidate: Candidate) -> tuple[int, ...]:
     return tuple(i for i, c in enumerate(candidate.factors[0][1]) if c not in candidate.out)
 
 
+def _order(candidate: Candidate) -> tuple[int, ...]:
+    """The order in which the other axes are wanted; nothing if it is theirs."""
+    kept = [c for c in candidate.factors[0][1] if c in candidate.out]
+    order = tuple(kept.index(c) for c in candidate.out)
+    return order if order != tuple(range(len(order))) else ()
+
+
 def _first(candidate: Candidate, count: int) -> tuple[slice, ...]:
     """So many indices of the axis that is not summed over, the first ones."""
     letters = candidate.factors[0][1]
     return (*[slice(None)] * letters.index(candidate.out), slice(count))
 
 
+def _permuted(array: Values, order: Sequence[int]) -> Values:
+    return array.permute(order) if hasattr(array, "permute") else array.transpose(order)
+
+
 def _unfolded(array: Values, head: int | None, axis: int) -> Values:
     """An array as matrices, one for each slice, with that axis first."""
     first = [axis] if head is None else [head, axis]
     order = [*first, *(i for i in range(array.ndim) if i not in first)]
-    array = array.permute(order) if hasattr(array, "permute") else array.transpose(order)
+    array = _permuted(array, order)
     sizes = tuple(array.shape)
     return array.reshape(1 if head is None else sizes[0], sizes[len(first) - 1], -1)
 
@@ -203,10 +215,12 @@ class _Sums:
     """Sums of entries, or of products of two arrays entry by entry, over some axes."""
 
     axes: tuple[int, ...]
+    order: tuple[int, ...]
 
     def __call__(self, *arrays: Values) -> Values:
         product = arrays[0] * arrays[1] if len(arrays) > 1 else arrays[0]
         total = product.sum(self.axes) if self.axes else product
+        total = _permuted(total, self.order) if self.order else total
         return total if total.ndim == 1 else total.reshape(-1)
 
 
