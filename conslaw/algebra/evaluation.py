@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Generic, Protocol
@@ -78,27 +78,33 @@ def gradient(output: Expression, inputs: Sequence[Expression]) -> list[Expressio
     their shapes.
     """
     order = topological_order([output])
-    wanted = {id(x) for x in inputs}
-    active = set(wanted)
+    active = {id(x) for x in inputs}
     for node in order:
         if node.operation != "stop" and any(id(x) in active for x in node.args):
             active.add(id(node))
-    adjoints: dict[int, Expression] = {id(output): ONE}
+    found = adjoints(order, active)
+    zeros = (np.zeros(x.shape, dtype=np.int64) for x in inputs)
+    return [
+        found[id(x)] if id(x) in found else as_expression(zero) for x, zero in zip(inputs, zeros, strict=True)
+    ]
+
+
+def adjoints(order: Sequence[Expression], active: Container[int] | None = None) -> dict[int, Expression]:
+    """The gradient of the last node, a scalar, with respect to each node on which it depends, or to each that
+    is active; the nodes stand after their arguments.
+    """
+    found: dict[int, Expression] = {id(order[-1]): ONE}
     for node in reversed(order):
-        adjoint = adjoints.get(id(node))
+        adjoint = found.get(id(node))
         if adjoint is None or node.operation == "stop":
             continue
         for position, argument in enumerate(node.args):
-            if id(argument) in active:
+            if active is None or id(argument) in active:
                 piece = _pull_back(node, position, adjoint)
-                known = adjoints.get(id(argument))
-                adjoints[id(argument)] = (
-                    piece if known is None else Expression("add", (known, piece), None, piece.shape)
-                )
-    return [
-        adjoints[id(x)] if id(x) in adjoints else as_expression(np.zeros(x.shape, dtype=np.int64))
-        for x in inputs
-    ]
+                known = found.get(id(argument))
+                whole = piece if known is None else Expression("add", (known, piece), None, piece.shape)
+                found[id(argument)] = whole
+    return found
 
 
 def _pull_back(node: Expression, position: int, adjoint: Expression) -> Expression:

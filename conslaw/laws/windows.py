@@ -22,6 +22,7 @@ from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import LETTERS, Expression, Shape, input_array
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
+from conslaw.laws.data_adjoints import adjoint_of_data
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.places import at_any_place
 from conslaw.models.factored_axes import in_factors
@@ -172,7 +173,13 @@ def _potential(whole: Model, arrays: frozenset[str], apart: bool) -> tuple[Expre
     parts = []
     for node in exits:
         letters = LETTERS[: node.ndim]
-        parts.append(einsum(f"{letters},{letters}->", free(node.shape), made[id(node)]))
+        used = frozenset(data) if len(exits) == 1 else None
+        known = adjoint_of_data(whole.potential, node, frozenset(whole.parameters), used)
+        if known is not None:
+            order = topological_order([known])
+            data |= {x.attribute: x.shape for x in order if x.operation == "input"}
+        adjoint = free(node.shape) if known is None else known
+        parts.append(einsum(f"{letters},{letters}->", adjoint, made[id(node)]))
     return reduce(add, parts), data
 
 

@@ -1,0 +1,45 @@
+"""Adjoints of data in windows: deep residual streams read by norms keep their laws, and get no others."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import conslaw
+from conslaw import nn
+
+
+def stream(depth, width, norm, last=True, tied=None):
+    """A residual stream of layers B gelu(A norm(h)) + b."""
+    shapes = {f"A{i}": (width + 1, width) for i in range(depth)}
+    shapes |= {f"B{i}": (width, width + 1) for i in range(depth)} | {f"b{i}": (width,) for i in range(depth)}
+
+    def potential(p, c):
+        h = c.x
+        for i in range(depth):
+            k = 0 if tied == i else i
+            h = h + p[f"B{k}"] @ nn.gelu(p[f"A{k}"] @ norm(h)) + p[f"b{i}"]
+        return c.v @ (norm(h) if last else h)
+
+    return conslaw.model(potential, parameters=shapes, data={"x": (width,), "v": (width,)})
+
+
+@pytest.mark.parametrize("depth", [1, 2, 7])
+def test_sums_of_what_norms_read(depth):
+    """Each column of B, each row of A and each b has a conserved sum, in a class of more than 16 arrays, too."""
+    analysis = conslaw.analyze(stream(depth, 4, nn.layer_norm), ansatz="matrix")
+    laws = depth * (5 + 5 + 1)
+    assert (analysis.laws_found, analysis.laws_at_most) == (laws, laws)
+    assert conslaw.verify(analysis.certificate(), budget=5).ok
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_windows_have_no_laws_that_the_whole_has_not(seed):
+    rng = np.random.default_rng(seed)
+    depth, width = int(rng.integers(1, 4)), int(rng.integers(2, 4))
+    norms = [nn.layer_norm, nn.rms_norm, lambda h: h, lambda h: nn.layer_norm(h) + h]
+    tied = int(rng.integers(1, depth)) if depth > 1 and rng.random() < 0.4 else None
+    model = stream(depth, width, norms[rng.integers(len(norms))], bool(rng.random() < 0.5), tied)
+    flow = conslaw.gradient_flow(model)
+    found = conslaw.analyze(flow, ansatz="matrix")
+    assert found.laws_found <= conslaw.count(flow, split=False).laws_at_most
