@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from io import BytesIO
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -211,6 +213,12 @@ def _block(block: dict[str, Any]) -> tuple[int, int, int]:
     return block["copies"], block["dimension"], block["ranks"][-1]
 
 
+def _png(figure: Any) -> bytes:
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=80)
+    return file.getvalue()
+
+
 def _panels(count: int, *, height: float = 2.6) -> tuple[Any, list[Any]]:
     """A figure of some panels, at most two in a row; no window is opened."""
     try:
@@ -219,7 +227,8 @@ def _panels(count: int, *, height: float = 2.6) -> tuple[Any, list[Any]]:
         raise ConslawError("pictures need matplotlib: pip install 'conslaw[plots]'") from None
     columns = 1 if count == 1 else 2
     rows = ceil(count / columns)
-    figure = Figure(figsize=(6.4 if columns == 1 else 9.6, height * rows + 0.4), layout="constrained")
+    figure: Any = Figure(figsize=(6.4 if columns == 1 else 9.6, height * rows + 0.4), layout="constrained")
+    figure._repr_png_ = partial(_png, figure)  # a notebook shows it, whether pyplot is in use or not
     panels = np.atleast_1d(figure.subplots(rows, columns)).reshape(-1)
     for unused in panels[count:]:
         unused.remove()
