@@ -13,7 +13,8 @@ from conslaw.models.nn.attention import embedding, softmax
 from conslaw.models.nn.convolutions import avg_pool, conv, dropout, max_pool
 from conslaw.models.nn.normalisation import batch_norm, group_norm, layer_norm, rms_norm, weight_norm
 from conslaw.algebra.expressions import Expression, as_expression
-from conslaw.algebra.einsum import einsum, pad
+from conslaw.algebra.einsum import einsum
+from conslaw.algebra.numpy_functions import pad
 from conslaw.errors import ConslawError
 from conslaw.models.from_torch.arithmetic import allowed_by
 from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
