@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from conslaw.answers import Analysis, Count
     from conslaw.training.drift import Drift
 
-SMALLEST = 1e-18  # what is smaller is drawn there, on a logarithmic axis
 Entry = tuple[str, tuple[int, ...]]
 
 
-def drift(*runs: Drift, labels: Sequence[str] | None = None, predicted: bool = True) -> Any:
+def drift(
+    *runs: Drift, labels: Sequence[str] | None = None, predicted: bool = True, against: str = "times"
+) -> Any:
     """Drift of each kind of laws against time: one panel for each kind, one curve for each run.
 
     Parameters
@@ -31,6 +32,7 @@ def drift(*runs: Drift, labels: Sequence[str] | None = None, predicted: bool = T
         Runs with the same laws: several steps, several momenta.
     labels : one for each run; by default what their titles say of the method
     predicted : whether the prediction is drawn, dashed
+    against : ``"times"`` or ``"steps"``
 
     Returns
     -------
@@ -46,16 +48,21 @@ def drift(*runs: Drift, labels: Sequence[str] | None = None, predicted: bool = T
     names = list(labels) if labels is not None else [run.title.split(", ", 2)[-1] for run in runs]
     if len(names) != len(runs):
         raise ConslawError(f"labels={labels!r}: give one for each of the {len(runs)} runs")
+    if against not in ("times", "steps"):
+        raise ConslawError(f"against={against!r}: give 'times' or 'steps'")
     texts = list(dict.fromkeys(law.text for run in runs for law in run.laws))
     figure, panels = _panels(len(texts))
     for text, axes in zip(texts, panels, strict=True):
         for run, name in zip(runs, names, strict=True):
             for law in (law for law in run.laws if law.text == text):
-                [line] = axes.plot(run.times, _largest(law.drift, law.size), label=name)
+                across = getattr(run, against)
+                [line] = axes.plot(across, _largest(law.drift, law.size), label=name)
                 if predicted and law.predicted is not None:
                     moved = np.asarray(law.predicted - law.predicted[:1], np.float64)
-                    axes.plot(run.times, _largest(moved, law.size), "--", color=line.get_color(), alpha=0.6)
-        axes.set(title=text, xlabel="time", ylabel="largest relative drift", yscale="log")
+                    axes.plot(across, _largest(moved, law.size), "--", color=line.get_color(), alpha=0.6)
+        axes.set(title=text, xlabel=against, ylabel="largest relative drift")
+        if any(np.nanmax(line.get_ydata(), initial=0.0) > 0 for line in axes.get_lines()):
+            axes.set_yscale("log")
         axes.title.set_fontsize("small")
     if len(runs) > 1 or labels:
         panels[0].legend(fontsize="small")
@@ -66,7 +73,8 @@ def _largest(moved: Any, size: Any) -> Any:
     """Of all laws of a kind, over the size of each."""
     positive = np.broadcast_to(size > 0, moved.shape)
     relative = np.divide(abs(moved), size, out=np.zeros_like(moved), where=positive)
-    return np.maximum(relative.max(axis=1, initial=0.0), SMALLEST)
+    largest = relative.max(axis=1, initial=0.0)
+    return np.where(largest > 0, largest, np.nan)  # zero has no place on a logarithmic axis
 
 
 def laws(analysis: Analysis) -> Any:

@@ -178,7 +178,15 @@ class Monitor(display.Shown):
     def _after(self, *_: object) -> None:
         """After a step of the optimizer."""
         if self._open and not self._stopped:
-            self._guarded(self._end)
+            self._guarded(self._end if all(map(self._moves, self._list)) else self._still)
+
+    def _moves(self, p: Any) -> bool:
+        return p.grad is not None and p.grad.layout is self._torch.strided
+
+    def _still(self) -> None:
+        """Some parameter had no gradient, or a sparse one."""
+        self._open = []
+        self._remark = f"A parameter had no dense gradient at step {self._steps - 1}: no prediction."
 
     def _guarded(self, action: Any) -> None:
         """Whatever goes wrong here is no reason to stop the training."""
@@ -194,40 +202,37 @@ class Monitor(display.Shown):
                 warnings.warn(f"conslaw.Monitor stops recording: {self._stopped}", stacklevel=2)
 
     def _begin(self) -> None:
-        """Record the laws, and what is known of the step before it is made."""
+        """Record the laws, and what is known before the step: gradients are not, if a closure makes them."""
         row = _Row(self._steps, self._values())
-        gradients = [p.grad for p in self._list]
-        if not self._remark and (how := self._how(gradients)):
-            row.how = how
-            slopes = self._slopes(how, gradients)
-            if not how.momentum:
-                row.applied = self._at(slopes)
-            else:
-                if self._every > 1 or not self._rows:
-                    row.along = self._along()
-                self._open = [row, slopes]
+        if not self._remark and (how := self._how()):
+            row.how, before = how, None
+            if how.momentum and (self._every > 1 or not self._rows):
+                row.along = self._along()
+            if how.nesterov and (buffers := self._buffers()):
+                before = [tuple(x.clone() for x in v) for v in self._seen(buffers)]
+            elif how.decays and not how.momentum:
+                before = [tuple(x.clone() for x in theta) for theta in self._views[1]]
+            self._open = [row, before]
         self._add(row)
 
     def _end(self) -> None:
         """Record what was applied."""
-        (row, slopes), self._open = self._open, []
-        after, beta = self._seen(self._buffers()), row.how.momentum
+        (row, before), self._open = self._open, []
         if row.how.nesterov:
-            u = [
-                tuple(x + beta * y for x, y in zip(g, v, strict=True))
-                for g, v in zip(slopes, after, strict=True)
-            ]
+            after, beta = self._seen(self._buffers()), row.how.momentum
+            u = [tuple((1 + beta) * x for x in v) for v in after]  # g' + beta v+, and g' = v+ - beta v
+            if before:
+                pairs = zip(u, before, strict=True)
+                u = [tuple(x - beta * y for x, y in zip(one, other, strict=True)) for one, other in pairs]
             row.applied, row.mixed = self._at(u), self._between(u, after)
+        elif row.how.momentum:
+            row.applied = self._at(self._seen(self._buffers()))
         else:
-            row.applied = self._at(after)
+            row.applied = self._at(self._slopes(row.how, before))
 
-    def _how(self, gradients: Sequence[Any]) -> Step | None:
+    def _how(self) -> Step | None:
         """How the next step is made, if there is a formula; the same as the last one, as a rule."""
         key = [tuple(map(group.get, WAYS)) for group in self._optimizer.param_groups]
-        for g in gradients:
-            if g is None or g.layout is not self._torch.strided:
-                self._remark = f"A parameter had no dense gradient at step {self._steps}: no prediction."
-                return None
         if self._known and self._known[0] == key:
             return self._known[1]
         try:
@@ -245,17 +250,22 @@ class Monitor(display.Shown):
         found = [state[p].get("momentum_buffer") if p in state else None for p in self._list]
         return [] if any(x is None for x in found) else found
 
-    def _slopes(self, how: Step, gradients: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """What each part sees of g' = g + lambda theta."""
-        signs = [group.get("maximize", False) for group in self._optimizer.param_groups]
-        if how.decays or any(signs):
-            names, decays = list(self._arrays), how.decays or {}
-            gradients = [-g if signs[self._groups[n]] else g for n, g in zip(names, gradients, strict=True)]
-            theta = [p.detach() for p in self._list]
-            gradients = [
-                g.add(x, alpha=decays.get(n, 0)) for n, g, x in zip(names, gradients, theta, strict=True)
-            ]
-        return self._seen(gradients)
+    def _slopes(self, how: Step, before: Sequence[tuple[Any, ...]] | None) -> list[tuple[Any, ...]]:
+        """What each part sees of g' = g + lambda theta, theta as it was before the step."""
+        found = self._seen([p.grad for p in self._list])
+        groups = self._optimizer.param_groups
+        if not before and not any(group.get("maximize") for group in groups):
+            return found
+        names, decays = list(self._arrays), how.decays or {}
+        signs = [-1 if groups[self._groups[name]].get("maximize") else 1 for name in names]
+        made = []
+        for k, (g, (_, of, _)) in enumerate(zip(found, self._plan, strict=True)):
+            g = tuple(signs[i] * x for x, i in zip(g, of, strict=True))
+            if before:
+                pairs = zip(g, before[k], of, strict=True)
+                g = tuple(x.add(theta, alpha=decays.get(names[i], 0)) for x, theta, i in pairs)
+            made.append(g)
+        return made
 
     def _along(self) -> Any:
         """The parts between theta and v; those of degree 1 at v."""

@@ -418,3 +418,22 @@ def test_a_transformer_layer_that_was_read_from_torch(momentum):
     for law in laws:
         assert abs(law.values - law.predicted).max() < 1e-13
     assert max(law.worst for law in laws if law.size.min() > 1e-3) > 1e-7
+
+
+@pytest.mark.parametrize("kind", ["plain", "decay", "momentum", "nesterov and decay"])
+def test_gradients_that_a_closure_makes_within_the_step(kind):
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, **SGD[kind])
+
+    def closure():
+        optimizer.zero_grad()
+        x, y = batch()
+        loss = torch.nn.functional.cross_entropy(net(x), y)
+        loss.backward()
+        return loss
+
+    with watch(net, optimizer) as monitor:
+        for _ in range(6):
+            optimizer.step(closure)
+    assert monitor.drift().exact
+    assert max(errors(monitor)) < 1e-12
