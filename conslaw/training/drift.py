@@ -13,6 +13,7 @@ from conslaw import display
 from conslaw.errors import ConslawError
 
 VERSION = 1  # of the JSON
+NOTHING = 1e-9  # of the terms of a law: what is smaller is 0
 Floats = npt.NDArray[np.float64]
 
 
@@ -26,7 +27,8 @@ class LawDrift:
     labels : of each of the n laws that were watched
     values : (records, n) array of the numbers of the run: floats, fractions, or floats of many digits
     predicted : (records, n) array, what the values would be but for rounding; None if there is no formula
-    floor : (n,) array, about what rounding does to them in the whole run
+    terms : (n,) array, the sum of the absolute values of the terms of each, at the start
+    rounding : about how much rounding does in the whole run, relative to the terms
     """
 
     text: str
@@ -34,7 +36,8 @@ class LawDrift:
     labels: tuple[str, ...]
     values: npt.NDArray[Any] = field(repr=False)
     predicted: npt.NDArray[Any] | None = field(repr=False)
-    floor: Floats = field(repr=False)
+    terms: Floats = field(repr=False)
+    rounding: float
 
     @property
     def drift(self) -> Floats:
@@ -43,13 +46,21 @@ class LawDrift:
 
     @property
     def relative(self) -> Floats:
-        """(records, n) array: absolute drift over the largest absolute value of the law in the run."""
+        """(records, n) array: absolute drift over the size."""
         return _over(abs(self.drift), self.size)
 
     @property
     def size(self) -> Floats:
-        """(n,) array: the largest absolute value in the run."""
-        return np.asarray(abs(self.values).max(axis=0), np.float64)
+        """(n,) array: the largest absolute value in the run; of a law that is 0, up to rounding, that of its
+        terms.
+        """
+        largest = np.asarray(abs(self.values).max(axis=0), np.float64)
+        return np.where(largest > NOTHING * self.terms, largest, self.terms)
+
+    @property
+    def floor(self) -> Floats:
+        """(n,) array: about what rounding does to each law in the whole run."""
+        return self.rounding * self.terms
 
     @property
     def worst(self) -> float:
@@ -58,9 +69,7 @@ class LawDrift:
 
     @property
     def error(self) -> float:
-        """The largest difference to what was predicted, over the largest value of the law in the run; NaN if
-        there is no prediction.
-        """
+        """The largest difference to what was predicted, over the size; NaN if there is no prediction."""
         if self.predicted is None:
             return float("nan")
         gaps = np.asarray(abs(self.values - self.predicted).max(axis=0), np.float64)
@@ -194,7 +203,8 @@ class Drift(display.Shown):
                 "labels": list(law.labels),
                 "values": law.values.astype(np.float64).tolist(),
                 "predicted": None if law.predicted is None else law.predicted.astype(np.float64).tolist(),
-                "floor": law.floor.tolist(),
+                "terms": law.terms.tolist(),
+                "rounding": law.rounding,
             }
             for law in self.laws
         ]
@@ -221,7 +231,8 @@ class Drift(display.Shown):
                 tuple(law["labels"]),
                 _table(law["values"], len(law["labels"])),
                 None if law["predicted"] is None else _table(law["predicted"], len(law["labels"])),
-                np.asarray(law["floor"], np.float64),
+                np.asarray(law["terms"], np.float64),
+                law["rounding"],
             )
             for law in data["laws"]
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from math import sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -329,12 +330,13 @@ class Monitor(display.Shown):
         predictable = not self._remark and all(row.how and row.applied is not None for row in rows[:-1])
         steps = np.array([row.step for row in rows], np.int64)
         laws = list[LawDrift]()
-        rounding = float(self._torch.finfo(self._list[0].dtype).eps)
+        rounding = float(self._torch.finfo(self._list[0].dtype).eps) * sqrt(max(steps[-1], 1))
         for law, at, size in zip(self._laws, self._places(), self._size, strict=True):
             values = _law(law, at, table.T).T
             predicted = _predicted(law, at, rows, table, values) if predictable else None
-            floor = _numbers(size) * rounding * np.sqrt(max(steps[-1], 1))
-            laws.append(LawDrift(law.text, law.latex, law.labels, values, predicted, floor))
+            laws.append(
+                LawDrift(law.text, law.latex, law.labels, values, predicted, _numbers(size), rounding)
+            )
         exact = bool(predictable and (np.diff(steps) == 1).all())
         remarks = [self._remark] * bool(self._remark)
         if predictable and not exact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Recorder:
 
     def drift(self, title: str, method: str, step: float) -> Drift:
         """The answer."""
-        unit = self.numbers.rounding * np.sqrt(max(self.steps[-1], 1))
+        unit = self.numbers.rounding * sqrt(max(self.steps[-1], 1))
         laws = [
             LawDrift(
                 law.text,
@@ -97,7 +98,8 @@ class Recorder:
                 law.labels,
                 np.array(values),
                 np.array(expected) if self.predictable else None,
-                np.asarray(size, np.float64) * unit,
+                np.asarray(size, np.float64),
+                unit,
             )
             for law, values, expected, size in zip(
                 self.watched, self.values, self.expected, self.sizes, strict=True
@@ -106,9 +108,9 @@ class Recorder:
         if self.others:
             values = np.array(self.others_values)
             expected = np.repeat(values[:1], len(values), axis=0) if method == "flow" else None
-            floor = abs(np.asarray(values[0], np.float64)) * unit
+            size, text = abs(np.asarray(values[0], np.float64)), self.others.text
             laws.append(
-                LawDrift(self.others.text, r"\text{other laws}", self.others.labels, values, expected, floor)
+                LawDrift(text, r"\text{other laws}", self.others.labels, values, expected, size, unit)
             )
         clocks = np.array(self.times) if method == "flow" else np.array(self.steps) * step
         kept = None if self.kept is None else {name: np.array(x) for name, x in self.kept.items()}
