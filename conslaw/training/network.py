@@ -179,10 +179,13 @@ class Network:
         """The gradient of the loss, the mean over the samples, in the outputs."""
         count = outputs.shape[0]
         if callable(self.loss):
-            found = self.numbers.array("the gradient of the loss", self.loss(outputs, self.targets))
-            if found.shape != outputs.shape:
-                raise ConslawError(f"loss: its gradient has shape {found.shape}, the outputs {outputs.shape}")
-            return found
+            found = np.asarray(self.loss(outputs, self.targets))
+            if found.shape != outputs.shape or found.dtype.kind not in "iufO":
+                raise ConslawError(
+                    f"loss: its gradient is of shape {found.shape} and {found.dtype}, the outputs of shape "
+                    f"{outputs.shape}"
+                )
+            return found if self.numbers.are_floats else self.numbers.array("the gradient of the loss", found)
         if self.loss == "squared":
             return np.asarray((outputs - self.targets) / self.numbers.number(count))
         assert self.numbers.exp is not None

@@ -15,7 +15,7 @@ from conslaw.algebra.exact_numbers import hyper_parameter
 from conslaw.algebra.threads import one_blas_thread
 from conslaw.analysis import analyze
 from conslaw.answers import Analysis
-from conslaw.errors import ConslawError, check_flags, check_memory, check_seed
+from conslaw.errors import ConslawError, Interrupted, check_flags, check_memory, check_seed
 from conslaw.flows.flow import Flow, gradient_flow, velocity
 from conslaw.flows.metrics import MetricSpecification
 from conslaw.models.potential import MetricCode, Model, is_positive_integer
@@ -95,6 +95,8 @@ def simulate(
     ------
     ConslawError
         For data, weights or a flow that do not fit.
+    Interrupted
+        By Ctrl-C: its ``answer`` is the Drift until then.
 
     Examples
     --------
@@ -123,10 +125,17 @@ def simulate(
         recorder = Recorder(_analysis(run, analysis), network.numbers, entries=entries, states=states)
         records, size = 2 + run.steps // run.every, (2 if states else 0) * network.model.size
         check_memory(16.0 * records * (size + recorder.count), f"{records:,} records", "record less: every=")
-        if method == "flow":
-            integrated(flow, network, begin, run.step, run.steps, run.every, recorder)
-        else:
-            _train(run, begin, recorder)
+        try:
+            if method == "flow":
+                integrated(flow, network, begin, run.step, run.steps, run.every, recorder)
+            else:
+                _train(run, begin, recorder)
+        except KeyboardInterrupt as stop:
+            if not recorder.steps:
+                raise
+            recorder.stopped = f"interrupted after {recorder.steps[-1]:,} steps"
+            answer = recorder.drift(_title(run, recorder.analysis), method, run.time_of_a_step)
+            raise Interrupted(answer) from stop
         return recorder.drift(_title(run, recorder.analysis), method, run.time_of_a_step)
 
 

@@ -325,3 +325,23 @@ def test_bad_input(case):
     subject, options, message = BAD[case]
     with pytest.raises(conslaw.ConslawError, match=message):
         conslaw.simulate(subject, **{**GIVEN, **options})
+
+
+@pytest.mark.parametrize("method", ["gd", "flow"])
+def test_what_was_recorded_is_not_lost_by_an_interruption(method):
+    calls = []
+
+    def loss(outputs, targets):
+        calls.append(1)
+        if len(calls) == 300:
+            raise KeyboardInterrupt
+        return outputs - targets
+
+    with pytest.raises(KeyboardInterrupt) as stop:
+        conslaw.simulate(
+            NET, method=method, step=0.01, steps=10_000, **{**GIVEN, "loss": loss, "targets": 0.0}
+        )
+    drift = stop.value.answer
+    assert 2 <= len(drift.steps) <= 300
+    assert "interrupted after" in str(drift)
+    assert len(drift.laws[0].values) == len(drift.steps)
