@@ -19,6 +19,7 @@ from conslaw.models.potential import is_positive_integer
 from conslaw.training.drift import Drift, LawDrift
 from conslaw.training.optimizers import WAYS, NoPredictionError, arrays_of, groups_of, rates_of, step_of
 from conslaw.training.predictions import Predicted, Step
+from conslaw.training.slices import LARGEST, Slices, numbers
 from conslaw.training.watched import Part, Watched, watched
 
 
@@ -120,7 +121,11 @@ class Monitor(display.Shown):
         self._whole = not any(x.index or x.shape != x.parameter.shape for x in self._arrays.values())
         self._shapes, self._device = [p.shape for p in self._list], self._list[0].device.type
         places = {name: i for i, name in enumerate(used)}
-        self._plan = [(p.form, [places[n] for n in p.arrays], p.index) for p in self._parts]
+        looks = {(places[n], str(p.index)): (places[n], p.index) for p in self._parts for n in p.arrays}
+        self._looks, order = list(looks.values()), list(looks)
+        self._plan = [
+            (p.form, [order.index((places[n], str(p.index))) for n in p.arrays]) for p in self._parts
+        ]
         self._rates, self._remark = dict[str, float](), ""
         try:
             self._rates = rates_of(analysis)
@@ -133,10 +138,13 @@ class Monitor(display.Shown):
             self._remark = str(reason)
         self._rows, self._steps, self._stopped = list[_Row](), 0, ""
         self._hooks, self._open = list[Any](), list[Any]()
-        self._views: tuple[list[int], list[tuple[Any, ...]]] = ([], [])
+        self._views: tuple[list[int], list[Any]] = ([], [])
         self._known: tuple[Any, Step] | None = None
         theta = {name: x.of(x.parameter.detach()) for name, x in self._arrays.items()}
         self._size = [law.magnitude(theta) for law in self._laws]
+        seen = self._seen([p.detach() for p in self._list])
+        few = sum(x.numel() for x in seen) <= LARGEST
+        self._kept = [Slices(torch, self._at, seen) for _ in range(2)] if few else []
 
     def __enter__(self) -> Self:
         if self._hooks:
@@ -162,8 +170,8 @@ class Monitor(display.Shown):
         if self._rows and self._rows[-1].step == row.step and self._rows[-1].how is None:
             self._rows.pop()
         self._rows.append(row)
-        if self._writer is not None and np.isfinite(values := _numbers(row.values)).all():
-            first = _numbers(self._rows[0].values)
+        if self._writer is not None and np.isfinite(values := numbers(row.values)).all():
+            first = numbers(self._rows[0].values)
             for law, at in zip(self._laws, self._places(), strict=True):
                 drift = _law(law, at, values) - _law(law, at, first)
                 self._writer.add_scalar(f"conslaw/{law.text}", float(abs(drift).max()), row.step)
@@ -210,9 +218,9 @@ class Monitor(display.Shown):
             if how.momentum and (self._every > 1 or not self._rows):
                 row.along = self._along()
             if how.nesterov and (buffers := self._buffers()):
-                before = [tuple(x.clone() for x in v) for v in self._seen(buffers)]
+                before = [v.clone() for v in self._seen(buffers)]
             elif how.decays and not how.momentum:
-                before = [tuple(x.clone() for x in theta) for theta in self._views[1]]
+                before = [theta.clone() for theta in self._views[1]]
             self._open = [row, before]
         self._add(row)
 
@@ -221,15 +229,15 @@ class Monitor(display.Shown):
         (row, before), self._open = self._open, []
         if row.how.nesterov:
             after, beta = self._seen(self._buffers()), row.how.momentum
-            u = [tuple((1 + beta) * x for x in v) for v in after]  # g' + beta v+, and g' = v+ - beta v
+            u = [(1 + beta) * x for x in after]  # g' + beta v+, and g' = v+ - beta v
             if before:
-                pairs = zip(u, before, strict=True)
-                u = [tuple(x - beta * y for x, y in zip(one, other, strict=True)) for one, other in pairs]
+                u = [x - beta * y for x, y in zip(u, before, strict=True)]
             row.applied, row.mixed = self._at(u), self._between(u, after)
-        elif row.how.momentum:
-            row.applied = self._at(self._seen(self._buffers()))
         else:
-            row.applied = self._at(self._slopes(row.how, before))
+            buffers = row.how.momentum
+            row.applied = self._later(
+                1, self._seen(self._buffers()) if buffers else self._slopes(row.how, before)
+            )
 
     def _how(self) -> Step | None:
         """How the next step is made, if there is a formula; the same as the last one, as a rule."""
@@ -251,22 +259,19 @@ class Monitor(display.Shown):
         found = [state[p].get("momentum_buffer") if p in state else None for p in self._list]
         return [] if any(x is None for x in found) else found
 
-    def _slopes(self, how: Step, before: Sequence[tuple[Any, ...]] | None) -> list[tuple[Any, ...]]:
-        """What each part sees of g' = g + lambda theta, theta as it was before the step."""
+    def _slopes(self, how: Step, before: Sequence[Any] | None) -> list[Any]:
+        """What is seen of g' = g + lambda theta, theta as it was before the step."""
         found = self._seen([p.grad for p in self._list])
         groups = self._optimizer.param_groups
         if not before and not any(group.get("maximize") for group in groups):
             return found
         names, decays = list(self._arrays), how.decays or {}
-        signs = [-1 if groups[self._groups[name]].get("maximize") else 1 for name in names]
-        made = []
-        for k, (g, (_, of, _)) in enumerate(zip(found, self._plan, strict=True)):
-            g = tuple(signs[i] * x for x, i in zip(g, of, strict=True))
+        for k, (i, _) in enumerate(self._looks):
+            if groups[self._groups[names[i]]].get("maximize"):
+                found[k] = -found[k]
             if before:
-                pairs = zip(g, before[k], of, strict=True)
-                g = tuple(x.add(theta, alpha=decays.get(names[i], 0)) for x, theta, i in pairs)
-            made.append(g)
-        return made
+                found[k] = found[k].add(before[k], alpha=decays.get(names[i], 0))
+        return found
 
     def _along(self) -> Any:
         """The parts between theta and v; those of degree 1 at v."""
@@ -283,28 +288,34 @@ class Monitor(display.Shown):
                         f"a parameter has changed its shape from {tuple(shape)} to {tuple(p.shape)}"
                     )
             self._views = pointers, self._seen([p.detach() for p in self._list])
-        return self._at(self._views[1])
+        return self._later(0, self._views[1])
 
-    def _seen(self, arrays: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """What each part sees of tensors like the parameters, in their order."""
+    def _later(self, which: int, seen: Sequence[Any]) -> Any:
+        """The values of all parts, at a point or at what was applied; evaluated later if that is little to
+        keep.
+        """
+        return self._kept[which].keep(seen) if self._kept else self._at(seen)
+
+    def _seen(self, arrays: Sequence[Any]) -> list[Any]:
+        """What is looked at of tensors like the parameters, in their order."""
         if not self._whole:
             arrays = [x.of(tensor) for x, tensor in zip(self._arrays.values(), arrays, strict=True)]
-        return [tuple([arrays[i][index] if index else arrays[i] for i in of]) for _, of, index in self._plan]
+        return [arrays[i][index] if index else arrays[i] for i, index in self._looks]
 
-    def _at(self, seen: Sequence[tuple[Any, ...]]) -> Any:
-        """The values of all parts, one after the other, from what they see."""
-        return self._torch.cat([form(*x) for (form, _, _), x in zip(self._plan, seen, strict=True)])
+    def _at(self, seen: Sequence[Any]) -> Any:
+        """The values of all parts, one after the other, from what is seen."""
+        return self._torch.cat([form(*[seen[i] for i in of]) for form, of in self._plan])
 
-    def _between(self, x: Sequence[tuple[Any, ...]], y: Sequence[tuple[Any, ...]]) -> Any:
+    def _between(self, x: Sequence[Any], y: Sequence[Any]) -> Any:
         """The bilinear forms of all parts; those of degree 1 at y."""
         found = []
-        for (form, of, _), one, other in zip(self._plan, x, y, strict=True):
+        for form, of in self._plan:
             if len(of) == 1:
-                found.append(form(*other))
+                found.append(form(y[of[0]]))
             elif of[0] == of[1]:
-                found.append(form(one[0], other[0]))
+                found.append(form(x[of[0]], y[of[0]]))
             else:
-                found.append((form(one[0], other[1]) + form(other[0], one[1])) / 2)
+                found.append((form(x[of[0]], y[of[1]]) + form(y[of[0]], x[of[1]])) / 2)
         return self._torch.cat(found)
 
     # the answer
@@ -320,7 +331,7 @@ class Monitor(display.Shown):
         rows = [row for row in self._rows if row.values is not None]
         if not rows:
             raise ConslawError("nothing is recorded yet: train within `with monitor:`, or call record()")
-        table = np.stack([_numbers(row.values) for row in rows])
+        table = np.stack([numbers(row.values) for row in rows])
         finite = np.isfinite(table).all(axis=1)
         stopped = self._stopped
         if not finite.all():
@@ -334,9 +345,7 @@ class Monitor(display.Shown):
         for law, at, size in zip(self._laws, self._places(), self._size, strict=True):
             values = _law(law, at, table.T).T
             predicted = _predicted(law, at, rows, table, values) if predictable else None
-            laws.append(
-                LawDrift(law.text, law.latex, law.labels, values, predicted, _numbers(size), rounding)
-            )
+            laws.append(LawDrift(law.text, law.latex, law.labels, values, predicted, numbers(size), rounding))
         exact = bool(predictable and (np.diff(steps) == 1).all())
         remarks = [self._remark] * bool(self._remark)
         if predictable and not exact:
@@ -394,13 +403,13 @@ def _predicted(law: Watched, at: Mapping[Part, slice], rows: Sequence[_Row], tab
         how, gap = row.how, after.step - row.step
         assert how is not None
         if row.along is not None:
-            along = _numbers(row.along)
+            along = numbers(row.along)
             twice = {p: (2 if len(p.arrays) == 2 else 1) * along[i] for p, i in at.items()}
             known = Predicted(known.law, law.total(twice, how.rate_of))
         elif gap > 1 or k == 0:
             known = Predicted(known.law, 0 * known.law)
-        applied = _numbers(row.applied)
-        mixed = applied if row.mixed is None else _numbers(row.mixed)
+        applied = numbers(row.applied)
+        mixed = applied if row.mixed is None else numbers(row.mixed)
         squares = ({p: x[at[p]] for p in law.quadratic} for x in (applied, mixed))
         made = known.after(how, law, {p: table[k][i] for p, i in at.items()}, *squares)
         known = Predicted(known.law + gap * (made.law - known.law), made.along)
@@ -411,11 +420,6 @@ def _predicted(law: Watched, at: Mapping[Part, slice], rows: Sequence[_Row], tab
 def _law(law: Watched, at: Mapping[Part, slice], values: Any) -> Any:
     """The laws from the values of all parts, which stand along the first axis."""
     return law.total({part: values[place] for part, place in at.items()})
-
-
-def _numbers(values: Any) -> Any:
-    """As an array of NumPy."""
-    return values.detach().cpu().numpy().astype(np.float64)
 
 
 def _torch() -> Any:
