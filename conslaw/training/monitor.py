@@ -121,6 +121,7 @@ class Monitor(display.Shown):
         self._whole = not any(x.index or x.shape != x.parameter.shape for x in self._arrays.values())
         self._shapes, self._device = [p.shape for p in self._list], self._list[0].device.type
         places = {name: i for i, name in enumerate(used)}
+        self._multiplies = any(p.form.multiplies for p in self._parts)
         looks = {(places[n], str(p.index)): (places[n], p.index) for p in self._parts for n in p.arrays}
         self._looks, order = list(looks.values()), list(looks)
         self._plan = [
@@ -187,21 +188,13 @@ class Monitor(display.Shown):
     def _after(self, *_: object) -> None:
         """After a step of the optimizer."""
         if self._open and not self._stopped:
-            self._guarded(self._end if all(map(self._moves, self._list)) else self._still)
-
-    def _moves(self, p: Any) -> bool:
-        return p.grad is not None and p.grad.layout is self._torch.strided
-
-    def _still(self) -> None:
-        """Some parameter had no gradient, or a sparse one."""
-        self._open = []
-        self._remark = f"A parameter had no dense gradient at step {self._steps - 1}: no prediction."
+            self._guarded(self._end)
 
     def _guarded(self, action: Any) -> None:
         """Whatever goes wrong here is no reason to stop the training."""
         try:
-            if self._torch.is_autocast_enabled(self._device):
-                with self._torch.autocast(self._device, enabled=False):
+            if self._multiplies and self._torch.is_autocast_enabled(self._device):
+                with self._torch.autocast(self._device, enabled=False):  # forms are as precise as weights
                     action()
             else:
                 action()
@@ -226,7 +219,12 @@ class Monitor(display.Shown):
 
     def _end(self) -> None:
         """Record what was applied."""
-        (row, before), self._open = self._open, []
+        (row, before), self._open, strided = self._open, [], self._torch.strided
+        gradients = [p.grad for p in self._list]
+        for g in gradients:
+            if g is None or g.layout is not strided:
+                self._remark = f"A parameter had no dense gradient at step {row.step}: no prediction."
+                return
         if row.how.nesterov:
             after, beta = self._seen(self._buffers()), row.how.momentum
             u = [(1 + beta) * x for x in after]  # g' + beta v+, and g' = v+ - beta v
@@ -234,10 +232,9 @@ class Monitor(display.Shown):
                 u = [x - beta * y for x, y in zip(u, before, strict=True)]
             row.applied, row.mixed = self._at(u), self._between(u, after)
         else:
-            buffers = row.how.momentum
-            row.applied = self._later(
-                1, self._seen(self._buffers()) if buffers else self._slopes(row.how, before)
-            )
+            moved = row.how.momentum
+            seen = self._seen(self._buffers()) if moved else self._slopes(gradients, row.how, before)
+            row.applied = self._later(1, seen)
 
     def _how(self) -> Step | None:
         """How the next step is made, if there is a formula; the same as the last one, as a rule."""
@@ -259,9 +256,9 @@ class Monitor(display.Shown):
         found = [state[p].get("momentum_buffer") if p in state else None for p in self._list]
         return [] if any(x is None for x in found) else found
 
-    def _slopes(self, how: Step, before: Sequence[Any] | None) -> list[Any]:
+    def _slopes(self, gradients: Sequence[Any], how: Step, before: Sequence[Any] | None) -> list[Any]:
         """What is seen of g' = g + lambda theta, theta as it was before the step."""
-        found = self._seen([p.grad for p in self._list])
+        found = self._seen(gradients)
         groups = self._optimizer.param_groups
         if not before and not any(group.get("maximize") for group in groups):
             return found

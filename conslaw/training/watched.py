@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,16 @@ PROBES = 4  # random vectors z with which z' G z stands for a Gram matrix G
 UNITS = 16  # of a vector of laws, the first ones, where not all entries are wanted
 
 
+class Form(Protocol):
+    """A linear or bilinear form."""
+
+    multiplies: ClassVar[bool]
+    """Whether it makes matrix products, which automatic mixed precision would round."""
+
+    def __call__(self, *arrays: Values) -> Values:
+        """Its value."""
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """A linear form of one array, or a bilinear form of two, which is symmetric if they are the same: a
@@ -46,7 +56,7 @@ class Part:
     """
 
     arrays: tuple[str, ...]
-    form: Callable[..., Values]
+    form: Form
     index: tuple[slice, ...] = ()
 
     def of(self, x: Arrays) -> Values:
@@ -143,7 +153,7 @@ def _family(family: FoundFamily, flow: Flow, entries: bool, rng: np.random.Gener
     skew = like.kind == "skew"
     if not skew and any(name in moving for c in candidates for name, _ in c.factors):
         return None
-    forms: list[Callable[..., Values]]
+    forms: Sequence[Any]
     indices: list[tuple[slice, ...]] = [()] * len(candidates)
     few = not entries and like.each * like.size > (PROBES if like.kind == "symmetric" else UNITS)
     if like.kind == "symmetric" and few:
@@ -216,6 +226,7 @@ class _Sums:
 
     axes: tuple[int, ...]
     order: tuple[int, ...]
+    multiplies: ClassVar[bool] = False
 
     def __call__(self, *arrays: Values) -> Values:
         product = arrays[0] * arrays[1] if len(arrays) > 1 else arrays[0]
@@ -233,6 +244,7 @@ class _Gram:
     rows: Any
     columns: Any
     skew: bool
+    multiplies: ClassVar[bool] = True
 
     def __call__(self, x: Values, y: Values) -> Values:
         one, other = (_unfolded(z, self.head, self.axis) for z in (x, y))
@@ -248,6 +260,7 @@ class _Probed:
     head: int | None
     axis: int
     probes: Any
+    multiplies: ClassVar[bool] = True
 
     def __call__(self, x: Values, y: Values) -> Values:
         probes = x.new_tensor(self.probes) if hasattr(x, "new_tensor") else self.probes
@@ -262,6 +275,7 @@ class _Monomials:
 
     table: Any
     places: tuple[Any, ...]
+    multiplies: ClassVar[bool] = True
 
     def __call__(self, *arrays: Values) -> Values:
         table = self.table
