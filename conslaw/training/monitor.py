@@ -57,7 +57,7 @@ class Monitor(display.Shown):
         all have the same names.
     entries : whether all laws are watched
         By default of a Gram matrix z'Gz for four random vectors z of signs, and of a vector of laws the first
-        16 entries.
+        8 entries.
     writer : optional
         Anything with ``add_scalar(tag, value, step)``, such as TensorBoard's ``SummaryWriter``.
     seed : of the random vectors

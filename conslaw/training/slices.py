@@ -22,8 +22,9 @@ class Slices:
 
     def __init__(self, torch: Any, evaluate: Callable[[Sequence[Any]], Any], like: Sequence[Any]) -> None:
         self._evaluate, self._copy = evaluate, torch._foreach_copy_
-        buffers = [x.new_empty((RECORDS, *x.shape)) for x in like]
-        self._rows = [[buffer[k] for buffer in buffers] for k in range(RECORDS)]
+        self._buffers = [x.new_empty((RECORDS, *x.shape)) for x in like]
+        self._rows = [[buffer[k] for buffer in self._buffers] for k in range(RECORDS)]
+        self._together = torch.vmap(lambda *slices: evaluate(slices))
         self._used = 0
         self._done = list[npt.NDArray[np.float64]]()
 
@@ -33,7 +34,7 @@ class Slices:
         self._used += 1
         kept = Kept(self, len(self._done) * RECORDS + self._used - 1)
         if self._used == RECORDS:
-            self._done.append(np.stack([numbers(self._evaluate(row)) for row in self._rows]))
+            self._done.append(numbers(self._together(*self._buffers)))
             self._used = 0
         return kept
 

@@ -30,7 +30,7 @@ Arrays: TypeAlias = Mapping[str, Any]
 Values: TypeAlias = Any  # a vector: an array of NumPy, or a tensor
 
 PROBES = 4  # random vectors z with which z' G z stands for a Gram matrix G
-UNITS = 16  # of a vector of laws, the first ones, where not all entries are wanted
+UNITS = 8  # of a vector of laws, the first ones, where not all entries are wanted
 
 
 class Form(Protocol):
@@ -123,7 +123,7 @@ def watched(analysis: Analysis, *, entries: bool, seed: int = 0) -> tuple[list[W
     Parameters
     ----------
     entries : whether every law is watched; if not, of a Gram matrix a few random quadratic forms, of a vector
-        the first 16 entries
+        the first 8 entries
     seed : of the random forms
     """
     if not isinstance(analysis, Analysis):

@@ -437,3 +437,22 @@ def test_gradients_that_a_closure_makes_within_the_step(kind):
             optimizer.step(closure)
     assert monitor.drift().exact
     assert max(errors(monitor)) < 1e-12
+
+
+@pytest.mark.parametrize("momentum", [0, 0.9])
+@pytest.mark.parametrize("entries", [False, True])
+def test_long_runs_are_evaluated_many_records_at_a_time(momentum, entries):
+    """Gram matrices, their probes, norms and sums of slices, over several chunks of records."""
+    net = torch.nn.Sequential(torch.nn.Linear(9, 8, bias=False), torch.nn.Linear(8, 7, bias=False)).double()
+    analysis = conslaw.analyze(conslaw.linear([9, 8, 7]))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.02, momentum=momentum)
+    x, y = torch.randn(20, 9, dtype=torch.float64), torch.randn(20, 7, dtype=torch.float64)
+    with watch(net, optimizer, analysis, {"W1": "0.weight", "W2": "1.weight"}, entries=entries) as monitor:
+        for k in range(80):
+            optimizer.zero_grad()
+            ((net(x) - y) ** 2).mean().backward()
+            optimizer.step()
+            if k == 40:
+                assert monitor.drift().steps[-1] == 40
+    assert monitor.drift().exact
+    assert max(errors(monitor)) < 1e-12
