@@ -68,6 +68,7 @@ SELECTED = {
 ANSWERS = [
     *("Analysis", "Count", "Verification", "varieties.CriticalPoints", "varieties.Dimension"),
     *("varieties.Equations", "regions.DataPatterns", "regions.PolyhedralComplex", "regions.Polytope"),
+    *("regions.Crossings", "regions.Film", "regions.Topology"),
 ]
 CALLS = {  # name: positional parameters, named parameters; each with good values
     "conslaw.count": ([SMALL], {**ENDS, "workers": ["1"]}),
@@ -124,6 +125,22 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "family.law": ([["0", "1"], ["0", "1"]], {}),
     "conslaw.varieties.equations": ([["square"]], {"degree": ["1", "2"]}),
     "conslaw.varieties.dimension": ([["own", "net", "square"]], {"seed": ["0"]}),
+    "conslaw.regions.topology": (
+        [["complex"], ["0"], ["0", "0.5"]],
+        {"classes": ["None"], "at_infinity": ["'none'", "'point'"]},
+    ),
+    "conslaw.regions.wall_crossings": ([["[lines, lines]"], ["[[1, 2]]"]], {}),
+    "conslaw.regions.film": (
+        [["[lines]", "[('start', lines)]"], ["place"]],
+        {
+            "within": ["((0, 0), (1, 1))"],
+            "target": ["None", "np.eye(2)"],
+            "training": ["([[0, 0]], [1])"],
+            "output": ["0"],
+            "level": ["0.5"],
+            "seconds": ["0.1"],
+        },
+    ),
     "conslaw.varieties.critical_points": ([["square", "net"]], {"inner_product": ["'data'", "'generic'"]}),
     "conslaw.regions.polyhedral_complex": (
         [["lines", "[([[1, 0], [1, 2]], [0, 1])]"]],
@@ -175,10 +192,26 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
         },
     ),
     **{f"conslaw.{name}.from_json": ([["shown"]], {}) for name in ANSWERS},
+    "conslaw.sweep": (
+        [["'linear'", "'linear,relu'"]],
+        {
+            "widths": ["'1..2'", "[[2, 1]]"],
+            "depth": ["1", "None"],
+            "bias": ["False", "'both'"],
+            "flow": ["'gradient'", "'momentum'"],
+            "ask": ["'count'"],
+            "first": ["2"],
+            "sample": ["None", "1"],
+            "timeout": ["5"],
+            "workers": ["1"],
+            "retry": ["()", "'error'"],
+        },
+    ),
     "command": ([["'count'", "'analyze'"], ["'linear'", "'relu'"], ["'2-1-2'", "'1-1'"]], {}),
 }
 REQUIRED = {
     "conslaw.model": ["parameters"],
+    "conslaw.sweep": ["widths"],
     "conslaw.varieties.equations": ["degree"],
     "conslaw.varieties.critical_points": ["inner_product"],
     "conslaw.layers.select": ["in_features", "out_features"],
@@ -195,6 +228,7 @@ def text(name, positional, named):
 def names():
     """What a call may name."""
     import json
+    import tempfile
     from contextlib import suppress
     from decimal import Decimal
     from fractions import Fraction
@@ -219,6 +253,7 @@ def names():
         mlp = conslaw.layers.HighOrderMLP([2, 2, 1], degree=2, segments=2)
         layer = conslaw.layers.HighOrderLinear(2, 2, segments=2)
     return {
+        "place": f"{tempfile.mkdtemp()}/a.gif",
         "conslaw": conslaw,
         "lines": lines,
         "complex": conslaw.regions.polyhedral_complex(lines),

@@ -13,7 +13,7 @@ import conslaw
 # from the ground up; what stands in one line imports nothing of the others in it
 FLOORS = [
     ["errors", "version"],
-    ["display", "plots"],
+    ["display", "plots", "time_limit"],
     ["algebra"],
     ["models"],
     ["flows"],
@@ -22,7 +22,7 @@ FLOORS = [
     ["varieties", "regions", "recorded", "routes"],
     ["answers"],
     ["analysis", "layers"],
-    ["training"],
+    ["sweeps", "training"],
     ["networks", "nn", "command_line"],
     ["__main__"],
 ]

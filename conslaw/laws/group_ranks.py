@@ -50,7 +50,7 @@ from conslaw.laws.subnetworks import (
 logger = logging.getLogger(__name__)
 
 DEPTH, PATIENCE = 8, 3  # of brackets: at a special point ranks stand still and grow later
-MOST_COORDINATES = 20_000  # of a subnetwork in which gradients of laws are taken
+MOST_COORDINATES, MOST_MARKED = 20_000, 2_000_000  # of a subnetwork of a group, and of the whole network
 MUCH = 0.25  # of the coordinates of a group
 FEW_INDICES = 3  # of each class, of the network in which gradients of linear arrays are looked at
 
@@ -269,7 +269,7 @@ def group_ranks(
     blocks, common, law_blocks = [list[GroupBlock]() for _ in parts.groups], list[tuple[int, Residues]](), []
     own, known = [of_group(classes, group) for group in parts.groups], dict[Any, _Found | None]()
     for colours, copies in shapes(classes, colours_of):
-        if classes.dimension(lengths_of(classes, colours)) > MOST_COORDINATES:
+        if classes.dimension(lengths_of(classes, colours)) > MOST_MARKED:
             return None
         whole = subnetwork(classes, colours, (), seed=seed, p=p)
         counted.take(whole, colours)

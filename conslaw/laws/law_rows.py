@@ -13,6 +13,8 @@ from conslaw.laws.candidates import Combination
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.subnetworks import Subnetwork, Widths, law_gradients, law_ranks, marked
 
+MOST_COORDINATES = 20_000  # of laws with arrays in common, in a subnetwork
+
 
 class LawRows:
     """The gradients of combinations in one subnetwork after another.
@@ -45,6 +47,8 @@ class LawRows:
         for members, names in self.parts:
             part = whole.of(sorted(names, key=list(whole.flow.state).index))
             key = self._form(members, part, colours)
+            if key not in self._known and part.exact.sum() > MOST_COORDINATES:
+                self._known[key] = ([], [0] * len(members))
             if key not in self._known:
                 rows = law_gradients(self.classes, part, colours, [self.laws[i] for i in members], self.p)
                 away = marked(part.flow, self.apart)[part.exact]
@@ -59,7 +63,7 @@ class LawRows:
         """The rank of the gradients of all laws in the coordinates of some arrays."""
         total = 0
         for own, key, rows, part in self._here:
-            if own & set(names):
+            if own & set(names) and rows:
                 seen = tuple(name in names for name in part.flow.state)
                 if (key, seen) not in self._ranks:
                     columns = marked(part.flow, names)[part.exact]

@@ -111,6 +111,7 @@ class Coloured:
             "colours": [[list(widths), count] for widths, count in self.colouring.items()],
             "prime": self.prime,
             "seed": self.seed,
+            **({"same": dict(classes.same)} if classes.same else {}),
         }
 
 

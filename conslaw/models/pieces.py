@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.expressions import (
     LETTERS,
@@ -29,7 +30,6 @@ from conslaw.algebra.expressions import (
     as_expression,
     input_array,
 )
-from conslaw.algebra.einsum import einsum
 from conslaw.algebra.uniform_axes import reshape_links
 from conslaw.models.potential import Model
 
@@ -51,6 +51,7 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
     cuts.spread()
     blocks = Blocks(cuts)
     shapes, ends = dict[str, Shape](), dict[str, list[Any]]()
+    shown, names = dict[str, str](), whole.arguments.get("names", {})
 
     def array(name: str, shape: Shape) -> Cut:
         axes = blocks.next_axes(shape)
@@ -60,6 +61,7 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
             piece = "_".join([name, *index])
             shapes[piece] = tuple(b - a for a, b in own)
             ends[piece] = [name, [list(pair) for pair in own]]
+            shown[piece] = names.get(name, name) + _slices(own, shape)
             made[place] = input_array(piece, shapes[piece])
         return Cut(axes, shape, made)
 
@@ -76,9 +78,18 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
     used = {x.attribute for x in topological_order([potential]) if x.operation == "input"}
     for unused in (n for n in own if n not in used):  # each of its entries is conserved: the code says so
         potential = potential + 0 * input_array(unused, own[unused]).sum()
-    known = {"names": whole.arguments.get("names", {}), "pieces": {n: ends[n] for n in own}}
-    made = replace(whole, name=name, parameters=own, data=data, potential=potential, arguments=known)
+    known: dict[str, Any] = {"names": {n: shown[n] for n in own}} if names else {}
+    arguments = known | {"pieces": {n: ends[n] for n in own}}
+    made = replace(whole, name=name, parameters=own, data=data, potential=potential, arguments=arguments)
     return made, parameters
+
+
+def _slices(own: Sequence[tuple[int, int]], shape: Shape) -> str:
+    """How a piece is written as a part of the whole array: ``[0:8]``."""
+    parts = ["" if b - a == n else f"{a}:{b}" for (a, b), n in zip(own, shape, strict=True)]
+    while parts and not parts[-1]:
+        parts.pop()
+    return f"[{', '.join(part or ':' for part in parts)}]" if parts else ""
 
 
 def _names(x: Cut) -> list[str]:

@@ -55,7 +55,9 @@ def arrays_of(module: Any, analysis: Analysis, names: Mapping[str, str] | None) 
         raise ConslawError(
             f"names: the analysis has no array {strangers[0]!r}; it has {', '.join(sorted(wholes))}"
         )
-    called = {**{name: name for name in wholes}, **flow.model.arguments.get("names", {}), **(names or {})}
+    shown = flow.model.arguments.get("names", {})  # of a part of a parameter with its slices
+    known = {pieces[n][0] if n in pieces else n: path.partition("[")[0] for n, path in shown.items()}
+    called = {**{name: name for name in wholes}, **known, **(names or {})}
     own = _named(module, {called[name] for name in wholes}, complete=names is None)
     found = {}
     for name, shape in flow.model.parameters.items():

@@ -11,48 +11,13 @@ from hypothesis import strategies as st
 import conslaw
 
 torch = pytest.importorskip("torch")
-
-NAMES = {"W1": "0.weight", "b1": "0.bias", "W2": "2.weight", "b2": "2.bias", "W3": "4.weight"}
-ANALYSIS = conslaw.analyze(conslaw.relu([4, 5, 4, 3], bias=True))
+from monitored import batch, errors, network, train, watch  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def _one_seed_and_thread():
     torch.manual_seed(0)
     torch.set_num_threads(1)
-
-
-def network(dtype=torch.float64):
-    nn = torch.nn
-    layers = [nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)]
-    return nn.Sequential(*layers).to(dtype)
-
-
-def batch(dtype=torch.float64, count=20):
-    return torch.randn(count, 4, dtype=dtype), torch.randint(0, 3, (count,))
-
-
-def train(net, optimizer, steps=12, *, schedule=None, clip=None, accumulate=1, dtype=torch.float64):
-    for _ in range(steps):
-        optimizer.zero_grad()
-        for _ in range(accumulate):
-            x, y = batch(dtype)
-            torch.nn.functional.cross_entropy(net(x), y).backward()
-        if clip:
-            torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
-        optimizer.step()
-        if schedule:
-            schedule.step()
-
-
-def watch(net, optimizer, analysis=ANALYSIS, names=NAMES, **options):
-    return conslaw.Monitor(
-        net, analysis, optimizer, **{"every": 1, "names": names, "entries": True, **options}
-    )
-
-
-def errors(monitor):
-    return [law.error for law in monitor.drift().laws]
 
 
 SGD = {
@@ -330,55 +295,6 @@ def test_parameters_with_the_same_names_need_none():
         (net(torch.randn(5, 2)) ** 2).mean().backward()
         optimizer.step()
     assert monitor.drift().laws[0].error < 1e-6
-
-
-def _complex(net):
-    net[0].weight = torch.nn.Parameter(net[0].weight.detach() * 1j)
-    return net
-
-
-def _frozen(net):
-    net[0].weight.requires_grad_(False)
-    return net
-
-
-GOOD = network()
-BAD = {
-    "no analysis": (GOOD, {"analysis": "relu"}, "conslaw.analyze"),
-    "no module": ("net", {}, "torch.nn.Module"),
-    "no optimizer": (GOOD, {"optimizer": 1}, "torch.optim.Optimizer"),
-    "no names": (GOOD, {"names": None}, "give names="),
-    "a name that is none": (GOOD, {"names": {**NAMES, "W1": "weight"}}, "no 'weight'.*0.weight"),
-    "an array that is none": (GOOD, {"names": {**NAMES, "U": "0.weight"}}, "no array 'U'"),
-    "another shape": (GOOD, {"names": {**NAMES, "W1": "2.weight"}}, "shape"),
-    "a parameter twice": (
-        GOOD,
-        {"names": {**NAMES, "W2": "2.weight", "b2": "2.bias"}, "every": 0},
-        "every=0",
-    ),
-    "half": (network(torch.float16), {}, "float16"),
-    "complex": (_complex(network()), {}, "complex128"),
-    "frozen": (_frozen(network()), {}, "not trained"),
-    "other parameters": (GOOD, {"optimizer": torch.optim.SGD(network().parameters())}, "other parameters"),
-    "a writer": (GOOD, {"writer": print}, "add_scalar"),
-    "no laws": (
-        GOOD,
-        {"analysis": conslaw.analyze(conslaw.pca(3, 2)), "names": {}},
-        "no law",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input(case):
-    net, options, message = BAD[case]
-    given = {"names": NAMES, "analysis": ANALYSIS, **options}
-    if "optimizer" not in given:
-        given["optimizer"] = torch.optim.SGD(
-            GOOD.parameters() if isinstance(net, str) else net.parameters(), lr=1
-        )
-    with pytest.raises(conslaw.ConslawError, match=message):
-        conslaw.Monitor(net, given.pop("analysis"), given.pop("optimizer"), **given)
 
 
 def test_a_copy_of_a_drift_and_its_json():
