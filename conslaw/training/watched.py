@@ -173,7 +173,11 @@ def _family(family: FoundFamily, flow: Flow, entries: bool, rng: np.random.Gener
     arrays = [tuple(name for name, _ in c.factors) for c in candidates]
     parts = [Part(*given) for given in zip(arrays, forms, indices, strict=True)]
     coefficients = [coefficient for coefficient, _ in family.combination.terms]
-    text, latex = (family.combination.written(None, latex=which) for which in (False, True))
+    names = flow.model.arguments.get("names") if flow.model else None
+    shown = family.in_names(names) if names else family
+    text, latex = shown.text, shown.latex
+    if family.combination.power:  # the function of time is no part of what is watched
+        text, latex = (family.combination.written(None, latex=which) for which in (False, True))
     both = tuple(zip(coefficients, parts, strict=True))
     return Watched(text, latex, both, tuple(labels), skew, family.combination.power)
 
