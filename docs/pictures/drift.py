@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
-
 import conslaw
 from conslaw import plots
 
 
 def picture():
     """A ReLU network on digits, by gradient descent in three steps and by heavy ball."""
+    from sklearn.datasets import load_digits
+
     digits = load_digits(n_class=4)
     given = {"data": {"x": digits.data / 8 - 1}, "targets": digits.target, "loss": "cross_entropy"}
     model = conslaw.relu([64, 32, 4], bias=True)
