@@ -46,17 +46,15 @@ def monitor():
         optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=momentum)
         watching = conslaw.Monitor(net, analysis, optimizer, every=every, names=NAMES, entries=entries)
         times = {False: [], True: []}
-        for k in range(60):
-            on = bool(k % 2)
-            with watching if on else contextlib.nullcontext():
-                for _ in range(every):
-                    begun = time.process_time()
-                    for _ in range(1 if every > 1 else 10):
-                        optimizer.zero_grad()
-                        torch.nn.functional.cross_entropy(net(x), y).backward()
-                        optimizer.step()
-                    times[on].append(time.process_time() - begun)
-        off, on = (statistics.fmean(sorted(times[k])[: len(times[k]) * 3 // 4]) for k in (False, True))
+        for k in range(80):
+            with watching if k % 2 else contextlib.nullcontext():
+                begun = time.process_time()
+                for _ in range(20):
+                    optimizer.zero_grad()
+                    torch.nn.functional.cross_entropy(net(x), y).backward()
+                    optimizer.step()
+                times[bool(k % 2)].append((time.process_time() - begun) / 20)
+        off, on = (statistics.median(times[k]) for k in (False, True))
         what = f"monitor, momentum {momentum}, every={every}{', all entries' * entries}"
         row(what, f"{off * 1e3:.1f} ms, {(on / off - 1) * 100:+.2f} %")
 
