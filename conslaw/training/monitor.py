@@ -150,6 +150,8 @@ class Monitor(display.Shown):
     def __enter__(self) -> Self:
         if self._hooks:
             raise ConslawError("this monitor is on already")
+        if self._rows and not self._stopped:
+            self._guarded(self._go_on)
         self._hooks = [
             self._optimizer.register_step_pre_hook(self._before),
             self._optimizer.register_step_post_hook(self._after),
@@ -161,6 +163,11 @@ class Monitor(display.Shown):
             hook.remove()
         self._hooks = []
         self.record()
+
+    def _go_on(self) -> None:
+        """Whether the weights are those of the last record."""
+        if (numbers(self._values()) != numbers(self._rows[-1].values)).any():
+            self._remark = "The weights changed while the monitor was off: no prediction."
 
     def record(self) -> None:
         """Record the laws as they are now: by hand, where there are no hooks to do it, or between them."""
@@ -238,7 +245,7 @@ class Monitor(display.Shown):
 
     def _how(self) -> Step | None:
         """How the next step is made, if there is a formula; the same as the last one, as a rule."""
-        key = [tuple(map(group.get, WAYS)) for group in self._optimizer.param_groups]
+        key = [(float(group["lr"]), *map(group.get, WAYS)) for group in self._optimizer.param_groups]
         if self._known and self._known[0] == key:
             return self._known[1]
         try:

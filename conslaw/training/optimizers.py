@@ -12,7 +12,7 @@ from conslaw.errors import ConslawError
 from conslaw.training.predictions import Step
 
 SAME = 1e-6  # relative difference of learning rates that are called equal
-WAYS = ("lr", "momentum", "dampening", "nesterov", "weight_decay", "maximize")  # of SGD, by group
+WAYS = ("momentum", "dampening", "nesterov", "weight_decay", "maximize")  # of SGD, by group, beside lr
 WRAPPED = ("_orig_mod.", "module.")  # in front of the names in compiled and parallel modules
 
 

@@ -372,3 +372,31 @@ def test_long_runs_are_evaluated_many_records_at_a_time(momentum, entries):
                 assert monitor.drift().steps[-1] == 40
     assert monitor.drift().exact
     assert max(errors(monitor)) < 1e-12
+
+
+def test_a_rate_that_is_a_tensor_and_changes_in_place():
+    net, rate = network(), torch.tensor(0.2, dtype=torch.float64)
+    optimizer = torch.optim.SGD(net.parameters(), lr=rate, momentum=0.5, foreach=False)
+    with watch(net, optimizer) as monitor:
+        for _ in range(6):
+            train(net, optimizer, 1)
+            rate *= 0.7
+    assert max(errors(monitor)) < 1e-12
+
+
+def test_a_monitor_that_is_switched_off_and_on():
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.5)
+    monitor = watch(net, optimizer)
+    for _ in range(2):  # nothing happens in between
+        with monitor:
+            train(net, optimizer, 3)
+    assert monitor.drift().steps.tolist() == list(range(7))
+    assert max(errors(monitor)) < 1e-12
+    train(net, optimizer, 1)
+    with monitor:
+        train(net, optimizer, 3)
+    assert monitor.drift().laws[0].predicted is None
+    assert "while the monitor was off" in str(monitor)
+    with monitor, pytest.raises(conslaw.ConslawError, match="on already"):
+        monitor.__enter__()
