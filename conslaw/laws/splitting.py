@@ -350,13 +350,12 @@ def laws_in_blocks(
     arrays on which no other law depends but linear ones.
     """
     counted = [sum(b.copies * b.laws[i] for b in blocks) for i in range(len(usable))]
-    of = dict(zip(usable, counted, strict=True)) | {
-        c: c.like.entries for c in sums_apart(combinations, usable)
-    }
+    apart = sums_apart(combinations, usable)
+    of = dict(zip(usable, counted, strict=True)) | {c: c.like.entries for c in apart}
     linear = {c: row for c in combinations if (row := _linear(c)) and (of.get(c) or not c.like.out)}
     busy = {
         name for c in usable if of[c] and c not in linear for _, one in c.terms for name, _ in one.factors
-    }
+    }.union(*apart.values())
     arrays = sorted({name for row in linear.values() for name in row} - busy)
     space, result = RowSpace.zero(len(arrays), p), [of.get(c, 0) for c in combinations]
     for i, c in sorted(enumerate(combinations), key=lambda pair: not pair[1].like.out):
