@@ -27,7 +27,7 @@ class LawDrift:
     labels : of each of the n laws that were watched
     values : (records, n) array of the numbers of the run: floats, fractions, or floats of many digits
     predicted : (records, n) array, what the values would be but for rounding; None if there is no formula
-    terms : (n,) array, the sum of the absolute values of the terms of each, at the start
+    terms : (n,) array, the sum of the absolute values of the terms of each, at the start or the end
     rounding : about how much rounding does in the whole run, relative to the terms
     """
 

@@ -346,6 +346,10 @@ class Monitor(display.Shown):
         steps = np.array([row.step for row in rows], np.int64)
         laws = list[LawDrift]()
         rounding = float(self._torch.finfo(self._list[0].dtype).eps) * sqrt(max(steps[-1], 1))
+        if not stopped:  # the terms of laws that begin at 0 are known at the end
+            theta = {name: x.of(x.parameter.detach()) for name, x in self._arrays.items()}
+            both = zip(self._laws, self._size, strict=True)
+            self._size = [self._torch.fmax(size, law.magnitude(theta)) for law, size in both]
         for law, at, size in zip(self._laws, self._places(), self._size, strict=True):
             values = _law(law, at, table.T).T
             predicted = _predicted(law, at, rows, table, values) if predictable else None

@@ -84,9 +84,17 @@ class Recorder:
         if self.kept is not None:
             for name, x in theta.items():
                 self.kept.setdefault(name, []).append(x)
+        self.last = state, time
         if not self.sizes:
-            self.sizes = [law.magnitude(state) * self._factor(law, time) for law in self.watched]
+            self.sizes = self._sizes()
         self.end = theta
+
+    def _sizes(self) -> list[Any]:
+        """The terms of each law, at the last record."""
+        state, time = self.last
+        return [
+            np.asarray(law.magnitude(state) * self._factor(law, time), np.float64) for law in self.watched
+        ]
 
     def drift(self, title: str, method: str, step: float) -> Drift:
         """The answer."""
@@ -98,11 +106,11 @@ class Recorder:
                 law.labels,
                 np.array(values),
                 np.array(expected) if self.predictable else None,
-                np.asarray(size, np.float64),
+                np.maximum(*sizes),
                 unit,
             )
-            for law, values, expected, size in zip(
-                self.watched, self.values, self.expected, self.sizes, strict=True
+            for law, values, expected, *sizes in zip(
+                self.watched, self.values, self.expected, self.sizes, self._sizes(), strict=True
             )
         ]
         if self.others:
