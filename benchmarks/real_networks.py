@@ -1,7 +1,7 @@
 """Modules of PyTorch at full size: reading, both bounds, certificate.
 
-``python benchmarks/real_networks.py [NAME ...]`` prints CPU seconds (one thread; without ``import torch``) and the
-peak memory; each module in a process of its own, its weights on the device ``meta``.
+``python benchmarks/real_networks.py [NAME ...]`` prints CPU seconds (one thread; without ``import torch``)
+and the peak memory; each module in a process of its own, its weights on the device ``meta``.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ MODULES: dict[str, tuple[Callable[[], Made], int]] = {  # and the number of laws
     "encoder 768": (lambda: encoder(768, 12, 3072), 55_297),
     "ResNet-18": (resnet18, 3776),
     "GPT-2 small": (gpt2_small, 673_816),
-    "Llama block 2048": (llama_block, 0),
+    "Llama block 2048": (llama_block, 29_184),
 }
 
 
@@ -93,10 +93,10 @@ def measure(name: str) -> None:
     certificate = len(json.dumps(analysis.certificate()))
     written = time.process_time() - start - read - found
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    laws = f"{analysis.laws_found:,} of at most {analysis.laws_at_most:,} laws (expected {expected:,})"
     print(
-        f"{name:20} {model.size:>12,} parameters: {analysis.laws_found:,} of at most {analysis.laws_at_most:,} laws "
-        f"(expected {expected:,}), read {read:.1f} s, analyzed {found:.1f} s, certificate {written:.1f} s "
-        f"{certificate / 1e6:.1f} MB, {memory:.2f} GB",
+        f"{name:20} {model.size:>12,} parameters: {laws}, read {read:.1f} s, analyzed {found:.1f} s, "
+        f"certificate {written:.1f} s {certificate / 1e6:.1f} MB, {memory:.2f} GB",
         flush=True,
     )
 

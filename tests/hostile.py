@@ -173,6 +173,10 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     ),
     "conslaw.layers.HighOrderMLP": ([["[2, 3, 1]"]], {"normalize": ["True"], **LAYER}),
     "conslaw.layers.MaxAbsNorm": ([], {"dim": ["-1", "1"], "eps": ["1e-6"]}),
+    "conslaw.from_torch": (
+        [["mlp", "layer"], ["[[0.5, 0.25]]", "np.zeros((1, 2))"]],
+        {"kwargs": ["{}", "None"], "loss": ["None", "'cross_entropy'"], "mode": ["None", "'eval'", "'train'"]},
+    ),
     "conslaw.layers.refine": ([["mlp", "layer"]], SPACE),
     "conslaw.layers.model": ([["mlp", "layer"]], {}),
     "layer.refined": ([], SPACE),

@@ -83,9 +83,8 @@ def gradient(output: Expression, inputs: Sequence[Expression]) -> list[Expressio
         if node.operation != "stop" and any(id(x) in active for x in node.args):
             active.add(id(node))
     found = adjoints(order, active)
-    zeros = (np.zeros(x.shape, dtype=np.int64) for x in inputs)
     return [
-        found[id(x)] if id(x) in found else as_expression(zero) for x, zero in zip(inputs, zeros, strict=True)
+        found[id(x)] if id(x) in found else as_expression(np.zeros(x.shape, dtype=np.int64)) for x in inputs
     ]
 
 
