@@ -174,9 +174,7 @@ def _fill(z: Array, axis: int, allowed: Array | None, scale: float) -> list[Arra
     return [raw_of_sum_zero(value - whole / whole.sum(axis, keepdims=True), [axis], allowed)]
 
 
-def _fill_slopes(
-    z: Array, adjoint: Array, axis: int, allowed: Array | None, scale: float
-) -> list[Array]:
+def _fill_slopes(z: Array, adjoint: Array, axis: int, allowed: Array | None, scale: float) -> list[Array]:
     value = _probabilities(scale * z, axis, allowed)
     u = scale * value * (adjoint - (adjoint * value).sum(axis, keepdims=True))
     return [raw_of_sum_zero(u, [axis], allowed)]
