@@ -40,6 +40,7 @@ ENDS = {
 RUN = {"seed": ["0", "7"], "workers": ["1", "2"]}
 ANSATZ = {"degree": ["1", "2", "{'W1': 2}"], "time_degree": ["None", "1"], "homogeneous": ["False", "True"]}
 FLOW = {"metric": ["None", "'mirror'", "2", "{'W1': 'z**2'}"], "weight_decay": ["0", "0.01", "'1/3'"]}
+GIVEN = {"data": ["None", "{'x': [[1, 2], [0, 1]]}"], "patterns": ["None"], "loss": ["None"]}
 SPACE = {
     "degree": ["2", "3"],
     "segments": ["2", "4"],
@@ -75,8 +76,31 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "conslaw.analyze": ([SMALL], {**ANSATZ, **RUN, "split": ["None"], "ansatz": ["None", "'matrix'"]}),
     "conslaw.polynomial_laws": ([SMALL], {**ANSATZ, "logs": ["False", "True"], "max_unknowns": ["1000"]}),
     "conslaw.rational_laws": ([SMALL], {"degree": ["1", "2"], "seed": ["0"]}),
-    "conslaw.gradient_flow": ([["net", "own"]], FLOW),
-    "conslaw.momentum_flow": ([["net", "own"]], {**FLOW, "damping": ["0", "0.1", "'nesterov'", "'1/2'"]}),
+    "conslaw.gradient_flow": ([["net", "own"]], {**FLOW, **GIVEN}),
+    "conslaw.momentum_flow": (
+        [["net", "own"]],
+        {**FLOW, **GIVEN, "damping": ["0", "0.1", "'nesterov'", "'1/2'"]},
+    ),
+    "conslaw.simulate": (
+        [["net", "flow"]],
+        {
+            "data": ["{'x': [[1, 2], [0.5, 1]]}"],
+            "targets": ["[[1], [2]]"],
+            "loss": ["'squared'", "lambda a, b: a"],
+            "start": ["None", "{'W1': [[1, 2]], 'W2': [[0.5]]}"],
+            "method": ["'gd'", "'flow'", "'nesterov'"],
+            "step": ["0.1", "'1/8'"],
+            "steps": ["3"],
+            "momentum": ["None"],
+            "weight_decay": ["None", "0.1"],
+            "metric": ["None", "'euclidean'"],
+            "every": ["1", "2"],
+            "entries": ["True"],
+            "states": ["False", "True"],
+            "precision": ["None", "'exact'"],
+            "seed": ["0"],
+        },
+    ),
     "conslaw.linear": ([["[2, 1]", "(1, 2, 1)"]], {"bias": ["False", "True"]}),
     "conslaw.relu": ([["[2, 1]", "(1, 2, 1)"]], {"bias": ["False", "True"]}),
     "conslaw.networks.polynomial": ([["[2, 1, 1]"], ["2", "[3]"]], {"bias": ["False", "True"]}),
@@ -151,7 +175,11 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "conslaw.layers.MaxAbsNorm": ([], {"dim": ["-1", "1"], "eps": ["1e-6"]}),
     "conslaw.from_torch": (
         [["mlp", "layer"], ["[[0.5, 0.25]]", "np.zeros((1, 2))"]],
-        {"kwargs": ["{}", "None"], "loss": ["None", "'cross_entropy'"], "mode": ["None", "'eval'", "'train'"]},
+        {
+            "kwargs": ["{}", "None"],
+            "loss": ["None", "'cross_entropy'"],
+            "mode": ["None", "'eval'", "'train'"],
+        },
     ),
     "conslaw.layers.refine": ([["mlp", "layer"]], SPACE),
     "conslaw.layers.model": ([["mlp", "layer"]], {}),

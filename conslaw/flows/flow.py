@@ -155,7 +155,7 @@ def gradient_flow(
     weight_decay : rational number >= 0
         With decay lambda > 0 the state gains time, as the coordinate exp(lambda t).
     data : mapping from data arrays to rows, optional
-        What is given: ``{"x": X}`` with X of shape (N, *shape of x), a row for each sample; floats are their
+        What is given: ``{"x": X}``, X with an axis more in front, a row for each sample; floats are their
         exact binary values.  Data that are not given stay free, for each sample on their own: with inputs
         given and output gradients free the laws are those of all losses and all targets on these inputs.
     patterns : mapping from data arrays to rows, or from parameter arrays to weights, optional

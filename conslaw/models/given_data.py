@@ -36,6 +36,7 @@ from conslaw.algebra.expressions import (
 from conslaw.algebra.values import Graphs
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Model
+from conslaw.models.readings import graphs_of, with_graphs
 from conslaw.models.real_data import is_filled, is_gate, real_data
 from conslaw.models.zero_data import with_zero_data
 
@@ -52,7 +53,7 @@ class Samples:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def _each(self, x: Expression, shape: Shape) -> Expression:
+    def each(self, x: Expression, shape: Shape) -> Expression:
         """The same with an axis for the samples."""
         if x.ndim > len(shape):
             return x
@@ -65,7 +66,7 @@ class Samples:
     def add(self, x: Value, y: Value) -> Value:
         (a, shape), (b, _) = x, y
         if a.ndim != b.ndim:
-            a, b = self._each(a, shape), self._each(b, shape)
+            a, b = self.each(a, shape), self.each(b, shape)
         return Expression("add", (a, b), None, a.shape), shape
 
     def product(self, x: Value, y: Value, a: str, b: str, out: str) -> Value:
@@ -111,12 +112,34 @@ Value: TypeAlias = tuple[Expression, Shape]  # and the shape of the node itself
 
 
 def over_samples(model: Model, count: int) -> Model:
-    """The sum of the potential over so many samples: all data arrays have an axis for them in front."""
+    """The sum of the potential over so many samples: all data arrays have an axis for them in front, and so
+    has what is read in place of nonlinearities.
+
+    Raises
+    ------
+    ConslawError
+        If the gradient is that of no potential (norms at eps = 0).
+    """
+    if any(x.operation == "stop" for x in topological_order([model.potential])):
+        raise ConslawError(f"{model.name} has norms with eps=0: give a positive eps where data are given")
     data = {name: (count, *shape) for name, shape in model.data.items()}
     inputs = {name: (input_array(name, shape), shape) for name, shape in model.parameters.items()}
     inputs |= {name: (input_array(name, data[name]), shape) for name, shape in model.data.items()}
-    [(value, _)] = evaluate([model.potential], inputs, Samples(count))
-    return replace(model, data=data, potential=summed(value, tuple(range(value.ndim))))
+    samples = Samples(count)
+    (value, _), *graphs = evaluate([model.potential, *graphs_of(model.readings)], inputs, samples)
+    readings = with_graphs(model.readings, [samples.each(x, shape) for x, shape in graphs])
+    readings = tuple(replace(r, options=_behind_one_axis(r.options)) for r in readings)
+    return replace(model, data=data, potential=summed(value, tuple(range(value.ndim))), readings=readings)
+
+
+def _behind_one_axis(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of an operation on arrays with one axis more in front."""
+    made = dict(options)
+    if "axis" in made:
+        made["axis"] += 1
+    if "axes" in made:
+        made["axes"] = [axis + 1 for axis in made["axes"]]
+    return made
 
 
 def given_data(
@@ -166,7 +189,8 @@ def _with_constants(model: Model, rows: Mapping[str, Constants]) -> Model:
     sizes = " " + "-".join(map(str, widths)) if widths else ""
     bias = " with bias" if model.arguments.get("bias") else ""
     called = f"{model.name}{sizes}{bias}, {', '.join(rows)} given ({count} row{'s' * (count > 1)})"
-    return replace(model, name=called, data=free, potential=potential, arguments={})
+    readings = tuple(r for r in whole.readings if not set(r.data) <= set(rows))
+    return replace(model, name=called, data=free, potential=potential, arguments={}, readings=readings)
 
 
 def _is_still_there(model: Model, rows: Mapping[str, object]) -> bool:
@@ -217,10 +241,8 @@ def _exact(values: object, shape: Shape, what: str) -> Constants:
 
 def _patterns_at(model: Model, weights: Rows, rows: Mapping[str, Constants]) -> dict[str, Constants]:
     """The gates that occur at these weights on these rows of data: exact signs of exact numbers."""
-    if not any(is_gate(model, name) for name in model.data):
-        raise ConslawError(
-            f"patterns: {model.name} is no family whose gates are known; give rows of its gates by name"
-        )
+    if not any(is_gate(model, name) for name in model.data) and all(r.rule != "gate" for r in model.readings):
+        raise ConslawError(f"patterns: no gates of {model.name} are known; give rows of them by name")
     missing = [
         name for name in model.data if name not in rows and name != OUTPUT and not is_filled(model, name)
     ]

@@ -186,7 +186,34 @@ def test_bad_input(case):
 
 def test_what_has_no_gates_or_outputs_says_so():
     net = conslaw.linear([1, 1])
-    with pytest.raises(conslaw.ConslawError, match="gates are known"):
+    with pytest.raises(conslaw.ConslawError, match="no gates of"):
         conslaw.gradient_flow(net, data={"x": [[1]]}, patterns={"W1": [[1]]})
     with pytest.raises(conslaw.ConslawError, match="at least two entries"):
         conslaw.gradient_flow(conslaw.linear([2, 1]), loss="cross_entropy")
+
+
+def test_what_is_read_in_array_code_is_filled_in_as_in_the_families():
+    net = conslaw.model(
+        lambda p, c: c.v @ (p.W2 @ conslaw.nn.relu(p.W1 @ c.x + p.b1)),
+        parameters={"W1": (4, 2), "b1": (4,), "W2": (2, 4)},
+        data={"x": (2,), "v": (2,)},
+    )
+    rng = np.random.default_rng(0)
+    weights = {"W1": rng.normal(size=(4, 2)), "b1": rng.normal(size=4), "W2": rng.normal(size=(2, 4))}
+    X = rng.normal(size=(9, 2))
+    found = conslaw.analyze(conslaw.gradient_flow(net, data={"x": X}, patterns=weights))
+    family = conslaw.relu([2, 4, 2], bias=True)
+    assert found.laws_at_most == count(conslaw.gradient_flow(family, data={"x": X}, patterns=weights))
+    assert "relu" in str(found)
+    assert conslaw.verify(found.certificate()).ok
+
+
+def test_more_samples_of_a_network_with_smooth_units_are_more_fields():
+    net = conslaw.model(
+        lambda p, c: c.v @ (p.W2 @ conslaw.nn.gelu(p.W1 @ c.x)),
+        parameters={"W1": (3, 2), "W2": (2, 3)},
+        data={"x": (2,), "v": (2,)},
+    )
+    counts = [count(conslaw.gradient_flow(net, data={"x": np.eye(2, dtype=int)[:n]})) for n in (1, 2)]
+    assert counts == [3, 0]  # with one sample the weights of the other input do not move
+    assert count(net) == 0
