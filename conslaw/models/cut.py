@@ -84,7 +84,7 @@ def _acting(potential: Expression, cuts: Sequence[Cut]) -> list[Box]:
             if masks is not None and id(x) in lead:
                 ask(x, both(masks, whole_box(x.shape)))
     found = [(cut, boxes.get(id(cut.value))) for cut in cuts]
-    return [box if box is None or cut.axes is not None else _of_argument(cut, box) for cut, box in found]
+    return [None if box is None else _of_argument(cut, box) for cut, box in found]
 
 
 def _of_argument(cut: Cut, box: Sequence[Mask]) -> tuple[Mask, ...]:

@@ -322,6 +322,18 @@ def test_slopes_carry_on_through_nonlinearities_of_free_values():
     assert conslaw.count(model).laws_at_most == 0
 
 
+@pytest.mark.parametrize("function", [nn.softmax, nn.layer_norm, nn.rms_norm])
+def test_slopes_reach_all_that_a_value_depends_on(function):
+    """Two of three entries act, each depends on all three: no row of A is at rest."""
+    model = conslaw.model(
+        lambda p, c: c.v @ function(p.A @ c.x)[:2],
+        parameters={"A": (3, 2)},
+        data={"x": (2,), "v": (2,)},
+    )
+    at_rest = 0 if function is nn.rms_norm else 2  # what is added to all rows is not seen
+    assert conslaw.count(model).laws_at_most == at_rest
+
+
 def test_scales_of_norms_are_laws_at_eps_zero_alone():
     """The derivative of z/|z| is orthogonal to z: Wan et al., arXiv 2006.08419."""
 
