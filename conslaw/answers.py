@@ -27,6 +27,8 @@ from conslaw.routes.plan import RouteTaken
 if TYPE_CHECKING:
     import sympy
 
+    from conslaw.attained.attainment import Attainment
+
 VERSION = 1  # of the JSON of both answers
 SHOWN_TERMS = 500  # terms of laws that are shown beside their notation
 
@@ -188,7 +190,8 @@ class Analysis(Count):
         entries)
     rational_laws : those that are quotients, independent of the polynomial ones
     lower_split : where the gradients of the laws of the matrix ansatz were counted in subnetworks: in which
-    analyzed : the flow
+    analyzed : the flow that was looked at, maybe in pieces of the arrays
+    given : the flow that was asked about
     """
 
     degree: Degree
@@ -200,6 +203,7 @@ class Analysis(Count):
     rational_laws: RationalLaws | None
     lower_split: Split | None
     analyzed: Flow | None
+    given: Flow | None
 
     @property
     def proved(self) -> Mapping[str, Any]:
@@ -241,6 +245,63 @@ class Analysis(Count):
             lower=self.lower_split,
             laws_found=self.laws_found,
             seed=self.seed,
+        )
+
+    def at(
+        self, weights: Any, inputs: Any = None, *, names: Mapping[str, str] | None = None, seed: int = 0
+    ) -> Attainment:
+        """Whether the answer is about all that the network itself conserves near given weights.
+
+        Upper bounds are about the parametrisation, whose fields may span more than the true gradients of the
+        network do: units may be dead, or never switch.  This takes the rank of the true gradients, over the
+        inputs and all losses.  If it is that of the fields, both are the same near these weights.
+
+        Parameters
+        ----------
+        weights : mapping, ``state_dict`` or module
+            An array of real numbers for each parameter of the model; taken as float64, which are exact.
+        inputs : array (number, *shape), or mapping from data arrays to such, optional
+            The data to look at.  By default drawn from N(0, 1), until the rank is attained or stands still.
+        names : mapping, optional
+            For parameters that are called otherwise in ``weights``: their names there.
+        seed : int
+            Draws inputs, losses and the prime; the same seed gives the same run.
+
+        Returns
+        -------
+        Attainment
+            The rank is **proved**: for piecewise polynomial networks signs are certain and the rank is one mod
+            a prime; for smooth ones a minor is enclosed in ball arithmetic.
+
+        Raises
+        ------
+        ConslawError
+            For weights or inputs that do not fit, are not finite or not real; gates written by hand; more than
+            20,000 parameters.
+
+        Examples
+        --------
+        >>> import conslaw, numpy
+        >>> analysis = conslaw.analyze(conslaw.relu([2, 3, 1]))
+        >>> weights = {"W1": [[1, 0], [0, 1], [1, 1]], "W2": [[1, 2, 3]]}
+        >>> analysis.at(weights).attained
+        True
+        >>> analysis.at(weights, inputs=[[1, 2]]).rank
+        2
+        """
+        from conslaw.attained.attainment import attained
+
+        if self.given is None:
+            raise ConslawError("an answer that was read back has no network: analyze the model again")
+        return attained(
+            self.given,
+            weights,
+            inputs,
+            names=names,
+            seed=seed,
+            title=self.title,
+            laws_found=self.laws_found,
+            complete=self.complete,
         )
 
     @cached_property
@@ -426,7 +487,7 @@ class Analysis(Count):
         laws = RecordedLaws(data["laws"], families, *rest)
         names = ("degree", "homogeneous", "laws_found", "complete", "ansatz")
         found = {name: data[name] for name in names}
-        found |= {"polynomial_laws": laws, "rational_laws": None, "lower_split": None, "analyzed": None}
+        found |= {"polynomial_laws": laws, "rational_laws": None, "lower_split": None, "analyzed": None, "given": None}
         return cls(**_fields_of_count(data), **found)
 
 

@@ -1,0 +1,169 @@
+"""What the user gives: weights by the names of a model, a state_dict or a module, and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from conslaw.algebra.evaluation import topological_order
+from conslaw.algebra.expressions import Shape
+from conslaw.attained.enclosures import Array
+from conslaw.errors import ConslawError
+from conslaw.models import networks
+from conslaw.models.networks import nn_relu
+from conslaw.models.potential import Model
+
+# operations of modules whose readings keep all options, so that they can be evaluated
+OF_MODULES = (
+    *("relu", "leaky_relu", "abs", "relu_squared", "prelu", "gelu", "silu", "mish", "tanh", "sigmoid", "exp"),
+    *("logsigmoid", "softsign", "tanhshrink", "sin", "cos", "relu6", "hardsigmoid", "hardswish", "max_pool"),
+    *("layer_norm", "cross_entropy"),
+)
+
+
+def weights_of(model: Model, weights: Any, names: Mapping[str, str] | None) -> dict[str, Array]:
+    """The parameters of a model as float64 arrays.
+
+    Raises
+    ------
+    ConslawError
+        If an array is missing, has another shape, or entries that are no finite real numbers.
+    """
+    found = weights.state_dict() if callable(getattr(weights, "state_dict", None)) else weights
+    if not isinstance(found, Mapping):
+        raise ConslawError(f"weights={str(weights)[:60]!r}: give a mapping of arrays, a state_dict or a module")
+    if not isinstance(names, Mapping | None):
+        raise ConslawError(f"names={names!r}: give a mapping from the model's names to those of the weights")
+    shown = {**names_shown(model), **(names or {})}
+    made = dict[str, Array]()
+    for name, shape in model.parameters.items():
+        key = name if name in found else shown.get(name, name)
+        if key not in found:
+            raise ConslawError(
+                f"weights have no {key!r}, but {', '.join(map(str, found))[:200]}; where names differ give "
+                f"names={{{name!r}: ...}}"
+            )
+        made[name] = as_array(found[key], f"weights: {key}", shape)
+    return made
+
+
+def names_shown(model: Model) -> Mapping[str, str]:
+    """For each parameter its name in the module that the model was made from."""
+    names = model.arguments.get("names", {})
+    return names if isinstance(names, Mapping) else {}
+
+
+def as_array(value: Any, what: str, shape: Shape | None = None) -> Array:
+    """Finite real numbers as float64; of a shape, if one is given."""
+    if callable(getattr(value, "detach", None)):  # a tensor
+        value = value.detach().cpu()
+        value = value.double().numpy() if not value.is_complex() else value.numpy()
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "c":
+            raise ConslawError(f"{what} has complex entries: give real ones")
+        array = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConslawError(f"{what}: give an array of real numbers") if not isinstance(
+            error, ConslawError
+        ) else error from None
+    if not np.isfinite(array).all():
+        raise ConslawError(f"{what} has entries that are NaN or infinite: give finite numbers")
+    if shape is not None and array.shape != shape:
+        raise ConslawError(f"{what} has shape {array.shape}, where the model has {shape}")
+    return array
+
+
+def inputs_of(names: tuple[str, ...], model: Model, inputs: Any) -> dict[str, Array]:
+    """The inputs of a user, (number, *shape) for each array."""
+    data = model.data
+    if not isinstance(inputs, Mapping):
+        wanted = names or tuple(n for n in data if n == "x")
+        if len(wanted) != 1:
+            raise ConslawError(
+                f"inputs: the model has the data {', '.join(data)}: give a mapping, inputs={{name: array}}"
+            )
+        inputs = {wanted[0]: inputs}
+    made = dict[str, Array]()
+    for name, value in inputs.items():
+        if name not in data:
+            raise ConslawError(f"inputs: {name!r} is no data of the model, which has {', '.join(data)}")
+        array, shape = as_array(value, f"inputs: {name}"), data[name]
+        if array.shape != shape and array.size and array.shape[1:] != shape:
+            short = tuple(n for n in shape if n > 1)  # a module's batch of 1
+            if array.shape[1:] != short and tuple(n for n in array.shape[1:] if n > 1) != short:
+                raise ConslawError(
+                    f"inputs: {name} has shape {array.shape}: give (number, {', '.join(map(str, shape))})"
+                )
+        if not array.size:
+            raise ConslawError(f"inputs: {name} has shape {array.shape}: give at least one")
+        made[name] = array.reshape(1 if array.shape == shape else len(array), *shape)
+    missing = [n for n in names if n not in made]
+    if missing:
+        raise ConslawError(f"inputs: {missing[0]!r} is missing; the network is evaluated on {', '.join(names)}")
+    numbers = {len(x) for x in made.values()} - {1}
+    if len(numbers) > 1:
+        shapes = ", ".join(f"{n} {x.shape}" for n, x in made.items())
+        raise ConslawError(f"inputs: {shapes}: give as many of each")
+    most = max(numbers, default=1)
+    return {n: np.broadcast_to(x, (most, *x.shape[1:])) for n, x in made.items()}
+
+
+def evaluable(model: Model, given: frozenset[str]) -> Model:
+    """The model with nonlinearities that can be evaluated: conslaw.relu is written with conslaw.nn.
+
+    Raises
+    ------
+    ConslawError
+        If there are gates by hand, or operations of a module that are read without all of their options.
+    """
+    widths, bias = model.arguments.get("widths"), model.arguments.get("bias")
+    if model.name == "relu" and widths and model == networks.relu(list(widths), bias=bool(bias)):
+        return nn_relu(list(widths), bias=bool(bias))
+    gates = [n for n in _gates(model) if n not in given]
+    if gates:
+        raise ConslawError(
+            f"the data {gates[0]!r} are factors of units, as gates by hand are: write the nonlinearity with "
+            f"conslaw.nn, such as nn.relu(z); or give their values, inputs={{{gates[0]!r}: ...}}"
+        )
+    if "mode" in model.arguments:
+        _check_module(model, given)
+    return model
+
+
+def _check_module(model: Model, given: frozenset[str]) -> None:
+    known, own = model.arguments.get("inputs", ()), {n for r in model.readings for n in (*r.data, *r.slopes)}
+    for r in model.readings:
+        if r.operation not in OF_MODULES and not set(r.data) <= given:
+            raise ConslawError(f"{r}: evaluating it at weights of a module is not supported yet")
+    for name in model.data:
+        if name not in own and name not in known and name not in given:
+            raise ConslawError(
+                f"the data {name!r} of {model.name} are computed from others, or constants: give their values, "
+                f"inputs={{{name!r}: ...}}, beside the inputs {', '.join(known)}"
+            )
+
+
+def _gates(model: Model) -> list[str]:
+    """Data whose every use is as a factor, entry by entry, of what parameters are in, before others follow."""
+    order = topological_order([model.potential])
+    own = {n for r in model.readings for n in (*r.data, *r.slopes)}
+    trained = set[int]()
+    for x in order:
+        if (x.operation == "input" and x.attribute in model.parameters) or any(id(y) in trained for y in x.args):
+            trained.add(id(x))
+    meets = set[int]()  # what parameters meet later on
+    for x in reversed(order):
+        both = x.operation == "product" and all(id(y) in trained for y in x.args)
+        if both or id(x) in meets:
+            meets |= {id(y) for y in x.args}
+    uses = dict[str, list[bool]]()
+    for x in order:
+        for i, y in enumerate(x.args):
+            if y.operation == "input" and y.attribute in model.data and y.attribute not in own:
+                factor = x.operation == "product" and id(x.args[1 - i]) in trained and id(x) in meets
+                kept = factor and set(x.attribute[i]) <= set(x.attribute[2]) & set(x.attribute[1 - i])
+                uses.setdefault(y.attribute, []).append(bool(kept and x.attribute[i]))
+    return [name for name, found in uses.items() if all(found)]
