@@ -19,7 +19,7 @@ from conslaw.models.potential import Model
 OF_MODULES = (
     *("relu", "leaky_relu", "abs", "relu_squared", "prelu", "gelu", "silu", "mish", "tanh", "sigmoid", "exp"),
     *("logsigmoid", "softsign", "tanhshrink", "sin", "cos", "relu6", "hardsigmoid", "hardswish", "max_pool"),
-    *("layer_norm", "cross_entropy"),
+    *("layer_norm", "cross_entropy", "hardtanh", "softshrink"),
 )
 
 
@@ -134,15 +134,16 @@ def evaluable(model: Model, given: frozenset[str]) -> Model:
 
 
 def _check_module(model: Model, given: frozenset[str]) -> None:
-    known, own = model.arguments.get("inputs", ()), {n for r in model.readings for n in (*r.data, *r.slopes)}
+    known, outputs = (model.arguments.get(what, ()) for what in ("inputs", "outputs"))
+    own = {n for r in model.readings for n in (*r.data, *r.slopes)} | {*outputs, *known, *given}
     for r in model.readings:
         if r.operation not in OF_MODULES and not set(r.data) <= given:
             raise ConslawError(f"{r}: evaluating it at weights of a module is not supported yet")
     for name in model.data:
-        if name not in own and name not in known and name not in given:
+        if name not in own:
             raise ConslawError(
                 f"the data {name!r} of {model.name} are computed from others, or constants: give their values, "
-                f"inputs={{{name!r}: ...}}, beside the inputs {', '.join(known)}"
+                f"inputs={{{name!r}: ...}}, beside those of {', '.join(known) or 'others'}"
             )
 
 

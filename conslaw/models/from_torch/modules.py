@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ def model_of(
         raise ConslawError(f"mode={mode!r}: give 'train' or 'eval', or None for what module.training says")
     parameters = parameters_of(module)
     graph = exported(module, inputs, kwargs, mode)
+    known = dict[str, list[str]]()  # what the data are, where they are evaluated (Analysis.at)
 
     def potential(p: Any, c: Any) -> Expression:
         arrays = {path: p[name] for path, name in parameters.arrays.items()}
@@ -40,15 +42,15 @@ def model_of(
         outputs = [x for x in reader.run(arrays) if isinstance(x, Expression | Masked)]
         if not outputs:
             raise ConslawError(f"{type(module).__name__} returns no tensor in which a trained parameter is")
-        return _potential(reader, [reader.array(x) for x in outputs], loss)
+        known["inputs"], before = reader.inputs(), set(reader.record.arrays)
+        value = _potential(reader, [reader.array(x) for x in outputs], loss)
+        known["outputs"] = [name for name in reader.record.arrays if name not in before]
+        return value
 
     training = module.training if mode is None else mode == "train"
-    return model(
-        potential,
-        parameters=parameters.shapes,
-        name=type(module).__name__,
-        arguments={"mode": "train" if training else "eval", "loss": loss, "names": dict(parameters.names)},
-    )
+    made = model(potential, parameters=parameters.shapes, name=type(module).__name__)
+    words = {"mode": "train" if training else "eval", "loss": loss, "names": dict(parameters.names)}
+    return replace(made, arguments={**words, **known})
 
 
 def _potential(reader: Reader, outputs: Sequence[Expression], loss: str | None) -> Expression:

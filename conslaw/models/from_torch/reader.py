@@ -176,6 +176,16 @@ class Reader:
             self._leaves[value.node] = self.record.free(name.strip("_") or "data", value.shape)
         return self._leaves[value.node]
 
+    def inputs(self) -> list[str]:
+        """The data that are what the module is called with, maybe in another shape: each input in one place."""
+        behind = dict[Any, list[str]]()
+        for node, leaf in self._leaves.items():
+            while node.op == "call_function" and operation_of(node) in RESHAPED:
+                node = node.args[0]  # noqa: PLW2901
+            behind.setdefault(node, []).append(leaf.attribute)
+        own = (names for node, names in behind.items() if node.op == "placeholder" and node.name in self.graph.inputs)
+        return [names[0] for names in own if len(names) == 1]
+
     def scalar(self, value: Any) -> Fraction | None:
         """The number that a value is, if it is known."""
         if isinstance(value, bool | int | float):
@@ -255,6 +265,9 @@ UNKNOWN_ENTRIES = frozenset(
     ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted")
 )
 
+RESHAPED = frozenset(
+    ("view", "_unsafe_view", "reshape", "flatten", "unsqueeze", "squeeze", "permute", "transpose", "clone", "alias")
+)
 
 MASKED = frozenset(
     (
