@@ -95,6 +95,22 @@ def digests(outputs: Sequence[Expression]) -> list[str]:
     return [made[id(x)] for x in outputs]
 
 
+def form(outputs: Sequence[Expression], names: Mapping[str, str]) -> Any:
+    """What graphs share that differ in the names of their inputs: those not in ``names`` are numbered in order."""
+    order = topological_order(outputs)
+    place, numbers = {id(x): i for i, x in enumerate(order)}, dict[str, int]()
+
+    def attribute(x: Expression) -> Any:
+        if x.operation == "input":
+            return names.get(x.attribute) or numbers.setdefault(x.attribute, len(numbers))
+        if x.operation == "constant":
+            return tuple(x.attribute.reshape(-1).tolist())
+        return x.attribute.tobytes() if isinstance(x.attribute, np.ndarray) else x.attribute
+
+    nodes = tuple((x.operation, tuple(place[id(y)] for y in x.args), attribute(x), x.shape) for x in order)
+    return (nodes, tuple(place[id(x)] for x in outputs))
+
+
 def as_nodes(outputs: Iterable[Expression]) -> tuple[Nodes, list[int]]:
     """The nodes of some graphs, each after its arguments, and the positions of the outputs."""
     outputs = list(outputs)

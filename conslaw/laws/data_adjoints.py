@@ -12,6 +12,7 @@ from typing import Any
 
 from conslaw.algebra.evaluation import adjoints, topological_order
 from conslaw.algebra.expressions import Expression
+from conslaw.algebra.values import form
 
 MOST_SUMMANDS = 8
 
@@ -38,7 +39,7 @@ def adjoint_of_data(
     kept = dict[Any, Expression]()
     for i, (names, x) in enumerate(_apart(summands)):
         alike = used is not None and len(names) == 1 and not names & used and _is_linear(x)
-        kept.setdefault(_form(x) if alike else i, x)
+        kept.setdefault(form([x], {}) if alike else i, x)
     return None if len(kept) > MOST_SUMMANDS else reduce(_sum, kept.values())
 
 
@@ -93,18 +94,3 @@ def _is_linear(x: Expression) -> bool:
             return False
         moving[id(node)] = moving[id(node)] or any(own)
     return moving[id(x)]
-
-
-def _form(x: Expression) -> Any:
-    """What expressions share that differ in the names of their data."""
-    order = topological_order([x])
-    place = {id(node): i for i, node in enumerate(order)}
-
-    def attribute(node: Expression) -> Any:
-        if node.operation == "input":
-            return None
-        if node.operation == "constant":
-            return tuple(node.attribute.reshape(-1).tolist())
-        return node.attribute.tobytes() if node.operation in ("take", "put") else node.attribute
-
-    return tuple((y.operation, tuple(place[id(z)] for z in y.args), attribute(y), y.shape) for y in order)

@@ -27,6 +27,7 @@ from conslaw.laws.brackets import RandomField, as_rows, nested_bracket
 from conslaw.laws.candidates import Combination, arrays_of
 from conslaw.laws.groups import Group, Grouping, grouping
 from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.law_rows import LawRows
 from conslaw.laws.lie import ranks_by_depth
 from conslaw.laws.splitting import (
     Block,
@@ -34,7 +35,6 @@ from conslaw.laws.splitting import (
     Split,
     constant_metric,
     laws_in_blocks,
-    outside,
     shapes,
     sums_apart,
 )
@@ -42,17 +42,16 @@ from conslaw.laws.subnetworks import (
     LARGEST,
     Subnetwork,
     Widths,
-    law_gradients,
-    law_ranks,
     lengths_of,
+    marked,
     subnetwork,
 )
 
 logger = logging.getLogger(__name__)
 
 DEPTH, PATIENCE = 8, 3  # of brackets: at a special point ranks stand still and grow later
-MOST_COORDINATES = 20_000  # of a subnetwork in which gradients of laws are taken
-MUCH = 0.1  # of all coordinates
+MOST_COORDINATES, MOST_MARKED = 20_000, 2_000_000  # of a subnetwork of a group, and of the whole network
+MUCH = 0.25  # of the coordinates of a group
 FEW_INDICES = 3  # of each class, of the network in which gradients of linear arrays are looked at
 
 
@@ -159,15 +158,19 @@ def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
             lengths = classes.lengths.values()
             shares = Counter(tuple(n // number + (a < n % number) for n in lengths) for a in range(number))
             found.append((classes, shares))
+    found = [(replace(x, same=parts.same), colours) for x, colours in found]
     made = [GroupColouring(parts, x, colours, _work(x, parts.groups, colours)) for x, colours in found]
     small = (x for x in made if x.work < inf)
-    return tuple(sorted(small, key=lambda x: (_much_is_zero(x.classes), x.work)))
+    return tuple(sorted(small, key=lambda x: (_much_is_zero(x.classes, parts.groups), x.work)))
 
 
-def _much_is_zero(classes: IndexClasses) -> bool:
-    """Whether matrices are zero, and not biases alone: then little is seen of what they do."""
-    zero = sum(prod(classes.flow.state[n]) for n in classes.zero)
-    return zero > MUCH * classes.flow.dimension
+def _much_is_zero(classes: IndexClasses, groups: Sequence[Group]) -> bool:
+    """Whether matrices of a group are zero, and not biases alone: then little is seen of what they do."""
+    for group in groups:
+        own = {n: prod(group.flow.state[n]) for n in group.own}
+        if sum(size for n, size in own.items() if n in classes.zero) > MUCH * sum(own.values()):
+            return True
+    return False
 
 
 def _decoupled(every: IndexClasses, groups: Sequence[Group], some: frozenset[int]) -> IndexClasses | None:
@@ -175,14 +178,18 @@ def _decoupled(every: IndexClasses, groups: Sequence[Group], some: frozenset[int
     be.
     """
     vectors = [n for n, axes in every.state.items() if sum(c in some for c in axes) == 1]
+    known = dict[Any, bool]()
 
     def fits(zero: Sequence[str]) -> bool:
-        parts = [of_group(every.without(every.lengths.keys() - some, zero), group) for group in groups]
-        return all(
-            part.decouples(group.flow.model.potential)
-            for part, group in zip(parts, groups, strict=True)
-            if group.flow.model
-        )
+        parts = (of_group(every.without(every.lengths.keys() - some, zero), group) for group in groups)
+        for part, group in zip(parts, groups, strict=True):
+            key = (group.form, *_pattern(part))
+            if key not in known:
+                assert group.flow.model is not None
+                known[key] = part.decouples(group.flow.model.potential)
+            if not known[key]:
+                return False
+        return True
 
     while some and not fits(vectors):
         some -= {min(some, key=lambda c: (every.lengths[c], c))}
@@ -191,6 +198,16 @@ def _decoupled(every: IndexClasses, groups: Sequence[Group], some: frozenset[int
         if fits(less := [n for n in zero if n != name]):
             zero = less
     return every.without(every.lengths.keys() - some, zero) if some else None
+
+
+def _pattern(part: IndexClasses) -> tuple[Any, ...]:
+    """Which axes of the arrays of a group are coloured, by classes in order, and which arrays are zero."""
+    numbers = dict[int, int]()
+    axes = [
+        tuple(-1 if c == RIGID else numbers.setdefault(c, len(numbers)) for c in one)
+        for one in (*part.state.values(), *part.data.values())
+    ]
+    return (*axes, tuple(name in part.zero for name in part.state))
 
 
 def of_group(classes: IndexClasses, group: Group) -> IndexClasses:
@@ -207,14 +224,28 @@ def of_group(classes: IndexClasses, group: Group) -> IndexClasses:
 
 def _work(classes: IndexClasses, groups: Sequence[Group], colouring: Counter[Widths]) -> float:
     """About how many units a colouring takes; infinite if a subnetwork is too large."""
-    total = 0.0
-    for part in (of_group(classes, group) for group in groups):
+    total, known = 0.0, set[Any]()
+    for group in groups:
+        part = of_group(classes, group)
         for colours, _ in shapes(part, colouring):
+            key = (group.form, *_pattern(part), *_widths(part, colours))
+            if key in known:
+                continue
+            known.add(key)
             if part.dimension(lengths_of(classes, colours)) > MOST_COORDINATES:
                 return inf
             n = _exact(part, colours)
             total += 0.02 + 4e-7 * n**2 + 3e-10 * n**3 if n <= LARGEST else inf
     return total
+
+
+def _widths(part: IndexClasses, colours: Sequence[Widths]) -> list[Any]:
+    """How many indices each axis of the arrays of a group has in each colour."""
+    place = {c: i for i, c in enumerate(part.lengths)}
+    return [
+        tuple(w[place[c]] for axes in (*part.state.values(), *part.data.values()) for c in axes if c != RIGID)
+        for w in colours
+    ]
 
 
 def _exact(classes: IndexClasses, colours: Sequence[Widths]) -> int:
@@ -234,22 +265,25 @@ def group_ranks(
     parts, classes, colours_of, _ = colouring
     state = arrays_of(classes.flow)
     usable = [c for c in laws if classes.decouples(c.array(state))]
-    apart = sums_apart(laws, usable)
+    counted = LawRows(classes, usable, sums_apart(laws, usable), p)
     blocks, common, law_blocks = [list[GroupBlock]() for _ in parts.groups], list[tuple[int, Residues]](), []
-    own = [of_group(classes, group) for group in parts.groups]
+    own, known = [of_group(classes, group) for group in parts.groups], dict[Any, _Found | None]()
     for colours, copies in shapes(classes, colours_of):
-        if classes.dimension(lengths_of(classes, colours)) > MOST_COORDINATES:
+        if classes.dimension(lengths_of(classes, colours)) > MOST_MARKED:
             return None
         whole = subnetwork(classes, colours, (), seed=seed, p=p)
-        gradients = law_gradients(classes, whole, colours, usable, p)
-        added = tuple(law_ranks(outside(whole, gradients, apart), p))
-        law_blocks.append(Block(colours, copies, int(whole.exact.sum()), (), False, added))
+        counted.take(whole, colours)
+        law_blocks.append(Block(colours, copies, int(whole.exact.sum()), (), False, tuple(counted.added)))
         beside = list[Residues]()
         for group, part, found in zip(parts.groups, own, blocks, strict=True):
-            made = _group_block(group, part, (colours, copies), whole, gradients, parts.shared, seed, p)
-            if made:
-                found.append(made[0])
-                beside.append(made[1])
+            alone = len(colours) == 1
+            most = counted.rank_in([n for n in group.flow.state if alone or n in group.own])
+            key = (group.form, *_pattern(part), *_widths(part, colours), colours, most)
+            if key not in known:
+                known[key] = _group_block(group, part, colours, most, seed, p)
+            if (made := known[key]) is not None:
+                found.append(GroupBlock(colours, copies, made.size, made.ranks, made.rank))
+                beside.append(_in_shared(whole, group, parts.shared, made.rest))
         if len(colours) == 1 and beside:
             common.append((copies, np.concatenate(beside)))
     shared = sum(copies * rank(rows, p) for copies, rows in common)
@@ -259,32 +293,30 @@ def group_ranks(
     return Groups(classes, colours_of, p, seed, parts, blocks, shared, linear), lower
 
 
-def _group_block(
-    group: Group,
-    own: IndexClasses,
-    shape: tuple[tuple[Widths, ...], int],
-    whole: Subnetwork,
-    laws: Sequence[Residues],
-    shared: Sequence[str],
-    seed: int,
-    p: int,
-) -> tuple[GroupBlock, Residues] | None:
-    """The block of a group of one shape, and what it does to the shared arrays alone: rows in the coordinates
-    of these with the one colour of the shape.
+class _Found(NamedTuple):
+    """A block, and what the group does to the shared arrays alone: rows in those of its coordinates that have
+    the one colour of the shape.
     """
-    colours, copies = shape
+
+    size: int
+    ranks: tuple[int, ...]
+    rank: int
+    rest: Residues
+
+
+def _group_block(
+    group: Group, own: IndexClasses, colours: tuple[Widths, ...], known: int, seed: int, p: int
+) -> _Found | None:
+    """The block of a group of one shape; ``known`` is the rank of the laws there."""
     if not any(c != RIGID for axes in own.state.values() for c in axes):
         return None
     part = subnetwork(own, colours, (), seed=seed, p=p)
     mine = marked(part.flow, group.own)
     alone = len(colours) == 1 and bool((part.exact & ~mine).any())
     columns = columns_of(part, mine, alone=alone)
-    size = int((part.exact & mine).sum())
+    size, last = int((part.exact & mine).sum()), int((part.exact & ~mine).sum())
     if not len(columns):
         return None
-    names = [n for n in part.flow.state if alone or n in group.own]
-    seen = marked(whole.flow, names)[whole.exact]
-    known = rank(np.concatenate(laws)[:, seen], p) if laws else 0
     rng, elements = np.random.default_rng([seed, *np.ravel(colours)]), list[Residues]()
 
     def samples(depth: int, count: int) -> Residues:
@@ -295,20 +327,24 @@ def _group_block(
     ranks = ranks_by_depth(
         samples, len(columns), p, limit=DEPTH, target=target, width=width, patience=PATIENCE
     )
-    common = marked(whole.flow, shared)[whole.exact]
     if not alone:
-        nothing = np.zeros((0, common.sum()), dtype=np.uint64)
-        return GroupBlock(colours, copies, size, ranks, ranks[-1]), nothing
+        return _Found(size, ranks, ranks[-1], np.zeros((0, last), dtype=np.uint64))
     space = RowSpace.zero(len(columns), p).extend(np.concatenate(elements))
     basis = np.zeros((space.rank, len(columns)), dtype=np.uint64)
     basis[np.arange(space.rank), space.pivots] = 1
     basis[:, space.free] = space.rest
-    last = int((part.exact & ~mine).sum())
     rest = basis[space.pivots >= len(columns) - last][:, len(columns) - last :]
+    return _Found(size, ranks, int((space.pivots < size).sum()), rest)
+
+
+def _in_shared(whole: Subnetwork, group: Group, shared: Sequence[str], rest: Residues) -> Residues:
+    """Rows in the shared arrays of a group as rows in all shared arrays."""
+    common = marked(whole.flow, shared)[whole.exact]
     rows = np.zeros((len(rest), common.sum()), dtype=np.uint64)
-    places = marked(whole.flow, [n for n in part.flow.state if n not in group.own])
-    rows[:, places[whole.exact][common]] = rest
-    return GroupBlock(colours, copies, size, ranks, int((space.pivots < size).sum())), rows
+    places = marked(whole.flow, [n for n in group.flow.state if n not in group.own])
+    if len(rest):
+        rows[:, places[whole.exact][common]] = rest
+    return rows
 
 
 def columns_of(part: Subnetwork, mine: npt.NDArray[np.bool_], *, alone: bool) -> npt.NDArray[np.intp]:
@@ -317,11 +353,6 @@ def columns_of(part: Subnetwork, mine: npt.NDArray[np.bool_], *, alone: bool) ->
     """
     wanted = [part.exact & mine, part.number == 0, part.exact & ~mine]
     return np.concatenate([np.flatnonzero(x) for x in wanted[: 3 if alone else 1]])
-
-
-def marked(flow: Flow, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which coordinates of a state are those of some arrays."""
-    return np.concatenate([np.full(prod(shape), name in names) for name, shape in flow.state.items()])
 
 
 def guest_samples(

@@ -9,18 +9,20 @@ in other arrays.  Found from the array code; statement and proof: docs/what_is_p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
+from typing import Any
 
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import Expression, input_array
 from conslaw.algebra.terms import Degree, TooManyTermsError, terms_of
 from conslaw.algebra.uniform_axes import RIGID
+from conslaw.algebra.values import form
 from conslaw.flows.flow import Flow
 from conslaw.laws.index_classes import IndexClasses
-from conslaw.laws.windows import flow_like
+from conslaw.laws.windows import alike, flow_like
 from conslaw.models.potential import Model
 
 Components = Mapping[Degree, Mapping[Degree, Expression]]
@@ -43,6 +45,11 @@ class Group:
     linear_guest: str
     flow: Flow
 
+    @cached_property
+    def form(self) -> Any:
+        """What it shares with groups of the same code, whose arrays are called otherwise."""
+        return (alike(self.flow), tuple(name in self.own for name in self.flow.state))
+
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
@@ -55,12 +62,14 @@ class Grouping:
     linear : arrays with at most one class of indices on which components depend linearly, with coefficients
         of data alone
     linear_part : the terms in these arrays
+    same : arrays of groups with the code of another, and the arrays of that
     """
 
     groups: Sequence[Group]
     shared: Sequence[str]
     linear: Sequence[str]
     linear_part: Expression | None
+    same: Mapping[str, str]
 
 
 def components(flow: Flow) -> Components:
@@ -120,12 +129,34 @@ def grouping(flow: Flow) -> Grouping:
         for first in dict.fromkeys(of[name] for name in flow.model.parameters if name in of)
     ]
     terms = [term for part in parts.values() for degree, term in part.items() if linear >= {*degree}]
+    found = [group for group in groups if group]
     return Grouping(
-        [group for group in groups if group],
+        found,
         shared,
         [name for name in flow.model.parameters if name in linear],
         reduce(add, terms) if terms else None,
+        _same(found),
     )
+
+
+def _same(groups: Sequence[Group]) -> dict[str, str]:
+    """Arrays of groups that have the code of one before (the next block of a network), and the arrays of
+    that.
+    """
+    same, first = dict[str, str](), dict[Any, list[str]]()
+    for group in groups:
+        names = list(group.flow.state)
+        pairs = dict(zip(names, first.setdefault(group.form, names), strict=True))
+        pairs = {name: same.get(other, other) for name, other in pairs.items()}
+        if all(same.get(name, other) == other for name, other in pairs.items()):
+            same |= pairs
+    return {name: other for name, other in same.items() if name != other}
+
+
+def _of_different_form(terms: Iterable[Expression], names: Iterable[str]) -> list[Expression]:
+    """Terms without those that another one is with other data: a residual stream that has several readers."""
+    known = {name: name for name in names}
+    return list({form([x], known): x for x in terms}.values())
 
 
 def _connected(sets: Sequence[tuple[int, set[str]]]) -> dict[str, str]:
@@ -170,6 +201,7 @@ def _group(
     while any(name.endswith(guest) for name in (*flow.data, *flow.state)):
         guest += "_"
     switch, linear_switch = input_array(guest, ()), input_array(f"linear_{guest}", ())
+    local, guests, linear_guests = (_of_different_form(x, arrays) for x in (local, guests, linear_guests))
     terms = [*local, *(switch * x for x in guests), *(linear_switch * x for x in linear_guests)]
     whole = reduce(add, terms)
     used = {x.attribute for x in topological_order([whole]) if x.operation == "input"}

@@ -38,6 +38,7 @@ class IndexClasses:
     zero : state arrays that are to vanish at the points looked at, such as biases that would tie all neurons
         together
     flips : a symmetry that is made use of (see :meth:`signs`); empty for none
+    same : state arrays that have the values of others at the point of a splitting
     """
 
     flow: Flow
@@ -46,6 +47,7 @@ class IndexClasses:
     data: Mapping[str, Axes]
     zero: frozenset[str] = frozenset()
     flips: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    same: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     @lru_cache(maxsize=64)

@@ -259,8 +259,9 @@ def combinations_of_windows(flow: Flow) -> list[Combination]:
         return False
 
     for whole, *smaller in sets_of_windows(IndexClasses.of(flow)):
-        if whole not in done and not look_at(whole):
-            for arrays in dict.fromkeys(smaller):
+        if whole not in done:
+            enough = look_at(whole)  # what lies along a class of very many; each of them alone is cheap
+            for arrays in dict.fromkeys(x for x in smaller if not enough or len(x) == 1):
                 if arrays not in done:
                     look_at(arrays)
             done |= set(smaller)

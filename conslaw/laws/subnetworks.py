@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log, prod
 from typing import TypeAlias
@@ -49,6 +49,13 @@ class Subnetwork:
     even: npt.NDArray[np.bool_]
     number: npt.NDArray[np.intp]
 
+    def of(self, names: Sequence[str]) -> Subnetwork:
+        """The coordinates of some arrays alone."""
+        here, state = marked(self.flow, names), {n: s for n, s in self.flow.state.items() if n in names}
+        exact, odd, even = (x[here] for x in (self.exact, self.odd, self.even))
+        point = {n: self.point[n] for n in state}
+        return Subnetwork(replace(self.flow, state=state), point, exact, odd, even, self.number[here])
+
     def usable(self, alone: bool) -> npt.NDArray[np.bool_]:
         """The exact coordinates in which a projection of the trace by sign flips lies in the trace, if
         helpers take part.
@@ -56,6 +63,11 @@ class Subnetwork:
         odd = self.odd if not (self.odd & ~self.exact).any() else np.zeros_like(self.odd)
         even = self.even if alone and not (self.even & (self.number > 1)).any() else np.zeros_like(self.even)
         return self.exact & (odd | even)
+
+
+def marked(flow: Flow, names: Container[str]) -> npt.NDArray[np.bool_]:
+    """Which coordinates of a state are those of some arrays."""
+    return np.concatenate([np.full(prod(shape), name in names) for name, shape in flow.state.items()])
 
 
 def _seen(
@@ -124,7 +136,8 @@ def split_point(classes: IndexClasses, colours: Sequence[Widths], *, seed: int, 
                     np.flatnonzero(of[c] == number) if c != RIGID else np.arange(n)
                     for c, n in zip(axes, shape, strict=True)
                 ]
-                whole[np.ix_(*chosen)] = slice_of_point(name, shape, widths, seed=seed, p=p)
+                known = classes.same.get(name, name)
+                whole[np.ix_(*chosen)] = slice_of_point(known, shape, widths, seed=seed, p=p)
         point[name] = {0: whole[None]}
     return point
 
