@@ -2,6 +2,9 @@
 
 from importlib.util import find_spec
 
-NEEDS_TORCH = ["conslaw/layers", "docs/high_order_layers.md"]
+NEEDS_TORCH = [
+    *("conslaw/layers", "docs/high_order_layers.md"),
+    *("conslaw/models/from_torch", "docs/real_networks.md"),
+]
 
 collect_ignore = [] if find_spec("torch") else NEEDS_TORCH

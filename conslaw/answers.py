@@ -331,7 +331,9 @@ class Analysis(Count):
         """The laws in matrix notation, as combinations of the model's own arrays, each entry of which is a
         law.
         """
-        return tuple(self._families[0])
+        model = self.analyzed.model if self.analyzed else None
+        names = model.arguments.get("names") if model else None
+        return tuple(family.in_names(names) if names else family for family in self._families[0])
 
     @property
     def _found(self) -> list[PolynomialLaws | MatrixLaws | RecordedLaws | RationalLaws]:

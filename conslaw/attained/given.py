@@ -128,7 +128,7 @@ def evaluable(model: Model, given: frozenset[str]) -> Model:
             f"the data {gates[0]!r} are factors of units, as gates by hand are: write the nonlinearity with "
             f"conslaw.nn, such as nn.relu(z); or give their values, inputs={{{gates[0]!r}: ...}}"
         )
-    if "mode" in model.arguments:
+    if "outputs" in model.arguments:
         _check_module(model, given)
     return model
 

@@ -15,12 +15,12 @@ checked, exactly, on a network that has no more (:func:`matrix_combinations`).  
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache, reduce
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from conslaw.algebra.jets import Jets, lift, part
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, multiply, number, terms
 from conslaw.algebra.sparse_kernel import Vector, primitive, sparser
 from conslaw.errors import ConslawError
-from conslaw.flows.coordinates import to_sympy
+from conslaw.flows.coordinates import latex_name, text_name, to_sympy
 from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.brackets import RandomField, State
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
@@ -101,6 +101,12 @@ class LawFamily:
         """
         raise ConslawError(f"{self.text} was read back from JSON: analyze the flow again for single laws")
 
+    def in_names(self, names: Mapping[str, str]) -> Self:
+        """The same, written in other names of the arrays: those of a PyTorch module are no identifiers."""
+        given = {text_name(name): own for name, own in names.items()}
+        latex = {latex_name(name): rf"\texttt{{{own}}}".replace("_", r"\_") for name, own in names.items()}
+        return replace(self, text=_renamed(self.text, given, "_"), latex=_renamed(self.latex, latex, r"\\_"))
+
     def to_json(self) -> dict[str, object]:
         """A JSON-ready dictionary."""
         return {
@@ -111,6 +117,12 @@ class LawFamily:
             "laws": self.laws,
             "each": self.each,
         }
+
+
+def _renamed(text: str, names: Mapping[str, str], joint: str) -> str:
+    """A text with names replaced, which are no parts of longer ones: what joins words is not beside them."""
+    some = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(rf"(?<![A-Za-z0-9_])({some})(?![A-Za-z0-9]|{joint})", lambda found: names[found[1]], text)
 
 
 @dataclass(frozen=True)

@@ -87,12 +87,12 @@ def _acting(potential: Expression, cuts: Sequence[Cut]) -> list[Box]:
     return [box if box is None or cut.axes is not None else _of_argument(cut, box) for cut, box in found]
 
 
-def _of_argument(cut: Cut, box: Sequence[Mask]) -> list[Mask]:
+def _of_argument(cut: Cut, box: Sequence[Mask]) -> tuple[Mask, ...]:
     """The indices of the argument that those of the value depend on."""
     every = whole_box(cut.argument.shape)
     if cut.axes is None:
         return every
-    return [every[i] if i in cut.axes else mask for i, mask in enumerate(box)]
+    return tuple(every[i] if i in cut.axes else mask for i, mask in enumerate(box))
 
 
 def _on(x: Expression, box: Sequence[Mask]) -> Expression:

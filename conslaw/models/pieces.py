@@ -18,6 +18,7 @@ from operator import add
 
 import numpy as np
 
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.expressions import (
     LETTERS,
@@ -28,7 +29,6 @@ from conslaw.algebra.expressions import (
     as_expression,
     input_array,
 )
-from conslaw.algebra.einsum import einsum
 from conslaw.algebra.uniform_axes import reshape_links
 from conslaw.models.potential import Model
 
@@ -46,7 +46,7 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
     evaluate([whole.potential], inputs, cuts)
     cuts.spread()
     blocks = Blocks(cuts)
-    shapes = dict[str, Shape]()
+    shapes, shown, names = dict[str, Shape](), dict[str, str](), whole.arguments.get("names", {})
 
     def array(name: str, shape: Shape) -> Cut:
         axes = blocks.next_axes(shape)
@@ -55,6 +55,7 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
             index = [f"{a}_{b}" for (a, b), n in zip(own, shape, strict=True) if b - a < n]
             piece = "_".join([name, *index])
             shapes[piece] = tuple(b - a for a, b in own)
+            shown[piece] = names.get(name, name) + _slices(own, shape)
             made[place] = input_array(piece, shapes[piece])
         return Cut(axes, shape, made)
 
@@ -71,7 +72,17 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
     used = {x.attribute for x in topological_order([potential]) if x.operation == "input"}
     for unused in (n for n in own if n not in used):  # each of its entries is conserved: the code says so
         potential = potential + 0 * input_array(unused, own[unused]).sum()
-    return replace(whole, name=name, parameters=own, data=data, potential=potential, arguments={}), parameters
+    arguments = {"names": {n: shown[n] for n in own}} if names else {}
+    made = replace(whole, name=name, parameters=own, data=data, potential=potential, arguments=arguments)
+    return made, parameters
+
+
+def _slices(own: Sequence[tuple[int, int]], shape: Shape) -> str:
+    """How a piece is written as a part of the whole array: ``[0:8]``."""
+    parts = ["" if b - a == n else f"{a}:{b}" for (a, b), n in zip(own, shape, strict=True)]
+    while parts and not parts[-1]:
+        parts.pop()
+    return f"[{', '.join(part or ':' for part in parts)}]" if parts else ""
 
 
 def _names(x: Cut) -> list[str]:

@@ -18,23 +18,23 @@ def from_torch(
 ) -> Model:
     """The model of a PyTorch module: the parameters that are trained, and what their gradients may be.
 
-    The module is run once by ``torch.export``, on tensors without entries: no weight is copied, and the module is
-    not changed.  Each of its operations is read as array code is (see *Real networks* in the documentation):
-    linear ones and products are exact, nonlinear ones have free data in their place.  So the laws that are found
-    are laws of the module, for all data of this shape, and all losses (or this one).
+    The module is run once by ``torch.export``, on tensors without entries: no weight is copied, and the
+    module is not changed.  Each of its operations is read as array code is (see *Real networks* in the
+    documentation): linear ones and products are exact, nonlinear ones have free data in their place.  So the
+    laws that are found are laws of the module, for all data of this shape, and all losses (or this one).
 
     Parameters
     ----------
     module : torch.nn.Module
         Parameters that are tied are one array, those with ``requires_grad=False`` are data.
     *inputs : tensors, or what else the module is called with
-        Only shapes and types matter.  A batch of 1 and a few tokens or pixels suffice; with very few, data of this
-        shape may conserve more than larger ones (a position that does not occur, a border of an image).
+        Only shapes and types matter.  A batch of 1 and a few tokens or pixels suffice; with very few, data of
+        this shape may conserve more than larger ones (a position that does not occur, a border of an image).
     kwargs : mapping, optional
         What the module is called with by name.
     loss : None or ``"cross_entropy"``
-        None stands for any loss of what the module returns.  The cross-entropy, for any labels, does not see a
-        constant that is added to all classes: the last axis of the output, or the second if it has 2, 4 or 5.
+        None stands for any loss of what the module returns.  The cross-entropy, for any labels, does not see
+        a constant that is added to all classes: the last axis of the output, or the second of 2, 4 or 5.
     mode : None, ``"train"`` or ``"eval"``
         Dropout and BatchNorm change the laws.  None is what ``module.training`` says.
 
@@ -52,11 +52,11 @@ def from_torch(
 
     Examples
     --------
-    >>> import conslaw, torch  # doctest: +SKIP
-    >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=True)  # doctest: +SKIP
-    >>> model = conslaw.from_torch(layer, torch.zeros(1, 3, 8), mode="eval")  # doctest: +SKIP
-    >>> conslaw.analyze(model).laws_found  # doctest: +SKIP
-    81
+    >>> import conslaw, torch
+    >>> layer = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    >>> analysis = conslaw.analyze(conslaw.from_torch(layer, torch.zeros(1, 3)))
+    >>> [str(family) for family in analysis.law_families]
+    ['‖0.weight[k,:]‖² + 0.bias[k]² − ‖2.weight[:,k]‖²   k = 0…3, 4 laws']
 
     References
     ----------

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from conslaw.algebra.einsum import einsum
 from conslaw.algebra.expressions import Expression, as_expression, broadcast_to
-from conslaw.algebra.numpy_functions import cumsum, einsum, total
+from conslaw.algebra.numpy_functions import cumsum, total
 from conslaw.errors import ConslawError
-from conslaw.models.from_torch.hand_written import rms_norm_of
 from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
-from conslaw.models.readings import sum_zero
 from conslaw.models.nn.activations import free_value
+from conslaw.models.readings import sum_zero
 
 NEVER = -1000.0  # exp of it is 0 in floating point: a logit so low is minus infinity
 
@@ -56,8 +56,7 @@ def _mul(read: Reader, x: Any, other: Any, **_: Any) -> Any:
             if known is None or known <= 0:
                 raise ConslawError("minus infinity in a trained array times what is not a positive number")
             return Masked(logits.logits * read.number(known), logits.allowed)
-    normalised = rms_norm_of(read, read.node)
-    return read.array(x) * read.array(other) if normalised is None else normalised
+    return read.array(x) * read.array(other)
 
 
 def _div(read: Reader, x: Any, other: Any, rounding_mode: str | None = None, **_: Any) -> Any:
@@ -69,9 +68,6 @@ def _div(read: Reader, x: Any, other: Any, rounding_mode: str | None = None, **_
             raise ConslawError("division by zero")
         factor = read.number(1 / known)
         return Masked(x.logits * factor, x.allowed) if isinstance(x, Masked) else read.array(x) * factor
-    normalised = rms_norm_of(read, read.node)
-    if normalised is not None:
-        return normalised
     by = free_value("reciprocal", other) if isinstance(other, Expression) else read.leaf(other)
     return read.array(x) * by  # one over data is data
 
@@ -170,7 +166,7 @@ def _masked_fill(read: Reader, x: Any, mask: Any, value: Any, **_: Any) -> Any:
         masked = _booleans(read, mask)
         logits, before = (x.logits, x.allowed) if isinstance(x, Masked) else (read.array(x), np.array(True))
         known = masked is not None and before is not None
-        return Masked(logits, ~masked & before if known else None)  # type: ignore[operator]
+        return Masked(logits, ~masked & before if known else None)
     gone = read.array(mask)
     left = read.array(x) * (1 - gone)
     return left if read.scalar(value) == 0 else left + read.array(value) * gone

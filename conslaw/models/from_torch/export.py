@@ -1,7 +1,7 @@
 """A module as a graph of the operations that it is made of, in its names, without a copy of its weights.
 
-`torch.export` runs the module once on tensors without entries.  What it forgets is put back (where no gradient
-passes), and what it cannot know is refused: gradients that the user wrote, or changes by hooks.
+`torch.export` runs the module once on tensors without entries.  What it forgets is put back (where no
+gradient passes), and what it cannot know is refused: gradients that the user wrote, or changes by hooks.
 """
 
 from __future__ import annotations
@@ -138,12 +138,12 @@ def _no_gradients_by_hand() -> Iterator[None]:
 
     def apply(cls: type, *arguments: Any, **options: Any) -> Any:
         raise ConslawError(
-            f"{cls.__qualname__}, a torch.autograd.Function, has a gradient of its own that is not known: write it with "
-            f"PyTorch's functions (a straight-through estimator as x + (value - x).detach(), a checkpoint with "
-            f"use_reentrant=False)"
+            f"{cls.__qualname__}, a torch.autograd.Function, has a gradient of its own that is not known: "
+            f"write it with PyTorch's functions (a straight-through estimator as x + (value - x).detach(), a "
+            f"checkpoint with use_reentrant=False)"
         )
 
-    Function.apply = classmethod(apply)  # type: ignore[assignment]
+    Function.apply = classmethod(apply)
     try:
         yield
     finally:
@@ -151,7 +151,7 @@ def _no_gradients_by_hand() -> Iterator[None]:
 
 
 def _stop_gradients(program: Any) -> None:
-    """What is computed under ``torch.no_grad()`` is marked: taking the program apart forgets where that was."""
+    """Mark what is computed under ``torch.no_grad()``: taking the program apart forgets where that was."""
     graph = program.graph
     for node in list(graph.nodes):
         if getattr(node.target, "__name__", "") != "wrap_with_set_grad_enabled" or node.args[0]:
@@ -177,8 +177,15 @@ def _check_no_changes(program: Any, node: Any) -> None:
         given = outer.get(x.args[0])
         if given is not None and given.name not in buffers:
             raise ConslawError(
-                f"{x.target} changes an array in place under torch.no_grad(){line_of(x)}: write it with detach()"
+                f"{x.target} changes an array in place under torch.no_grad(){line_of(x)}: write it with "
+                f"detach()"
             )
+
+
+def operation_of(node: Any) -> str:
+    """The name of an operation, such as ``layer_norm``."""
+    schema = getattr(node.target, "_schema", None)
+    return schema.name.rpartition("::")[2] if schema else getattr(node.target, "__name__", str(node.target))
 
 
 def path_of(node: Any) -> str:
@@ -211,7 +218,7 @@ def _cannot(module: torch.nn.Module, error: Exception) -> str:
     name, first = type(module).__name__, str(error).strip().splitlines()[0] if str(error) else ""
     if type(error).__name__ == "GuardOnDataDependentSymNode" or "data-dependent" in str(error):
         return (
-            f"{name} branches on, or has the shape of, the value of an array: each path is another network; give a "
-            f"module without that branch ({first[:200]})"
+            f"{name} branches on, or has the shape of, the value of an array: each path is another network; "
+            f"give a module without that branch ({first[:200]})"
         )
     return f"{name} cannot be exported by torch.export: {type(error).__name__}: {first[:300]}"

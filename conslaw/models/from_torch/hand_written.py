@@ -1,60 +1,80 @@
-"""Norms that the user wrote out, found in the graph: x * rsqrt(mean(x²) + eps)."""
+"""Norms that the user wrote out, found in the graph: x * rsqrt(mean(x²) + eps).
+
+Read operation by operation they are right as well, but with a quadratic piece where a linear one will do.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from conslaw.algebra.expressions import Expression
-from conslaw.models.from_torch.reader import Reader, operation_of
-from conslaw.models.nn.normalisation import rms_norm
+from conslaw.models.from_torch.export import operation_of
 
 _SAME = ("_to_copy", "clone", "contiguous", "alias")
 
 
-def rms_norm_of(read: Reader, node: Any) -> Expression | None:
-    """The norm that a product or a quotient is; None if it is none."""
-    if len(node.args) != 2 or not all(hasattr(x, "meta") for x in node.args):
+@dataclass(frozen=True)
+class Norm:
+    """What is normalised, along which axes, and the nodes of the deviation."""
+
+    x: Any
+    axes: Sequence[int]
+    eps: float
+    deviation: Sequence[Any]
+
+
+def norms_in(nodes: Sequence[Any]) -> dict[Any, Norm]:
+    """The nodes that are norms."""
+    found = {node: norm for node in nodes if (norm := _norm(node)) is not None}
+    return {
+        node: norm
+        for node, norm in found.items()
+        if all(user in norm.deviation or user in found for part in norm.deviation for user in part.users)
+    }
+
+
+def _norm(node: Any) -> Norm | None:
+    operation = operation_of(node) if node.op == "call_function" else ""
+    if (
+        operation not in ("mul", "div")
+        or len(node.args) != 2
+        or not all(hasattr(x, "meta") for x in node.args)
+    ):
         return None
-    x, factor = map(_unwrapped, node.args)
-    found = _axes_of_scale(x, factor, operation_of(node) == "div")
-    if found is None and operation_of(node) == "mul":
-        x, factor = factor, x
-        found = _axes_of_scale(x, factor, False)
-    value = read.values[x]
-    if found is None or not isinstance(value, Expression):
+    orders = [node.args] if operation == "div" else [node.args, node.args[::-1]]
+    for x, factor in orders:
+        chain = list[Any]()
+        root = _inside(
+            factor, chain, "sqrt" if operation == "div" else "rsqrt", 0.5 if operation == "div" else -0.5
+        )
+        total = root and _inside(root, chain, "add")
+        squares = total and _inside(total, chain, "mean")
+        own = squares and (_inside(squares, chain, "square") or _inside(squares, chain, "pow", 2, "mul"))
+        if own is None or _unwrapped(own) is not _unwrapped(x):
+            continue
+        mean, add = _unwrapped(total), _unwrapped(root)
+        if isinstance(add.args[1], float) and len(mean.args) > 2 and mean.args[2]:
+            return Norm(_unwrapped(x), mean.args[1], add.args[1], chain)
+    return None
+
+
+def _inside(node: Any, chain: list[Any], operation: str, exponent: float = 0, product: str = "") -> Any:
+    """What an operation is of, if it is this one; it is noted in the chain, with copies before it."""
+    own = list[Any]()
+    while hasattr(node, "meta") and node.op == "call_function" and operation_of(node) in _SAME:
+        own.append(node)
+        node = node.args[0]
+    name = operation_of(node) if node.op == "call_function" else ""
+    power = name == "pow" and exponent and node.args[1] == exponent
+    square = name == product != "" and node.args[0] is node.args[1]
+    if not (name == operation != "pow" or power or square):
         return None
-    axes, eps = found
-    return rms_norm(value, axis=axes, eps=eps)
-
-
-def _axes_of_scale(x: Any, factor: Any, divided: bool) -> tuple[list[int], float] | None:
-    """The axes and the eps, if a factor is 1/sqrt(mean(x²) + eps) (or sqrt, to be divided by)."""
-    if divided:
-        inner = _argument(factor, "sqrt") or _power(factor, 0.5)
-    else:
-        inner = _argument(factor, "rsqrt") or _power(factor, -0.5)
-    if inner is None or operation_of(inner) != "add" or not isinstance(inner.args[1], float):
-        return None
-    mean = _unwrapped(inner.args[0])
-    if operation_of(mean) != "mean" or len(mean.args) < 3 or not mean.args[2]:
-        return None
-    squares = _unwrapped(mean.args[0])
-    own = _power(squares, 2) or _argument(squares, "square")
-    if own is None and operation_of(squares) == "mul" and squares.args[0] is squares.args[1]:
-        own = squares.args[0]
-    return (list(mean.args[1]), inner.args[1]) if own is not None and _unwrapped(own) is x else None
-
-
-def _argument(node: Any, operation: str) -> Any:
-    return _unwrapped(node.args[0]) if operation_of(node) == operation else None
-
-
-def _power(node: Any, exponent: float) -> Any:
-    same = operation_of(node) == "pow" and len(node.args) == 2 and node.args[1] == exponent
-    return _unwrapped(node.args[0]) if same else None
+    chain += [*own, node]
+    return node.args[0]
 
 
 def _unwrapped(node: Any) -> Any:
-    while hasattr(node, "meta") and node.op == "call_function" and operation_of(node) in _SAME:
+    while node.op == "call_function" and operation_of(node) in _SAME:
         node = node.args[0]
     return node

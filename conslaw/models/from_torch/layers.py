@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from conslaw.algebra.einsum import einsum
+from conslaw.algebra.expressions import Expression, as_expression
+from conslaw.algebra.numpy_functions import pad
+from conslaw.errors import ConslawError
+from conslaw.models.cut import Cut
+from conslaw.models.from_torch.arithmetic import allowed_by
+from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
+from conslaw.models.from_torch.rearrangements import reshaped
 from conslaw.models.nn.activations import free_value, gate, leaky_relu, prelu
 from conslaw.models.nn.attention import embedding, softmax
 from conslaw.models.nn.convolutions import avg_pool, conv, dropout, max_pool
 from conslaw.models.nn.normalisation import batch_norm, group_norm, layer_norm, rms_norm, weight_norm
-from conslaw.algebra.expressions import Expression, as_expression
-from conslaw.algebra.einsum import einsum, pad
-from conslaw.errors import ConslawError
-from conslaw.models.from_torch.arithmetic import allowed_by
-from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule
-from conslaw.models.from_torch.rearrangements import reshaped
-from conslaw.models.cut import Cut
 from conslaw.models.readings import sum_zero, varying
 
 
@@ -59,7 +60,7 @@ def _attention(
         k, v = (reshaped(x, (*x.shape[:-2], 1, *x.shape[-2:])) for x in (k, v))
     logits: Any = einsum("...si,...ti->...st", q, k)
     if is_causal:
-        logits = Masked(logits, np.tri(*logits.shape[-2:], dtype=bool))
+        logits = Masked(logits, np.tri(*logits.shape[-2:], dtype=np.bool_))
     elif isinstance(attn_mask, Masked | Expression):
         size = (
             1 if scale is None else scale
@@ -345,7 +346,7 @@ def _cut(name: str) -> Rule:
 
 
 def _centred(name: str) -> Rule:
-    """A function that does not change if a constant is added along some axes: its slopes sum to zero there."""
+    """A function that a constant along some axes does not change: its slopes sum to zero there."""
 
     def rule(read: Reader, x: Expression, dim: Any = None, **others: Any) -> Expression:
         record = read.record

@@ -1,4 +1,4 @@
-"""A module as a model: what goes in is checked, what comes out is paired with free data, or goes into a loss."""
+"""A module as a model: what comes out is paired with free data, or goes into a loss."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 from conslaw.algebra.expressions import Expression
 from conslaw.errors import ConslawError
+from conslaw.models.cut import paired
 from conslaw.models.from_torch import arithmetic, layers, rearrangements, recurrent
 from conslaw.models.from_torch.export import MODES, exported
 from conslaw.models.from_torch.names import parameters_of
 from conslaw.models.from_torch.reader import Masked, Reader
-from conslaw.models.potential import Model, model
-from conslaw.models.cut import paired
-from conslaw.models.readings import recorder
 from conslaw.models.nn.attention import cross_entropy
+from conslaw.models.potential import Model, model
+from conslaw.models.readings import recorder
 
 RULES = {**rearrangements.RULES, **arithmetic.RULES, **layers.RULES, **recurrent.RULES}
 LOSSES = ("cross_entropy",)
@@ -47,10 +47,10 @@ def model_of(
         known["outputs"] = [name for name in reader.record.arrays if name not in before]
         return value
 
-    training = module.training if mode is None else mode == "train"
-    made = model(potential, parameters=parameters.shapes, name=type(module).__name__)
-    words = {"mode": "train" if training else "eval", "loss": loss, "names": dict(parameters.names)}
-    return replace(made, arguments={**words, **known})
+    flags = {part.training for part in module.modules()} if mode is None else {mode == "train"}
+    says = "in part in training" if len(flags) > 1 else "in training" if True in flags else "in evaluation"
+    made = model(potential, parameters=parameters.shapes, name=f"{type(module).__name__} {says}")
+    return replace(made, arguments={"loss": loss, "names": dict(parameters.names), **known})
 
 
 def _potential(reader: Reader, outputs: Sequence[Expression], loss: str | None) -> Expression:

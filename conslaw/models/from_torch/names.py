@@ -45,7 +45,7 @@ def parameters_of(module: torch.nn.Module) -> Parameters:
             other, own = places.setdefault(x.data_ptr(), (path, id(x)))
             if own != id(x):
                 raise ConslawError(
-                    f"parameters {other!r} and {path!r} share memory but are two: tie them, b.weight = a.weight"
+                    f"parameters {other!r} and {path!r} share memory but are two: tie them, b.w = a.w"
                 )
         if not x.requires_grad:
             continue

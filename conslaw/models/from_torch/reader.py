@@ -1,12 +1,12 @@
 """The operations of a module run over the arrays of a model.
 
-What depends on a parameter is an expression.  What does not is data, whatever was computed: one free array for
-each node that meets a parameter, as its relations to others do not matter.
+What depends on a parameter is an expression.  What does not is data, whatever was computed: one free array
+for each node that meets a parameter, as its relations to others do not matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from inspect import signature
@@ -19,8 +19,10 @@ import torch
 
 from conslaw.algebra.expressions import Expression, Indices, Shape, as_expression
 from conslaw.errors import ConslawError
-from conslaw.models.from_torch.export import Exported, line_of, place_of
 from conslaw.models.cut import Cut
+from conslaw.models.from_torch.export import Exported, line_of, operation_of, place_of
+from conslaw.models.from_torch.hand_written import norms_in
+from conslaw.models.nn.normalisation import rms_norm
 from conslaw.models.readings import Recorder
 
 LARGEST_CONSTANT = 10**6  # entries of an array that is computed to be used as a constant
@@ -65,15 +67,21 @@ class Reader:
         self._leaves = dict[Any, Expression]()
         self._numbers = dict[Fraction, Expression]()
         self._constants = dict[Any, Any]()
-        record.where = lambda: place_of(self.node) or type(self).__name__
+        record.where = lambda: place_of(self.node)
 
     def run(self, arrays: Mapping[str, Expression]) -> list[Any]:
         """The values of the outputs, for the arrays of the parameters that are trained, by their paths."""
-        for self.node in self.graph.nodes:
-            node = self.node
+        norms = norms_in(self.graph.nodes)
+        deviations = {x for norm in norms.values() for x in norm.deviation}
+        for node in self.graph.nodes:
+            self.node = node
             if node.op == "placeholder":
-                path = self.graph.parameters.get(node.name)
+                path = self.graph.parameters.get(node.name, "")
                 self.values[node] = arrays[path] if path in arrays else Free(node)
+            elif node in deviations:
+                self.values[node] = Free(node)  # nothing else asks for it
+            elif node in norms and isinstance(x := self.values[norms[node].x], Expression):
+                self.values[node] = rms_norm(x, axis=norms[node].axes, eps=norms[node].eps)
             elif node.op == "call_function" and any(self.moves(x) for x in node.all_input_nodes):
                 self.values[node] = self._ruled(node)
             else:
@@ -101,8 +109,9 @@ class Reader:
             return Free(node)
         if name not in self.rules or _complex(node.meta["val"]):
             raise ConslawError(
-                f"{node.target} of an array that is trained is not read{line_of(node)}: write it with operations on real "
-                f"arrays that are (see Real networks in the documentation), or detach() what goes in"
+                f"{node.target} of an array that is trained is not read{line_of(node)}: write it with "
+                f"operations on real arrays that are (see Real networks in the documentation), or detach() "
+                f"what goes in"
             )
         first, others = self._arguments(node)
         try:
@@ -120,7 +129,8 @@ class Reader:
             raise ConslawError(f"{name} with {passed_over[0]} that is trained is not read")
         if any(isinstance(x, Masked) for x in (first, *others.values())) and name not in MASKED:
             raise ConslawError(
-                f"{name} of a trained array with minus infinity is not read, a softmax is: mask by a factor elsewhere"
+                f"{name} of a trained array with minus infinity is not read, a softmax is: mask by a factor "
+                f"elsewhere"
             )
 
     def _checked(self, name: str, node: Any, made: Any) -> Any:
@@ -134,7 +144,7 @@ class Reader:
         return made
 
     def _arguments(self, node: Any) -> tuple[Any, dict[str, Any]]:
-        """The first argument, and the others by the names that they have in the schema, with their defaults."""
+        """The first argument, and the others by their names in the schema, with their defaults."""
         declared = node.target._schema.arguments
         named = {x.name: x.default_value for x in declared}
         named |= dict(zip(named, node.args, strict=False)) | node.kwargs
@@ -196,7 +206,7 @@ class Reader:
     def integers(self, value: Free) -> npt.NDArray[Any] | None:
         """The constant that a value is, if it has integer entries."""
         found = self.constant(value)
-        if found is None or not _real(found) and found.dtype not in _WHOLE:
+        if found is None or (not _real(found) and found.dtype not in _WHOLE):
             return None
         entries = found.detach().to(torch.float64).numpy()
         whole = (
@@ -213,7 +223,7 @@ class Reader:
         node = value.node
         if node not in self._constants:
             self._constants[node] = self._computed(node)
-        return self._constants[node]  # type: ignore[no-any-return]
+        return self._constants[node]
 
     def _computed(self, node: Any) -> torch.Tensor | None:
         shape = node.meta.get("val")
@@ -257,39 +267,38 @@ class Reader:
 _WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 NO_GRADIENT = frozenset(
-    ("detach", "sign", "sgn", "round", "floor", "ceil", "trunc", "heaviside", "zeros_like", "ones_like")
-    + ("full_like", "rand_like", "randn_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
-    + ("bernoulli", "multinomial", "randint_like")
+    (
+        *(
+            "detach",
+            "sign",
+            "sgn",
+            "round",
+            "floor",
+            "ceil",
+            "trunc",
+            "heaviside",
+            "bernoulli",
+            "multinomial",
+        ),
+        *("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "randint_like"),
+        *("new_zeros", "new_ones", "new_full", "new_empty"),
+    )
 )
 UNKNOWN_ENTRIES = frozenset(
-    ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted")
+    ("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided")
 )
 
 RESHAPED = frozenset(
     ("view", "_unsafe_view", "reshape", "flatten", "unsqueeze", "squeeze", "permute", "transpose", "clone", "alias")
 )
 
-MASKED = frozenset(
+MASKED = frozenset(  # what reads logits that are minus infinity in places
     (
-        "softmax",
-        "_softmax",
-        "_safe_softmax",
-        "add",
-        "mul",
-        "div",
-        "masked_fill",
-        "view",
-        "_unsafe_view",
-        "reshape",
+        *("softmax", "_softmax", "_safe_softmax", "scaled_dot_product_attention"),
+        *("add", "mul", "div", "masked_fill", "view", "_unsafe_view", "reshape", "unsqueeze", "squeeze"),
+        *("clone", "contiguous", "alias", "_to_copy"),
     )
-    + ("unsqueeze", "squeeze", "clone", "contiguous", "alias", "_to_copy", "scaled_dot_product_attention")
 )
-
-
-def operation_of(node: Any) -> str:
-    """The name of an operation, such as ``layer_norm``."""
-    schema = getattr(node.target, "_schema", None)
-    return schema.name.rpartition("::")[2] if schema else getattr(node.target, "__name__", str(node.target))
 
 
 def _real(value: Any) -> bool:

@@ -166,11 +166,11 @@ class _NotKnown(Exception):  # noqa: N818
 
 def _picked(read: Reader, x: Any, **options: Any) -> Any:
     """Entries picked by an index: by one that is data they are rows of a table, or a free value."""
-    indices = options.get("indices")
+    indices: Any = options.get("indices")
     table = (
         isinstance(x, Expression) and x.operation == "input" and x.ndim == 2 and indices and len(indices) == 1
     )
-    if table and isinstance(indices[0], Free) and not indices[0].node.meta["val"].dtype == torch.bool:
+    if table and isinstance(indices[0], Free) and indices[0].node.meta["val"].dtype != torch.bool:
         return embedding(indices[0].shape, x)  # also where they are known: other inputs have other rows
     try:
         return _moved(read, x, **options)
