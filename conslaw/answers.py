@@ -270,14 +270,14 @@ class Analysis(Count):
         Returns
         -------
         Attainment
-            The rank is **proved**: for piecewise polynomial networks signs are certain and the rank is one mod
-            a prime; for smooth ones a minor is enclosed in ball arithmetic.
+            The rank is **proved**: for piecewise polynomial networks signs are certain and the rank is one
+            mod a prime; for smooth ones an invertible minor is enclosed in ball arithmetic.
 
         Raises
         ------
         ConslawError
-            For weights or inputs that do not fit, are not finite or not real; gates written by hand; more than
-            20,000 parameters.
+            For weights or inputs that do not fit, are not finite or not real; gates written by hand; more
+            than 20,000 parameters.
 
         Examples
         --------
@@ -489,7 +489,8 @@ class Analysis(Count):
         laws = RecordedLaws(data["laws"], families, *rest)
         names = ("degree", "homogeneous", "laws_found", "complete", "ansatz")
         found = {name: data[name] for name in names}
-        found |= {"polynomial_laws": laws, "rational_laws": None, "lower_split": None, "analyzed": None, "given": None}
+        found |= {"polynomial_laws": laws, **dict.fromkeys(("rational_laws", "lower_split"))}
+        found |= dict.fromkeys(("analyzed", "given"))
         return cls(**_fields_of_count(data), **found)
 
 

@@ -1,1 +1,1 @@
-"""Near one's own weights: whether the true gradients of a network span all that its parametrisation allows."""
+"""Near one's own weights: whether a network has all the gradients that its parametrisation allows."""

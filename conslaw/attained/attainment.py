@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from math import prod
 from typing import Any, Self
 
 import numpy as np
 
 from conslaw import display
+from conslaw.algebra.expressions import Shape
 from conslaw.algebra.finite_field import RowSpace
 from conslaw.algebra.threads import one_blas_thread
 from conslaw.attained.enclosures import Array, Balls
-from conslaw.attained.given import evaluable, inputs_of, weights_of
+from conslaw.attained.given import Sources, constants_of, evaluable, inputs_of, sources_of, weights_of
 from conslaw.attained.gradients import RealNetwork
 from conslaw.attained.ranks import certified_rank, generic_rank, prime_of, residues
 from conslaw.attained.units import Seen, Units
@@ -21,8 +23,13 @@ from conslaw.flows.flow import Flow
 from conslaw.laws.brackets import random_residues
 
 LARGEST = 20_000  # parameters
-FIRST, LEAST, MOST = 64, 2048, 2**17  # inputs that are drawn: at first, before it is said that no more is found, at most
-ROUNDS = 3  # of rows of balls, each twice as many as before
+# inputs that are drawn: at first, before it is said that no more is found, and at most
+FIRST, LEAST, MOST = (
+    64,
+    2048,
+    2**17,
+)  # inputs that are drawn: at first, before it is said that no more is found, at most
+TURNS = 3  # of more and more rows of balls, each twice as many as before
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,8 +43,8 @@ class Attainment(display.Shown):
     rank : of the true gradients at these weights, over the inputs looked at; a **proved** lower bound
     generic_rank : of the fields of the parametrisation at a generic point; at least this is **proved**
     error_probability : bound on the *probability* that the generic rank is larger; 0 if that is excluded
-    attained : whether the two ranks are equal: then the answer is complete for this network near these weights
-        if it is for the parametrisation
+    attained : whether the two ranks are equal: then what the answer says of the parametrisation holds for
+        this network near these weights
     more : by how many laws these weights may have more than were found; None for other than gradient flows
     complete : whether the answer about the parametrisation was complete
     laws_found : laws of the answer
@@ -70,7 +77,9 @@ class Attainment(display.Shown):
     @property
     def about(self) -> str:
         """What the answer is about."""
-        return f"{self.title}: the network near the given weights, for all losses, on data near {self._inputs}"
+        return (
+            f"{self.title}: the network near the given weights, for all losses, on data near {self._inputs}"
+        )
 
     @property
     def proved(self) -> Mapping[str, Any]:
@@ -89,16 +98,14 @@ class Attainment(display.Shown):
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "units"}
-        units = {k: [list(x) if isinstance(x, tuple) else x for x in v] for k, v in asdict(self.units).items()}
-        return {**display.stamp("attainment", 1), **plain, "units": units}
+        return {**display.stamp("attainment", 1), **plain, "units": self.units.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The answer from that dictionary."""
         display.check_stamp(data, "attainment", 1)
-        units = {k: tuple(tuple(x) if isinstance(x, list) else x for x in v) for k, v in data["units"].items()}
         plain = {name: data[name] for name in cls.__dataclass_fields__ if name != "units"}
-        return cls(**plain, units=Units(**units))
+        return cls(**plain, units=Units.from_json(data["units"]))
 
     @property
     def _inputs(self) -> str:
@@ -123,12 +130,13 @@ class Attainment(display.Shown):
         return display.Summary(f"{self.title}, near the given weights", rows, self._remarks())
 
     def _remarks(self) -> list[str]:
-        if self.attained and self.complete:
-            return [
-                f"The answer is complete for this network near these weights: {self.laws_found} laws, no more."
-            ]
         if self.attained:
-            return ["What the answer says about the parametrisation holds for this network near these weights."]
+            what = "What the answer says of the parametrisation holds"
+            if self.complete:
+                what = f"The answer is complete: {self.laws_found:,} laws, no more,"
+            chance = self.error_probability
+            unless = f", except with probability < {chance:.0e}" if chance else ""
+            return [f"{what} for this network near these weights{unless}."]
         lines = []
         if self.seen > self.rank:
             lines.append(f"Floats see a rank of {self.seen:,}, which is not proved at this precision.")
@@ -157,62 +165,72 @@ def attained(
     complete: bool,
 ) -> Attainment:
     """See :meth:`conslaw.Analysis.at`."""
-    model = flow.model
+    model, seed = flow.model, check_seed(seed)
     if model is None:
-        raise ConslawError(f"{flow.name}: these are fields without a network, whose weights could be looked at")
-    seed, n = check_seed(seed), model.size
+        raise ConslawError(f"{flow.name}: fields without a network have no weights that could be looked at")
+    n = model.size
     if n > LARGEST:
         raise ConslawError(f"{model.name} has {n:,} parameters: near weights up to {LARGEST:,} are looked at")
     given = frozenset(inputs) if isinstance(inputs, Mapping) else frozenset[str]()
     arrays = weights_of(model, weights, names)
-    network = RealNetwork(evaluable(model, given), arrays)
-    own = None if inputs is None else inputs_of(network.inputs, network.model, inputs)
+    network = RealNetwork(evaluable(model, given), {**arrays, **constants_of(model)})
+    sources = sources_of(network.model, network.inputs)
+    own = None if inputs is None else sources.data(inputs_of(network.model, sources, inputs))
     euclidean = flow.name == "gradient" and flow.dimension == n
-    target = n - laws_found if euclidean else n
+    target = n - laws_found if euclidean else n  # laws exclude a larger rank
     generic, error = generic_rank(model, seed, target)
-    bounded = euclidean and generic == target  # laws exclude a larger rank
-    run = _Run(network, own, np.random.default_rng([seed, 1]))
-    rank = run.balls(generic) if network.smooth else run.exact(generic, seed)
-    assert rank <= generic or not bounded
+    search = _Search(network, sources, own, np.random.default_rng([seed, 1]))
+    rank = search.in_balls(generic) if network.smooth else search.mod_p(generic, seed)
+    if rank > generic:
+        raise ConslawError(
+            f"{model.name}: true gradients of rank {rank:,}, fields of {generic:,}: a mistake of conslaw"
+        )
     return Attainment(
         title=title,
         parameters=n,
         rank=rank,
-        generic_rank=max(generic, rank),
-        error_probability=0.0 if bounded else error,
-        attained=rank >= generic,
+        generic_rank=generic,
+        error_probability=error,
+        attained=rank == generic,
         more=target - rank if euclidean else None,
         complete=complete,
         laws_found=laws_found,
         method="balls" if network.smooth else "exact",
-        seen=max(run.seen, rank),
-        inputs=run.number,
+        seen=max(search.seen, rank),
+        inputs=search.number,
         drawn=own is None,
-        left_out=run.left_out,
-        units=run.units.units(),
+        left_out=search.left_out,
+        units=search.units.units(),
         seed=seed,
     )
 
 
-class _Run:
+class _Search:
     """Gradients at more and more inputs, until the rank that is wanted is reached."""
 
-    def __init__(self, network: RealNetwork, own: Mapping[str, Array] | None, rng: np.random.Generator) -> None:
-        self.network, self.own, self.rng = network, own, rng
+    def __init__(
+        self,
+        network: RealNetwork,
+        sources: Sources,
+        own: Mapping[str, Array] | None,
+        rng: np.random.Generator,
+    ) -> None:
+        self.network, self.sources, self.own, self.rng = network, sources, own, rng
         self.number = self.left_out = self.seen = 0
         self.units = Seen(network.model.readings)
         self.free = [name for name in network.free if own is None or name not in own]
 
     def batches(self, first: int) -> Iterator[tuple[Mapping[str, Array], list[Array | None], int]]:
-        """Inputs whose pieces are certain, these, and how many inputs were looked at."""
-        known = None if self.own is None else len(next(iter(self.own.values())))
-        wanted = first if known is None else known
-        while self.number < (MOST if known is None else known):
-            size = min(self.network.batch, wanted - self.number)
-            if self.own is None:
-                data: Mapping[str, Array] = {n: self._drawn(n, size) for n in self.network.inputs}
-            else:
-                data = {n: x[self.number : self.number + size] for n, x in self.own.items()}
+        """Inputs whose pieces are certain, these pieces, and how many they are: of a first batch, then of
+        batches that double all.
+        """
+        most = MOST if self.own is None else len(next(iter(self.own.values())))
+        end = min(first, most)
+        while self.number < end:
+            size = min(self.network.batch, end - self.number)
+            data = (
+                self._drawn(size) if self.own is None else self._given(slice(self.number, self.number + size))
+            )
             self.number += size
             patterns, sure = self.network.patterns(data, size)
             self.left_out += int((~sure).sum())
@@ -220,35 +238,42 @@ class _Run:
             self.units.add(patterns, self.rng)
             if sure.any():
                 yield {n: x[sure] for n, x in data.items()}, patterns, int(sure.sum())
-            if self.number == wanted:
-                wanted *= 2
+            if self.number == end:
+                end = min(2 * end, most)
 
-    def _drawn(self, name: str, size: int) -> Array:
-        shape = self.network.model.data[name]
+    def _given(self, part: slice) -> dict[str, Array]:
+        assert self.own is not None
+        return {n: x[part] for n, x in self.own.items()}
+
+    def _drawn(self, size: int) -> dict[str, Array]:
+        made = {n: self._source(n, (size, *shape)) for n, shape in self.sources.shapes.items()}
+        return self.sources.data(made)
+
+    def _source(self, name: str, shape: Shape) -> Array:
         reading = next((r for r in self.network.model.readings if name in r.data), None)
         if reading is None:
-            return self.rng.standard_normal((size, *shape))
+            return self.rng.standard_normal(shape)
         if reading.operation != "embedding":
             raise ConslawError(
                 f"{reading}: its data are statistics or constants: give them too, inputs={{{name!r}: ...}}"
             )
-        return np.eye(shape[-1])[self.rng.integers(0, shape[-1], (size, *shape[:-1]))]
+        return np.asarray(np.eye(shape[-1])[self.rng.integers(0, shape[-1], shape[:-1])])
 
-    def exact(self, target: int, seed: int) -> int:
+    def _losses(self, size: int) -> dict[str, Array]:
+        return {n: self.rng.standard_normal((size, *self.network.model.data[n])) for n in self.free}
+
+    def mod_p(self, target: int, seed: int) -> int:
         """The rank mod a prime, which is at most that over Q."""
         p, model = prime_of(seed), self.network.model
-        weights = {n: {0: x[None]} for n, x in residues(self.network.weights, p).items()}
-        space, before = RowSpace.zero(model.size, p), 0
         check_memory(16.0 * target * model.size, f"a rank of {target:,} in {model.size:,} coordinates")
-        turn = FIRST
+        weights = {n: {0: x[None]} for n, x in residues(self.network.weights, p).items()}
+        space, turn, before = RowSpace.zero(model.size, p), FIRST, 0
         for data, patterns, size in self.batches(FIRST):
-            known = residues(data, p)
-            while space.rank < target:  # until further losses add nothing at these inputs
-                free = {n: random_residues((size, *model.data[n]), self.rng, p) for n in self.free}
+            known, rank = residues(data, p), -1
+            while rank < space.rank < target or rank < 0:  # until further losses add nothing at these inputs
                 rank = space.rank
+                free = {n: random_residues((size, *model.data[n]), self.rng, p) for n in self.free}
                 space = space.extend(self.network.modular({**known, **free}, patterns, weights, p))
-                if space.rank == rank or not self.free:
-                    break
             if space.rank >= target:
                 break
             if self.own is None and self.number >= turn:
@@ -257,28 +282,29 @@ class _Run:
                 turn, before = 2 * self.number, space.rank
         return space.rank
 
-    def balls(self, target: int) -> int:
+    def in_balls(self, target: int) -> int:
         """The rank that is certified in balls."""
-        check_memory(64.0 * target * self.network.model.size, f"balls of rank {target:,}")
-        mid, rad, rank, found = list[Array](), list[Array](), 0, 0
-        wanted = target + target // 4 + 8
-        losses = 1 if self.own is None else -(-wanted // len(next(iter(self.own.values()))))
-        most = sum(int(np.prod(self.network.model.data[n])) for n in self.free)
-        for round_ in range(ROUNDS):
-            del round_
-            for data, patterns, size in self.batches(wanted):
-                for _ in range(min(losses, max(most, 1))):
-                    free = {n: self.rng.standard_normal((size, *self.network.model.data[n])) for n in self.free}
-                    rows = self.network.enclosed({**data, **free}, patterns)
-                    mid.append(np.broadcast_to(rows.mid, (size, rows.mid.shape[1])))
-                    rad.append(np.broadcast_to(rows.rad, (size, rows.rad.shape[1])))
-                    found += size
-                if found >= wanted:
-                    break
-            if not mid:
-                return 0
+        size_of_rows = self.network.model.size
+        check_memory(
+            64.0 * target * size_of_rows, f"balls of rank {target:,} in {size_of_rows:,} coordinates"
+        )
+        mid, rad = list[Array](), list[Array]()
+        rank, rows, wanted, turn = 0, 0, target + target // 4 + 8, 0
+        number = wanted if self.own is None else len(next(iter(self.own.values())))
+        entries = sum(prod(self.network.model.data[n]) for n in self.free)
+        losses = min(-(-wanted // number), max(1, entries))  # of each input
+        for data, patterns, size in self.batches(wanted):
+            for _ in range(losses):
+                found = self.network.enclosed({**data, **self._losses(size)}, patterns)
+                for known, part in ((mid, found.mid), (rad, found.rad)):
+                    known.append(np.broadcast_to(part, (size, part.shape[1])))
+                rows += size
+            if rows < wanted:
+                continue
             rank, self.seen = certified_rank(Balls(np.concatenate(mid), np.concatenate(rad)))
-            if rank >= target or self.own is not None:
-                break
-            wanted = 2 * found
+            turn, wanted = turn + 1, 2 * wanted
+            if rank >= target or turn == TURNS:
+                return rank
+        if mid and rows < wanted:
+            rank, self.seen = certified_rank(Balls(np.concatenate(mid), np.concatenate(rad)))
         return rank

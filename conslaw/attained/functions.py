@@ -187,21 +187,22 @@ SMOOTH: Mapping[str, tuple[Callable[..., arb], Callable[..., arb]]] = {
 # smooth operations on arrays of balls of one of the batch (objects): values, and slopes for an adjoint
 
 
-def _probabilities(z: Array, axis: int, allowed: Array | None) -> tuple[Array, Array]:
+def _probabilities(z: Array, axis: int, allowed: Array | None, scale: float) -> tuple[Array, Array]:
     whole = np.broadcast_to(1 if allowed is None else allowed.astype(int), z.shape).astype(object)
-    weights = np.frompyfunc(lambda x: x.exp(), 1, 1)(z) * whole
+    weights = np.frompyfunc(lambda x: x.exp(), 1, 1)(z * arb(scale)) * whole
     return weights / weights.sum(axis, keepdims=True), whole
 
 
-def _softmax(z: Array, axis: int, allowed: Array | None) -> Array:
-    value, whole = _probabilities(z, axis, allowed)
+def _softmax(z: Array, axis: int, allowed: Array | None, scale: float) -> Array:
+    value, whole = _probabilities(z, axis, allowed, scale)
     even = whole / np.frompyfunc(arb, 1, 1)(whole.sum(axis, keepdims=True))
     return raw_of_sum_zero(value - even, [axis], allowed)
 
 
-def _softmax_slopes(z: Array, adjoint: Array, axis: int, allowed: Array | None) -> Array:
-    value, _ = _probabilities(z, axis, allowed)
-    return raw_of_sum_zero(value * (adjoint - (adjoint * value).sum(axis, keepdims=True)), [axis], allowed)
+def _softmax_slopes(z: Array, adjoint: Array, axis: int, allowed: Array | None, scale: float) -> Array:
+    value, _ = _probabilities(z, axis, allowed, scale)
+    u = value * (adjoint - (adjoint * value).sum(axis, keepdims=True)) * arb(scale)
+    return raw_of_sum_zero(u, [axis], allowed)
 
 
 def _mean(z: Array, over: tuple[int, ...]) -> Any:
@@ -258,7 +259,7 @@ def in_balls(function: Callable[..., Array], *arguments: Balls) -> Balls:
 
 def entry_by_entry(function: Callable[..., arb], **options: Any) -> Callable[[Array], Array]:
     """A function of each entry."""
-    return lambda z: np.frompyfunc(lambda x: function(x, **options), 1, 1)(z)  # type: ignore[no-any-return]
+    return lambda z: np.frompyfunc(lambda x: function(x, **options), 1, 1)(z)
 
 
 def _objects(x: Balls, i: int) -> Array:

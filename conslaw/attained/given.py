@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from conslaw.models.potential import Model
 OF_MODULES = (
     *("relu", "leaky_relu", "abs", "relu_squared", "prelu", "gelu", "silu", "mish", "tanh", "sigmoid", "exp"),
     *("logsigmoid", "softsign", "tanhshrink", "sin", "cos", "relu6", "hardsigmoid", "hardswish", "max_pool"),
-    *("layer_norm", "cross_entropy", "hardtanh", "softshrink"),
+    *("layer_norm", "cross_entropy", "hardtanh", "softshrink", "softmax"),
 )
 
 
@@ -33,7 +35,9 @@ def weights_of(model: Model, weights: Any, names: Mapping[str, str] | None) -> d
     """
     found = weights.state_dict() if callable(getattr(weights, "state_dict", None)) else weights
     if not isinstance(found, Mapping):
-        raise ConslawError(f"weights={str(weights)[:60]!r}: give a mapping of arrays, a state_dict or a module")
+        raise ConslawError(
+            f"weights={str(weights)[:60]!r}: give a mapping of arrays, a state_dict or a module"
+        )
     if not isinstance(names, Mapping | None):
         raise ConslawError(f"names={names!r}: give a mapping from the model's names to those of the weights")
     shown = {**names_shown(model), **(names or {})}
@@ -66,9 +70,11 @@ def as_array(value: Any, what: str, shape: Shape | None = None) -> Array:
             raise ConslawError(f"{what} has complex entries: give real ones")
         array = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ConslawError(f"{what}: give an array of real numbers") if not isinstance(
-            error, ConslawError
-        ) else error from None
+        raise (
+            ConslawError(f"{what}: give an array of real numbers")
+            if not isinstance(error, ConslawError)
+            else error
+        ) from None
     if not np.isfinite(array).all():
         raise ConslawError(f"{what} has entries that are NaN or infinite: give finite numbers")
     if shape is not None and array.shape != shape:
@@ -76,39 +82,93 @@ def as_array(value: Any, what: str, shape: Shape | None = None) -> Array:
     return array
 
 
-def inputs_of(names: tuple[str, ...], model: Model, inputs: Any) -> dict[str, Array]:
-    """The inputs of a user, (number, *shape) for each array."""
-    data = model.data
+@dataclass(frozen=True)
+class Sources:
+    """Where the data of a network come from: each is a source of its own, or a view of an input of a module.
+
+    Attributes
+    ----------
+    shapes : the shape of each source
+    views : of data that are not sources: which, and the positions in it
+    """
+
+    shapes: Mapping[str, Shape]
+    views: Mapping[str, tuple[str, Array]]
+
+    def data(self, sources: Mapping[str, Array]) -> dict[str, Array]:
+        """The data (number, *shape) that some sources make."""
+        own = {n: x for n, x in sources.items() if all(n != source for source, _ in self.views.values())}
+        seen = {n: (s, places) for n, (s, places) in self.views.items() if s in sources}
+        return {**own, **{n: sources[s].reshape(len(sources[s]), -1)[:, at] for n, (s, at) in seen.items()}}
+
+
+def views_of(model: Model) -> Mapping[str, tuple[str, Array]]:
+    """Of data of a module that are an input of it: which, and its positions."""
+    return dict(model.arguments["inputs"]) if "outputs" in model.arguments else {}
+
+
+def constants_of(model: Model) -> dict[str, Array]:
+    """Data of a module that are numbers in its code."""
+    numbers = dict(model.arguments["numbers"]) if "outputs" in model.arguments else {}
+    return {n: np.array(float(x)) for n, x in numbers.items()}
+
+
+def sources_of(model: Model, names: Sequence[str]) -> Sources:
+    """The sources of some data of a model."""
+    views = views_of(model)
+    shapes = {n: model.data[n] for n in names if n not in views}
+    shapes |= {
+        source: at.shape if n == source else (at.size,) for n, (source, at) in views.items() if n in names
+    }
+    return Sources(shapes, views)
+
+
+def inputs_of(model: Model, sources: Sources, inputs: Any) -> dict[str, Array]:
+    """The inputs of a user, (number, *shape) for each source.
+
+    Raises
+    ------
+    ConslawError
+        If some are missing, do not fit, or are no finite real numbers.
+    """
+    known = {**model.data, **sources.shapes}
     if not isinstance(inputs, Mapping):
-        wanted = names or tuple(n for n in data if n == "x")
+        wanted = [*sources.shapes] or [n for n in model.data if n == "x"]
         if len(wanted) != 1:
             raise ConslawError(
-                f"inputs: the model has the data {', '.join(data)}: give a mapping, inputs={{name: array}}"
+                f"inputs: the network is evaluated on {', '.join(wanted or known)}: give a mapping, "
+                f"inputs={{name: array}}"
             )
         inputs = {wanted[0]: inputs}
     made = dict[str, Array]()
     for name, value in inputs.items():
-        if name not in data:
-            raise ConslawError(f"inputs: {name!r} is no data of the model, which has {', '.join(data)}")
-        array, shape = as_array(value, f"inputs: {name}"), data[name]
-        if array.shape != shape and array.size and array.shape[1:] != shape:
-            short = tuple(n for n in shape if n > 1)  # a module's batch of 1
-            if array.shape[1:] != short and tuple(n for n in array.shape[1:] if n > 1) != short:
-                raise ConslawError(
-                    f"inputs: {name} has shape {array.shape}: give (number, {', '.join(map(str, shape))})"
-                )
-        if not array.size:
-            raise ConslawError(f"inputs: {name} has shape {array.shape}: give at least one")
-        made[name] = array.reshape(1 if array.shape == shape else len(array), *shape)
-    missing = [n for n in names if n not in made]
+        if name not in known:
+            raise ConslawError(f"inputs: {name!r} is no data of the model, which has {', '.join(known)}")
+        array, shape = as_array(value, f"inputs: {name}"), known[name]
+        number = array.size // prod(shape)
+        one, many = array.shape == shape, _bare(array.shape) == _bare((number, *shape))
+        flat = name not in model.data and array.size == number * prod(shape)  # a module's input, in any shape
+        if not number or not (one or many or flat):
+            raise ConslawError(
+                f"inputs: {name} has shape {array.shape}: give (number, {', '.join(map(str, shape))})"
+            )
+        made[name] = array.reshape(number, *shape)
+    missing = [n for n in sources.shapes if n not in made]
     if missing:
-        raise ConslawError(f"inputs: {missing[0]!r} is missing; the network is evaluated on {', '.join(names)}")
+        raise ConslawError(
+            f"inputs: {missing[0]!r} is missing; the network is evaluated on {', '.join(sources.shapes)}"
+        )
     numbers = {len(x) for x in made.values()} - {1}
     if len(numbers) > 1:
         shapes = ", ".join(f"{n} {x.shape}" for n, x in made.items())
         raise ConslawError(f"inputs: {shapes}: give as many of each")
     most = max(numbers, default=1)
     return {n: np.broadcast_to(x, (most, *x.shape[1:])) for n, x in made.items()}
+
+
+def _bare(shape: Shape) -> Shape:
+    """Without axes of length 1, such as a module's batch."""
+    return tuple(n for n in shape if n > 1)
 
 
 def evaluable(model: Model, given: frozenset[str]) -> Model:
@@ -134,26 +194,29 @@ def evaluable(model: Model, given: frozenset[str]) -> Model:
 
 
 def _check_module(model: Model, given: frozenset[str]) -> None:
-    known, outputs = (model.arguments.get(what, ()) for what in ("inputs", "outputs"))
-    own = {n for r in model.readings for n in (*r.data, *r.slopes)} | {*outputs, *known, *given}
+    known, outputs, numbers = (model.arguments[what] for what in ("inputs", "outputs", "numbers"))
+    own = {n for r in model.readings for n in (*r.data, *r.slopes)} | {*outputs, *known, *numbers, *given}
     for r in model.readings:
-        if r.operation not in OF_MODULES and not set(r.data) <= given:
+        known_here = r.operation in OF_MODULES and r.options.get("scale", 1.0) is not None
+        if not known_here and not set(r.data) <= given:
             raise ConslawError(f"{r}: evaluating it at weights of a module is not supported yet")
     for name in model.data:
         if name not in own:
             raise ConslawError(
-                f"the data {name!r} of {model.name} are computed from others, or constants: give their values, "
-                f"inputs={{{name!r}: ...}}, beside those of {', '.join(known) or 'others'}"
+                f"the data {name!r} of {model.name} are computed from others, or constants: give their values "
+                f"too, inputs={{{name!r}: ...}}"
             )
 
 
 def _gates(model: Model) -> list[str]:
-    """Data whose every use is as a factor, entry by entry, of what parameters are in, before others follow."""
+    """Data that are only used as factors, entry by entry, of what is trained, before more of it follows."""
     order = topological_order([model.potential])
     own = {n for r in model.readings for n in (*r.data, *r.slopes)}
     trained = set[int]()
     for x in order:
-        if (x.operation == "input" and x.attribute in model.parameters) or any(id(y) in trained for y in x.args):
+        if (x.operation == "input" and x.attribute in model.parameters) or any(
+            id(y) in trained for y in x.args
+        ):
             trained.add(id(x))
     meets = set[int]()  # what parameters meet later on
     for x in reversed(order):

@@ -1,7 +1,7 @@
 """The true gradients of a network at its weights and at real inputs, enclosed in balls or exact mod p.
 
-The readings of a model say which operation stands where; with the free data that stand for these at real inputs the
-gradient of the potential is that of the network.  Inputs go in batches; for each the pieces of all piecewise
+The readings of a model say which operation stands where; with the free data that stand for these at real inputs
+the gradient of the potential is that of the network.  Inputs go in batches; for each the pieces of all piecewise
 polynomial functions are found first, in balls, on a neighbourhood of the weights.
 """
 
@@ -22,6 +22,7 @@ from conslaw.algebra.finite_field import Residues, from_integers
 from conslaw.algebra.jets import Jet, Jets
 from conslaw.attained import functions
 from conslaw.attained.enclosures import Array, Balls, Enclosures, around, exactly
+from conslaw.attained.given import views_of
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Model
 from conslaw.models.readings import Reading
@@ -72,7 +73,7 @@ class RealNetwork:
     Attributes
     ----------
     model : the model, with readings
-    weights : its parameters
+    weights : its parameters, and data that are constants
     """
 
     model: Model
@@ -86,17 +87,19 @@ class RealNetwork:
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
-        """The data that nonlinearities depend on, and that do not follow from others; tokens are among them."""
+        """The data that nonlinearities depend on, and that do not follow from others."""
         order = topological_order([x for r in self.model.readings for x in r.arguments])
         used = {x.attribute for x in order if x.operation == "input"}
-        own = [name for name in self.model.data if name in used and name not in self.filled]
-        rest = [n for r in self.model.readings if not r.arguments for n in r.data if n not in own]
-        return tuple(dict.fromkeys([*own, *rest]))
+        used |= set(views_of(self.model))
+        rest = {n for r in self.model.readings if not r.arguments for n in r.data}
+        known = {*self.filled, *self.weights}
+        return tuple(n for n in self.model.data if n in used | rest and n not in known)
 
     @cached_property
     def free(self) -> tuple[str, ...]:
         """The data that losses choose: the gradients of all of their values are gradients of the network."""
-        return tuple(n for n in self.model.data if n not in self.filled and n not in self.inputs)
+        known = {*self.filled, *self.inputs, *self.weights}
+        return tuple(n for n in self.model.data if n not in known)
 
     @cached_property
     def smooth(self) -> bool:
@@ -133,8 +136,11 @@ class RealNetwork:
                 continue
             values = [at(x) for x in r.arguments]
             pattern, certain = _pattern(r, values)
-            found.append(None if pattern is None else np.broadcast_to(pattern, (number, *pattern.shape[1:])))
-            sure &= certain.reshape(len(certain), -1).all(1) & np.logical_and.reduce([v.finite for v in values])
+            whole = None if pattern is None else np.broadcast_to(pattern, (number, *pattern.shape[1:]))
+            found.append(whole)
+            sure &= certain.reshape(len(certain), -1).all(1) & np.logical_and.reduce(
+                [v.finite for v in values]
+            )
             at.inputs |= _data(r, values, pattern, numbers)
         return found, sure
 
@@ -145,7 +151,11 @@ class RealNetwork:
         return Balls(*(_rows([getattr(x, what) for x in parts]) for what in ("mid", "rad")))
 
     def modular(
-        self, data: Mapping[str, Residues], patterns: Sequence[Array | None], weights: Mapping[str, Jet], p: int
+        self,
+        data: Mapping[str, Residues],
+        patterns: Sequence[Array | None],
+        weights: Mapping[str, Jet],
+        p: int,
     ) -> Residues:
         """The same mod p, where no function is smooth."""
         known = {**weights, **{n: {0: x} for n, x in data.items()}}
@@ -160,7 +170,9 @@ class RealNetwork:
             if not known:
                 at.inputs |= _data(r, arguments[-1], pattern, at.numbers)
         to_values, to_parameters = self._gradients
-        adjoints = {id(r): x for r, x in zip((r for r in self.model.readings if r.slopes), to_values, strict=True)}
+        adjoints = {
+            id(r): x for r, x in zip((r for r in self.model.readings if r.slopes), to_values, strict=True)
+        }
         back = list(zip(self.model.readings, arguments, patterns, strict=True))
         for r, values, pattern in reversed(back):
             if r.slopes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,6 +28,15 @@ class Units:
     off: tuple[str, ...] = ()
     on: tuple[str, ...] = ()
     alike: tuple[tuple[str, ...], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return {"off": list(self.off), "on": list(self.on), "alike": [list(x) for x in self.alike]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The units from that dictionary."""
+        return cls(tuple(data["off"]), tuple(data["on"]), tuple(tuple(x) for x in data["alike"]))
 
 
 @dataclass

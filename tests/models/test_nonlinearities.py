@@ -138,10 +138,10 @@ WHOLE = {
     "softmax": (lambda z: nn.softmax(z), lambda z: softmax(z)),
     "softmax of columns": (lambda z: nn.softmax(z, axis=0), lambda z: softmax(z, 0)),
     "softmax with a mask": (lambda z: nn.softmax(z[:, :3], mask=MASK), lambda z: softmax(z[:, :3], -1, MASK)),
-    "attention": (lambda z: nn.attention(z, z, z), lambda z: softmax(z @ z.T) @ z),
+    "attention": (lambda z: nn.attention(z, z, z), lambda z: softmax(z @ z.T / 2) @ z),
     "causal attention": (
         lambda z: nn.attention(z, 2 * z, z, mask="causal"),
-        lambda z: softmax(2 * z @ z.T, -1, np.tri(3, dtype=bool)) @ z,
+        lambda z: softmax(z @ z.T, -1, np.tri(3, dtype=bool)) @ z,
     ),
     "layer norm": (lambda z: nn.layer_norm(z), lambda z: norm(z, -1)),
     "layer norm of all": (lambda z: nn.layer_norm(z, axis=(0, 1)), lambda z: norm(z, (0, 1))),

@@ -34,7 +34,7 @@ def model_of(
         raise ConslawError(f"mode={mode!r}: give 'train' or 'eval', or None for what module.training says")
     parameters = parameters_of(module)
     graph = exported(module, inputs, kwargs, mode)
-    known = dict[str, list[str]]()  # what the data are, where they are evaluated (Analysis.at)
+    known = dict[str, Any]()  # what the data are, where they are evaluated (Analysis.at)
 
     def potential(p: Any, c: Any) -> Expression:
         arrays = {path: p[name] for path, name in parameters.arrays.items()}
@@ -42,7 +42,8 @@ def model_of(
         outputs = [x for x in reader.run(arrays) if isinstance(x, Expression | Masked)]
         if not outputs:
             raise ConslawError(f"{type(module).__name__} returns no tensor in which a trained parameter is")
-        known["inputs"], before = reader.inputs(), set(reader.record.arrays)
+        known["inputs"], known["numbers"] = reader.inputs(), reader.numbers()
+        before = set(reader.record.arrays)
         value = _potential(reader, [reader.array(x) for x in outputs], loss)
         known["outputs"] = [name for name in reader.record.arrays if name not in before]
         return value

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from inspect import signature
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -186,15 +186,26 @@ class Reader:
             self._leaves[value.node] = self.record.free(name.strip("_") or "data", value.shape)
         return self._leaves[value.node]
 
-    def inputs(self) -> list[str]:
-        """The data that are what the module is called with, maybe in another shape: each input in one place."""
-        behind = dict[Any, list[str]]()
-        for node, leaf in self._leaves.items():
+    def inputs(self) -> dict[str, tuple[str, npt.NDArray[np.intp]]]:
+        """Of data that are what the module is called with, maybe in another shape: which input, and at which
+        of its positions.
+        """
+        found = dict[str, tuple[str, npt.NDArray[np.intp]]]()
+        for last, leaf in self._leaves.items():
+            chain, node = list[Any](), last
             while node.op == "call_function" and operation_of(node) in RESHAPED:
-                node = node.args[0]  # noqa: PLW2901
-            behind.setdefault(node, []).append(leaf.attribute)
-        own = (names for node, names in behind.items() if node.op == "placeholder" and node.name in self.graph.inputs)
-        return [names[0] for names in own if len(names) == 1]
+                chain, node = [node, *chain], node.args[0]
+            if node.name in self.graph.inputs:
+                shape = tuple(node.meta["val"].shape)
+                places = torch.arange(prod(shape)).reshape(shape)
+                for one in chain:
+                    places = one.target(places, *one.args[1:], **one.kwargs)
+                found[leaf.attribute] = node.name, places.numpy().astype(np.intp)
+        return found
+
+    def numbers(self) -> dict[str, float]:
+        """Data that are numbers in the code."""
+        return {x.attribute: float(value) for value, x in self._numbers.items()}
 
     def scalar(self, value: Any) -> Fraction | None:
         """The number that a value is, if it is known."""
@@ -289,7 +300,8 @@ UNKNOWN_ENTRIES = frozenset(
 )
 
 RESHAPED = frozenset(
-    ("view", "_unsafe_view", "reshape", "flatten", "unsqueeze", "squeeze", "permute", "transpose", "clone", "alias")
+    ("view", "_unsafe_view", "reshape", "flatten", "unsqueeze", "squeeze", "permute", "transpose")
+    + ("clone", "alias")
 )
 
 MASKED = frozenset(  # what reads logits that are minus infinity in places

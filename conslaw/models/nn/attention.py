@@ -32,10 +32,13 @@ def softmax(z: object, *, axis: int = -1, mask: Any = None) -> Expression:
     ConslawError
         For one entry along the axis, or a row of which the mask leaves nothing.
     """
-    return _softmax("softmax", as_expression(z), axis, mask)
+    return scaled_softmax("softmax", as_expression(z), axis, mask)
 
 
-def _softmax(operation: str, x: Expression, axis: int, mask: Any) -> Expression:
+def scaled_softmax(
+    operation: str, x: Expression, axis: int, mask: Any, scale: float | None = 1.0
+) -> Expression:
+    """The softmax of ``scale * x``; to free slopes the scale does not matter (None where it is not known)."""
     record = recorder(operation)
     if not isinstance(axis, int) or not -x.ndim <= axis < x.ndim:
         raise ConslawError(f"{operation}: axis={axis!r} of an array of shape {x.shape}")
@@ -49,7 +52,7 @@ def _softmax(operation: str, x: Expression, axis: int, mask: Any) -> Expression:
     whole = np.ones((1,) * x.ndim) if allowed is None else allowed
     along = (*whole.shape[:axis], x.shape[axis], *whole.shape[axis + 1 :])
     number = np.broadcast_to(whole, along).sum(axis, keepdims=True)
-    name, options = record.numbered(operation), {"axis": axis, "allowed": allowed}
+    name, options = record.numbered(operation), {"axis": axis, "allowed": allowed, "scale": scale}
     centred, raw = sum_zero(record, f"{name}_value", x.shape, [axis], allowed)
     value = centred + whole.astype(int) / as_expression(number.astype(int))
     if not record.trains(x):
@@ -123,7 +126,7 @@ def attention(q: object, k: object, v: object, *, mask: Any = None) -> Expressio
     logits = np.einsum("...si,...ti->...st", query, key)
     if isinstance(mask, str) and mask == "causal":
         mask = np.tri(*logits.shape[-2:], dtype=bool)
-    weights = _softmax("attention", logits, -1, mask)
+    weights = scaled_softmax("attention", logits, -1, mask, query.shape[-1] ** -0.5)
     return as_expression(np.einsum("...st,...ti->...si", weights, value))
 
 
@@ -168,15 +171,18 @@ def _probabilities(z: Array, axis: int, allowed: Array | None) -> Array:
     return np.asarray(weights / weights.sum(axis, keepdims=True))
 
 
-def _fill(z: Array, axis: int, allowed: Array | None) -> list[Array]:
-    value = _probabilities(z, axis, allowed)
+def _fill(z: Array, axis: int, allowed: Array | None, scale: float = 1.0) -> list[Array]:
+    value = _probabilities(scale * z, axis, allowed)
     whole = np.broadcast_to(True if allowed is None else allowed, z.shape)
     return [raw_of_sum_zero(value - whole / whole.sum(axis, keepdims=True), [axis], allowed)]
 
 
-def _fill_slopes(z: Array, adjoint: Array, axis: int, allowed: Array | None) -> list[Array]:
-    value = _probabilities(z, axis, allowed)
-    return [raw_of_sum_zero(value * (adjoint - (adjoint * value).sum(axis, keepdims=True)), [axis], allowed)]
+def _fill_slopes(
+    z: Array, adjoint: Array, axis: int, allowed: Array | None, scale: float = 1.0
+) -> list[Array]:
+    value = _probabilities(scale * z, axis, allowed)
+    u = scale * value * (adjoint - (adjoint * value).sum(axis, keepdims=True))
+    return [raw_of_sum_zero(u, [axis], allowed)]
 
 
 def _fill_loss(z: Array, axis: int) -> list[Array]:
