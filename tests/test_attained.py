@@ -144,7 +144,7 @@ def test_linear_networks_attain_but_at_special_weights():
 
 
 @pytest.mark.parametrize(
-    ("widths", "generic", "seed", "rank"), [([2, 3, 3, 3, 1], 28, 55, 17), ([4, 6, 6, 6, 3], 117, 6, 104)]
+    ("widths", "generic", "seed", "rank"), [([2, 3, 3, 3, 1], 28, 33, 17), ([4, 6, 6, 6, 3], 117, 6, 104)]
 )
 def test_relu_at_the_default_start_of_pytorch(widths, generic, seed, rank):
     """It conserves more than theory lists: 17 of 28, 104 of 117, at starts of that kind."""

@@ -11,12 +11,12 @@ import numpy as np
 
 from conslaw import display
 from conslaw.algebra.expressions import Shape
-from conslaw.algebra.finite_field import RowSpace
+from conslaw.algebra.finite_field import RowSpace, small_prime
 from conslaw.algebra.threads import one_blas_thread
 from conslaw.attained.enclosures import Array, Balls
 from conslaw.attained.given import Sources, constants_of, evaluable, inputs_of, sources_of, weights_of
 from conslaw.attained.gradients import RealNetwork
-from conslaw.attained.ranks import certified_rank, generic_rank, prime_of, residues
+from conslaw.attained.ranks import certified_rank, generic_rank, residues
 from conslaw.attained.units import Seen, Units
 from conslaw.errors import ConslawError, check_memory, check_seed
 from conslaw.flows.flow import Flow
@@ -24,11 +24,8 @@ from conslaw.laws.brackets import random_residues
 
 LARGEST = 20_000  # parameters
 # inputs that are drawn: at first, before it is said that no more is found, and at most
-FIRST, LEAST, MOST = (
-    64,
-    2048,
-    2**17,
-)  # inputs that are drawn: at first, before it is said that no more is found, at most
+FIRST, LEAST, MOST = 64, 2048, 2**17
+SPARE = 64  # gradients beyond the rank that is left
 TURNS = 3  # of more and more rows of balls, each twice as many as before
 
 
@@ -161,10 +158,11 @@ def attained(
     names: Mapping[str, str] | None,
     seed: int,
     title: str,
+    first: int,
     laws_found: int,
     complete: bool,
 ) -> Attainment:
-    """See :meth:`conslaw.Analysis.at`."""
+    """See :meth:`conslaw.Analysis.at`; ``first`` is about the rank of the fields, where to stop."""
     model, seed = flow.model, check_seed(seed)
     if model is None:
         raise ConslawError(f"{flow.name}: fields without a network have no weights that could be looked at")
@@ -178,9 +176,13 @@ def attained(
     own = None if inputs is None else sources.data(inputs_of(network.model, sources, inputs))
     euclidean = flow.name == "gradient" and flow.dimension == n
     target = n - laws_found if euclidean else n  # laws exclude a larger rank
-    generic, error = generic_rank(model, seed, target)
+    first = min(first, target)
     search = _Search(network, sources, own, np.random.default_rng([seed, 1]))
-    rank = search.in_balls(generic) if network.smooth else search.mod_p(generic, seed)
+    rank = search.rank(first)
+    generic, error = (target, 0.0) if rank == target else generic_rank(model, seed, target)
+    if first <= rank < generic:  # the run of the analysis had not looked at all fields
+        search = _Search(network, sources, own, np.random.default_rng([seed, 1]))
+        rank = search.rank(generic)
     if rank > generic:
         raise ConslawError(
             f"{model.name}: true gradients of rank {rank:,}, fields of {generic:,}: a mistake of conslaw"
@@ -262,18 +264,30 @@ class _Search:
     def _losses(self, size: int) -> dict[str, Array]:
         return {n: self.rng.standard_normal((size, *self.network.model.data[n])) for n in self.free}
 
-    def mod_p(self, target: int, seed: int) -> int:
+    def rank(self, target: int) -> int:
+        """A proved lower bound of the rank of the true gradients, looked for up to a target."""
+        return self.in_balls(target) if self.network.smooth else self.mod_p(target)
+
+    def mod_p(self, target: int) -> int:
         """The rank mod a prime, which is at most that over Q."""
-        p, model = prime_of(seed), self.network.model
+        p, model = small_prime(self.rng), self.network.model
         check_memory(16.0 * target * model.size, f"a rank of {target:,} in {model.size:,} coordinates")
         weights = {n: {0: x[None]} for n, x in residues(self.network.weights, p).items()}
         space, turn, before = RowSpace.zero(model.size, p), FIRST, 0
-        for data, patterns, size in self.batches(FIRST):
-            known, rank = residues(data, p), -1
-            while rank < space.rank < target or rank < 0:  # until further losses add nothing at these inputs
+        for data, patterns, size in self.batches(max(FIRST, target // 4)):
+            known, few = residues(data, p), True
+            while space.rank < target:  # until further losses add nothing at these inputs
                 rank = space.rank
-                free = {n: random_residues((size, *model.data[n]), self.rng, p) for n in self.free}
-                space = space.extend(self.network.modular({**known, **free}, patterns, weights, p))
+                some: slice | Array = slice(None)
+                if few and size > target - rank + SPARE:  # not all of them, when little is left
+                    some = self.rng.permutation(size)[: target - rank + SPARE]
+                at = [None if x is None else x[some] for x in patterns]
+                data = {n: x[some] for n, x in known.items()}
+                data |= {n: random_residues((size, *model.data[n]), self.rng, p)[some] for n in self.free}
+                space = space.extend(self.network.modular(data, at, weights, p))
+                few, stuck = few and space.rank > rank, space.rank == rank
+                if stuck and isinstance(some, slice):
+                    break
             if space.rank >= target:
                 break
             if self.own is None and self.number >= turn:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.linalg import qr, solve_triangular
 
-from conslaw.algebra.finite_field import Residues, random_prime
+from conslaw.algebra.finite_field import Residues
 from conslaw.attained.enclosures import TINY, UNIT, Array, Balls
 from conslaw.flows.flow import gradient_flow
 from conslaw.laws.lie import Samples, error_probability, random_start, ranks_by_depth
@@ -31,11 +31,6 @@ def generic_rank(model: Model, seed: int, target: int) -> tuple[int, float]:
         if found == target:
             return found, 0.0
     return found, error
-
-
-def prime_of(seed: int) -> int:
-    """A random prime between 2**30 and 2**31."""
-    return random_prime(np.random.default_rng(seed))
 
 
 def of_floats(x: Array, p: int) -> Residues:
