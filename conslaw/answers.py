@@ -300,7 +300,7 @@ class Analysis(Count):
             names=names,
             seed=seed,
             title=self.title,
-            first=self.lie_ranks[0] or self.state_dimension,
+            first=self.lie_ranks[0] if isinstance(self.bound, LieRanks) else self.state_dimension,
             laws_found=self.laws_found,
             complete=self.complete,
         )

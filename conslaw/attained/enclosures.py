@@ -1,9 +1,9 @@
 """Arrays of balls: float64 numbers with a bound of their error, in batches, as a number system.
 
-All the work is in BLAS: a product of matrices of balls is one of midpoints and two or three of bounds.  A ball
-of radius 0 at 0 is a *fixed zero*: a value that is 0 whatever the balls that went in stand for.  Parameters have
-a positive radius even where they are exact (:func:`around`), so that a fixed zero is one on a neighbourhood of
-the weights.
+All the work is in BLAS: a product of matrices of balls is one of midpoints and two or three of bounds.  A
+ball of radius 0 at 0 is a *fixed zero*: a value that is 0 whatever the balls that went in stand for.
+Parameters have a positive radius even where they are exact (:func:`around`), so that a fixed zero is one on a
+neighbourhood of the weights.
 """
 
 from __future__ import annotations

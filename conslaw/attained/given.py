@@ -203,8 +203,8 @@ def _check_module(model: Model, given: frozenset[str]) -> None:
     for name in model.data:
         if name not in own:
             raise ConslawError(
-                f"the data {name!r} of {model.name} are computed from others, or constants: give their values "
-                f"too, inputs={{{name!r}: ...}}"
+                f"the data {name!r} of {model.name} are computed from others, or constants: give their "
+                f"values too, inputs={{{name!r}: ...}}"
             )
 
 
