@@ -286,7 +286,7 @@ class Analysis(Count):
         >>> weights = {"W1": [[1, 0], [0, 1], [1, 1]], "W2": [[1, 2, 3]]}
         >>> analysis.at(weights).attained
         True
-        >>> analysis.at(weights, inputs=[[1, 2]]).rank
+        >>> analysis.at(weights, inputs=[[1, 2], [2, 1]]).rank
         2
         """
         from conslaw.attained.attainment import attained

@@ -84,7 +84,7 @@ def test_the_exponential_is_the_exception():
 
 @pytest.mark.parametrize(("outputs", "lost"), [(1, 4), (2, 2)])
 def test_units_with_equal_weights_do_not_attain(outputs, lost):
-    """They have the same value, so equal gradients of outgoing weights; with one output of ingoing ones too."""
+    """Equal values, so equal gradients of outgoing weights; with one output of ingoing ones too."""
     model = network([3, 4, outputs], nn.tanh, bias=False)
     weights = random_weights(model, 0)
     weights["W1"][1] = weights["W1"][0]

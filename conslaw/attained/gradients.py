@@ -1,8 +1,8 @@
 """The true gradients of a network at its weights and at real inputs, enclosed in balls or exact mod p.
 
-The readings of a model say which operation stands where; with the free data that stand for these at real inputs
-the gradient of the potential is that of the network.  Inputs go in batches; for each the pieces of all piecewise
-polynomial functions are found first, in balls, on a neighbourhood of the weights.
+The readings of a model say which operation stands where; with the free data that stand for these at real
+inputs the gradient of the potential is that of the network.  Inputs go in batches; for each the pieces of all
+piecewise polynomial functions are found first, in balls, on a neighbourhood of the weights.
 """
 
 from __future__ import annotations
