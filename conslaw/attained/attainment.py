@@ -149,6 +149,7 @@ def _listed(things: tuple[str, ...]) -> str:
     return ", ".join(things[:6]) + (", …" if len(things) > 6 else "")
 
 
+@np.errstate(all="ignore")  # what overflows is enclosed by nothing, and left out
 @one_blas_thread()
 def attained(
     flow: Flow,
@@ -174,8 +175,8 @@ def attained(
     network = RealNetwork(evaluable(model, given), {**arrays, **constants_of(model)})
     sources = sources_of(network.model, network.inputs)
     own = None if inputs is None else sources.data(inputs_of(network.model, sources, inputs))
-    euclidean = flow.name == "gradient" and flow.dimension == n
-    target = n - laws_found if euclidean else n  # laws exclude a larger rank
+    gradient = flow.name == "gradient" and flow.dimension == n
+    target = n - laws_found if gradient else n  # laws exclude a larger rank
     first = min(first, target)
     search = _Search(network, sources, own, np.random.default_rng([seed, 1]))
     rank = search.rank(first)
@@ -194,7 +195,7 @@ def attained(
         generic_rank=generic,
         error_probability=error,
         attained=rank == generic,
-        more=target - rank if euclidean else None,
+        more=target - rank if gradient else None,
         complete=complete,
         laws_found=laws_found,
         method="balls" if network.smooth else "exact",

@@ -61,25 +61,21 @@ def names_shown(model: Model) -> Mapping[str, str]:
 
 def as_array(value: Any, what: str, shape: Shape | None = None) -> Array:
     """Finite real numbers as float64; of a shape, if one is given."""
-    if callable(getattr(value, "detach", None)):  # a tensor
-        value = value.detach().cpu()
-        value = value.double().numpy() if not value.is_complex() else value.numpy()
     try:
+        if callable(getattr(value, "detach", None)):  # a tensor
+            value = value.detach().cpu()
+            value = value.numpy() if value.is_complex() else value.double().numpy()
         array = np.asarray(value)
-        if array.dtype.kind == "c":
-            raise ConslawError(f"{what} has complex entries: give real ones")
-        array = array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise (
-            ConslawError(f"{what}: give an array of real numbers")
-            if not isinstance(error, ConslawError)
-            else error
-        ) from None
-    if not np.isfinite(array).all():
+        real = array.dtype.kind != "c" and array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last: a tensor without entries
+        real = False
+    if real is False:
+        raise ConslawError(f"{what}: give an array of real numbers")
+    if not np.isfinite(real).all():
         raise ConslawError(f"{what} has entries that are NaN or infinite: give finite numbers")
-    if shape is not None and array.shape != shape:
-        raise ConslawError(f"{what} has shape {array.shape}, where the model has {shape}")
-    return array
+    if shape is not None and real.shape != shape:
+        raise ConslawError(f"{what} has shape {real.shape}, where the model has {shape}")
+    return np.asarray(real)
 
 
 @dataclass(frozen=True)
@@ -141,7 +137,10 @@ def inputs_of(model: Model, sources: Sources, inputs: Any) -> dict[str, Array]:
             )
         inputs = {wanted[0]: inputs}
     made = dict[str, Array]()
+    follow = {n for r in model.readings if r.slopes for n in (*r.data, *r.slopes)}
     for name, value in inputs.items():
+        if name in follow:
+            raise ConslawError(f"inputs: {name!r} follows from weights and inputs: leave it out")
         if name not in known:
             raise ConslawError(f"inputs: {name!r} is no data of the model, which has {', '.join(known)}")
         array, shape = as_array(value, f"inputs: {name}"), known[name]

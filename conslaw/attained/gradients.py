@@ -29,7 +29,7 @@ from conslaw.models.readings import Reading
 
 T = TypeVar("T")
 FREE = ("cross_entropy",)  # data of readings that loss and labels choose
-BYTES = 2**27  # of the largest array of a batch
+BYTES = 2**29  # of all arrays of a batch
 
 
 class Modular(Jets):
@@ -120,7 +120,7 @@ class RealNetwork:
     def batch(self) -> int:
         """How many inputs fit into a batch."""
         order = topological_order([*self._gradients[0], *self._gradients[1]])
-        return max(1, BYTES // (8 * max(max(prod(x.shape) for x in order), self.model.size)))
+        return max(1, BYTES // (16 * (sum(prod(x.shape) for x in order) + self.model.size)))
 
     def patterns(self, inputs: Mapping[str, Array], number: int) -> tuple[list[Array | None], Array]:
         """For each reading the pieces (number, *shape) at these inputs, None of a smooth function; and for

@@ -60,7 +60,7 @@ def certified_rank(rows: Balls) -> tuple[int, int]:
     for axis in (1, 0):  # rows and columns of about the same length, by powers of 2: no rounding
         lengths = np.linalg.norm(mid, axis=axis, keepdims=True)
         lengths = np.exp2(np.rint(np.log2(np.where(lengths > 0, lengths, 1.0))))
-        mid, rad = mid / lengths, rad / lengths
+        mid, rad = mid / lengths, rad / lengths + 2.0**-1070  # but what underflows
     q, r, order = qr(mid.T, mode="economic", pivoting=True)
     sizes = abs(np.diag(r))
     seen = [int((sizes > tolerance * sizes[0]).sum()) for tolerance in TOLERANCES]
