@@ -306,11 +306,11 @@ def test_only_full_rank_is_certified(spread):
 
 def test_pieces_at_the_weights_hold_on_a_neighbourhood():
     model = network([2, 3, 3, 1])
-    real = RealNetwork(model, random_weights(model, 0))
+    real = RealNetwork(model, random_weights(model, 0), tuple(model.parameters))
     inputs = np.random.default_rng(0).standard_normal((20, 2))
     patterns, sure = real.patterns({"x": inputs}, 20)
     assert sure.all()
-    near = RealNetwork(model, {n: x + 1e-12 for n, x in real.weights.items()})
+    near = RealNetwork(model, {n: x + 1e-12 for n, x in real.weights.items()}, real.arrays)
     for a, b in zip(patterns, near.patterns({"x": inputs}, 20)[0], strict=True):
         assert np.array_equal(a, b)
 
@@ -327,6 +327,26 @@ def test_the_answer_goes_to_json_and_back():
     assert all(len(line) <= 80 for line in repr(found).splitlines())
     assert found._repr_html_()
     assert found.about
+
+
+@pytest.mark.parametrize("function", [nn.leaky_relu, nn.tanh])
+def test_large_networks_are_looked_at_window_by_window(function, monkeypatch):
+    """Where the whole is attained each window is; the ranks of windows are those in their arrays."""
+    monkeypatch.setattr("conslaw.attained.attainment.LARGEST", 90)
+    model = network([3, 7, 7, 2], function)
+    weights = random_weights(model, 0)
+    found = conslaw.analyze(model).at(weights)
+    assert len(found.windows) > 1
+    assert found.attained
+    assert {n for w in found.windows for n in w.arrays} == set(model.parameters)
+    weights["b2"] = np.full(7, -1e6)  # they never switch, and tanh is flat
+    less = conslaw.analyze(model).at(weights)
+    assert not less.attained
+    assert "windows of" in str(less)
+    assert Attainment.from_json(less.to_json()) == less
+    monkeypatch.setattr("conslaw.attained.attainment.LARGEST", 20)
+    with pytest.raises(conslaw.ConslawError, match="in no window"):
+        conslaw.analyze(model).at(weights)
 
 
 def test_the_same_seed_gives_the_same_answer():

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Self
 
 import numpy as np
 
 from conslaw import display
-from conslaw.algebra.expressions import Shape
-from conslaw.algebra.finite_field import RowSpace, small_prime
 from conslaw.algebra.threads import one_blas_thread
-from conslaw.attained.enclosures import Array, Balls
-from conslaw.attained.given import Sources, constants_of, evaluable, inputs_of, sources_of, weights_of
+from conslaw.attained.given import constants_of, evaluable, inputs_of, sources_of, weights_of
 from conslaw.attained.gradients import RealNetwork
-from conslaw.attained.ranks import certified_rank, generic_rank, residues
-from conslaw.attained.units import Seen, Units
-from conslaw.errors import ConslawError, check_memory, check_seed
+from conslaw.attained.ranks import generic_rank
+from conslaw.attained.search import LEAST, MOST, Search
+from conslaw.attained.units import Units
+from conslaw.errors import ConslawError, check_seed
 from conslaw.flows.flow import Flow
-from conslaw.laws.brackets import random_residues
+from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.windows import alike, arrays_of_windows, window
 
 LARGEST = 20_000  # parameters
-# inputs that are drawn: at first, before it is said that no more is found, and at most
-FIRST, LEAST, MOST = 64, 2048, 2**17
-SPARE = 64  # gradients beyond the rank that is left
-TURNS = 3  # of more and more rows of balls, each twice as many as before
+
+
+@dataclass(frozen=True)
+class WindowRank:
+    """The rank of the true gradients in some arrays, and the generic one of the fields of their window."""
+
+    arrays: tuple[str, ...]
+    rank: int
+    generic_rank: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,6 +54,8 @@ class Attainment(display.Shown):
     inputs : number of inputs looked at
     drawn : whether they were drawn
     left_out : inputs at which some function is too close to a kink
+    windows : of a network of more than 20,000 parameters, the ranks window by window; those above are then
+        their sums, and what is attained is that each law of the arrays of a window alone is one of the window
     units : which units are off or on at all inputs, or always together
     seed : what reproduces the run
     """
@@ -69,6 +75,7 @@ class Attainment(display.Shown):
     drawn: bool
     left_out: int
     units: Units
+    windows: tuple[WindowRank, ...]
     seed: int
 
     @property
@@ -94,15 +101,22 @@ class Attainment(display.Shown):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "units"}
-        return {**display.stamp("attainment", 1), **plain, "units": self.units.to_json()}
+        plain = {n: getattr(self, n) for n in self.__dataclass_fields__ if n not in ("units", "windows")}
+        windows = [[list(w.arrays), w.rank, w.generic_rank] for w in self.windows]
+        return {
+            **display.stamp("attainment", 1),
+            **plain,
+            "units": self.units.to_json(),
+            "windows": windows,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The answer from that dictionary."""
         display.check_stamp(data, "attainment", 1)
-        plain = {name: data[name] for name in cls.__dataclass_fields__ if name != "units"}
-        return cls(**plain, units=Units.from_json(data["units"]))
+        plain = {n: data[n] for n in cls.__dataclass_fields__ if n not in ("units", "windows")}
+        windows = tuple(WindowRank(tuple(arrays), *ranks) for arrays, *ranks in data["windows"])
+        return cls(**plain, units=Units.from_json(data["units"]), windows=windows)
 
     @property
     def _inputs(self) -> str:
@@ -115,6 +129,7 @@ class Attainment(display.Shown):
         how = "signs exact, mod a prime" if self.method == "exact" else "by ball arithmetic"
         rows = [
             ("inputs", f"{self._inputs}{left}"),
+            *([("windows", f"{len(self.windows)}, ranks added up")] if self.windows else []),
             ("rank here", f"{self.rank:,}   proved, {how}"),
             ("generic rank", f"{self.generic_rank:,}   {sure}"),
             ("attained", f"yes   {sure}" if self.attained else "no, on these inputs"),
@@ -128,12 +143,9 @@ class Attainment(display.Shown):
 
     def _remarks(self) -> list[str]:
         if self.attained:
-            what = "What the answer says of the parametrisation holds"
-            if self.complete:
-                what = f"The answer is complete: {self.laws_found:,} laws, no more,"
             chance = self.error_probability
             unless = f", except with probability < {chance:.0e}" if chance else ""
-            return [f"{what} for this network near these weights{unless}."]
+            return [f"{self._meaning()} for this network near these weights{unless}."]
         lines = []
         if self.seen > self.rank:
             lines.append(f"Floats see a rank of {self.seen:,}, which is not proved at this precision.")
@@ -142,7 +154,15 @@ class Attainment(display.Shown):
                 f"Near these weights the network may conserve up to {self.more:,} more than the "
                 f"{self.laws_found:,} laws found, as far as these inputs show."
             )
-        return lines
+        less = [" + ".join(w.arrays) for w in self.windows if w.rank < w.generic_rank]
+        return [*lines, *([f"Not attained in the windows of {_listed(tuple(less))}."] if less else [])]
+
+    def _meaning(self) -> str:
+        if self.windows:
+            return "What is conserved of the arrays of one window alone is what the window conserves,"
+        if self.complete:
+            return f"The answer is complete: {self.laws_found:,} laws, no more,"
+        return "What the answer says of the parametrisation holds"
 
 
 def _listed(things: tuple[str, ...]) -> str:
@@ -167,23 +187,31 @@ def attained(
     model, seed = flow.model, check_seed(seed)
     if model is None:
         raise ConslawError(f"{flow.name}: fields without a network have no weights that could be looked at")
-    n = model.size
-    if n > LARGEST:
-        raise ConslawError(f"{model.name} has {n:,} parameters: near weights up to {LARGEST:,} are looked at")
+    n, rng = model.size, np.random.default_rng([seed, 1])
     given = frozenset(inputs) if isinstance(inputs, Mapping) else frozenset[str]()
     arrays = weights_of(model, weights, names)
-    network = RealNetwork(evaluable(model, given), {**arrays, **constants_of(model)})
+    network = RealNetwork(evaluable(model, given), {**arrays, **constants_of(model)}, tuple(model.parameters))
     sources = sources_of(network.model, network.inputs)
     own = None if inputs is None else sources.data(inputs_of(network.model, sources, inputs))
-    gradient = flow.name == "gradient" and flow.dimension == n
-    target = n - laws_found if gradient else n  # laws exclude a larger rank
-    first = min(first, target)
-    search = _Search(network, sources, own, np.random.default_rng([seed, 1]))
-    rank = search.rank(first)
-    generic, error = (target, 0.0) if rank == target else generic_rank(model, seed, target)
-    if first <= rank < generic:  # the run of the analysis had not looked at all fields
-        search = _Search(network, sources, own, np.random.default_rng([seed, 1]))
-        rank = search.rank(generic)
+
+    def search(part: tuple[str, ...]) -> Search:
+        most = MOST if n <= LARGEST else LEAST
+        return Search(replace(network, arrays=part), sources, own, rng, most)
+
+    windows, more = tuple[WindowRank, ...](), None
+    if n > LARGEST:
+        windows, run, error = _by_windows(flow, search, seed)
+        rank, generic = (sum(getattr(w, which) for w in windows) for which in ("rank", "generic_rank"))
+    else:
+        gradient = flow.name == "gradient" and flow.dimension == n
+        target = n - laws_found if gradient else n  # laws exclude a larger rank
+        run = search(network.arrays)
+        rank, first = run.rank(min(first, target)), min(first, target)
+        generic, error = (target, 0.0) if rank == target else generic_rank(model, seed, target)
+        if first <= rank < generic:  # the run of the analysis had not looked at all fields
+            run = search(network.arrays)
+            rank = run.rank(generic)
+        more = target - rank if gradient else None
     if rank > generic:
         raise ConslawError(
             f"{model.name}: true gradients of rank {rank:,}, fields of {generic:,}: a mistake of conslaw"
@@ -194,132 +222,45 @@ def attained(
         rank=rank,
         generic_rank=generic,
         error_probability=error,
-        attained=rank == generic,
-        more=target - rank if gradient else None,
+        attained=rank == generic and all(w.rank == w.generic_rank for w in windows),
+        more=more,
         complete=complete,
         laws_found=laws_found,
         method="balls" if network.smooth else "exact",
-        seen=max(search.seen, rank),
-        inputs=search.number,
+        seen=max(run.seen, rank),
+        inputs=run.number,
         drawn=own is None,
-        left_out=search.left_out,
-        units=search.units.units(),
+        left_out=run.left_out,
+        units=run.units.units(),
+        windows=windows,
         seed=seed,
     )
 
 
-class _Search:
-    """Gradients at more and more inputs, until the rank that is wanted is reached."""
-
-    def __init__(
-        self,
-        network: RealNetwork,
-        sources: Sources,
-        own: Mapping[str, Array] | None,
-        rng: np.random.Generator,
-    ) -> None:
-        self.network, self.sources, self.own, self.rng = network, sources, own, rng
-        self.number = self.left_out = self.seen = 0
-        self.units = Seen(network.model.readings)
-        self.free = [name for name in network.free if own is None or name not in own]
-
-    def batches(self, first: int) -> Iterator[tuple[Mapping[str, Array], list[Array | None], int]]:
-        """Inputs whose pieces are certain, these pieces, and how many they are: of a first batch, then of
-        batches that double all.
-        """
-        most = MOST if self.own is None else len(next(iter(self.own.values())))
-        end = min(first, most)
-        while self.number < end:
-            size = min(self.network.batch, end - self.number)
-            data = (
-                self._drawn(size) if self.own is None else self._given(slice(self.number, self.number + size))
-            )
-            self.number += size
-            patterns, sure = self.network.patterns(data, size)
-            self.left_out += int((~sure).sum())
-            patterns = [None if x is None else x[sure] for x in patterns]
-            self.units.add(patterns, self.rng)
-            if sure.any():
-                yield {n: x[sure] for n, x in data.items()}, patterns, int(sure.sum())
-            if self.number == end:
-                end = min(2 * end, most)
-
-    def _given(self, part: slice) -> dict[str, Array]:
-        assert self.own is not None
-        return {n: x[part] for n, x in self.own.items()}
-
-    def _drawn(self, size: int) -> dict[str, Array]:
-        made = {n: self._source(n, (size, *shape)) for n, shape in self.sources.shapes.items()}
-        return self.sources.data(made)
-
-    def _source(self, name: str, shape: Shape) -> Array:
-        reading = next((r for r in self.network.model.readings if name in r.data), None)
-        if reading is None:
-            return self.rng.standard_normal(shape)
-        if reading.operation != "embedding":
-            raise ConslawError(
-                f"{reading}: its data are statistics or constants: give them too, inputs={{{name!r}: ...}}"
-            )
-        return np.asarray(np.eye(shape[-1])[self.rng.integers(0, shape[-1], shape[:-1])])
-
-    def _losses(self, size: int) -> dict[str, Array]:
-        return {n: self.rng.standard_normal((size, *self.network.model.data[n])) for n in self.free}
-
-    def rank(self, target: int) -> int:
-        """A proved lower bound of the rank of the true gradients, looked for up to a target."""
-        return self.in_balls(target) if self.network.smooth else self.mod_p(target)
-
-    def mod_p(self, target: int) -> int:
-        """The rank mod a prime, which is at most that over Q."""
-        p, model = small_prime(self.rng), self.network.model
-        check_memory(16.0 * target * model.size, f"a rank of {target:,} in {model.size:,} coordinates")
-        weights = {n: {0: x[None]} for n, x in residues(self.network.weights, p).items()}
-        space, turn, before = RowSpace.zero(model.size, p), FIRST, 0
-        for data, patterns, size in self.batches(max(FIRST, target // 4)):
-            known, few = residues(data, p), True
-            while space.rank < target:  # until further losses add nothing at these inputs
-                rank = space.rank
-                some: slice | Array = slice(None)
-                if few and size > target - rank + SPARE:  # not all of them, when little is left
-                    some = self.rng.permutation(size)[: target - rank + SPARE]
-                at = [None if x is None else x[some] for x in patterns]
-                data = {n: x[some] for n, x in known.items()}
-                data |= {n: random_residues((size, *model.data[n]), self.rng, p)[some] for n in self.free}
-                space = space.extend(self.network.modular(data, at, weights, p))
-                few, stuck = few and space.rank > rank, space.rank == rank
-                if stuck and isinstance(some, slice):
-                    break
-            if space.rank >= target:
-                break
-            if self.own is None and self.number >= turn:
-                if self.number >= LEAST and space.rank == before:
-                    break
-                turn, before = 2 * self.number, space.rank
-        return space.rank
-
-    def in_balls(self, target: int) -> int:
-        """The rank that is certified in balls."""
-        size_of_rows = self.network.model.size
-        check_memory(
-            64.0 * target * size_of_rows, f"balls of rank {target:,} in {size_of_rows:,} coordinates"
+def _by_windows(
+    flow: Flow, search: Callable[[tuple[str, ...]], Search], seed: int
+) -> tuple[tuple[WindowRank, ...], Search, float]:
+    """The ranks of the windows of a large network, one of their runs, and how probable it is that a rank of
+    the fields of a window is larger.
+    """
+    assert flow.model is not None
+    sizes = {name: prod(shape) for name, shape in flow.model.parameters.items()}
+    sets = [x for x in arrays_of_windows(IndexClasses.of(flow)) if sum(sizes[n] for n in x) <= LARGEST]
+    sets = [x for x in sets if not any(set(x) < set(y) for y in sets)]
+    missing = [n for n in sizes if not any(n in x for x in sets)]
+    if missing:
+        raise ConslawError(
+            f"{flow.model.name} has {flow.model.size:,} parameters, and {missing[0]!r} is in no window of up "
+            f"to {LARGEST:,}: larger ones are not looked at near weights"
         )
-        mid, rad = list[Array](), list[Array]()
-        rank, rows, wanted, turn = 0, 0, target + target // 4 + 8, 0
-        number = wanted if self.own is None else len(next(iter(self.own.values())))
-        entries = sum(prod(self.network.model.data[n]) for n in self.free)
-        losses = min(-(-wanted // number), max(1, entries))  # of each input
-        for data, patterns, size in self.batches(wanted):
-            for _ in range(losses):
-                found = self.network.enclosed({**data, **self._losses(size)}, patterns)
-                for known, part in ((mid, found.mid), (rad, found.rad)):
-                    known.append(np.broadcast_to(part, (size, part.shape[1])))
-                rows += size
-            if rows < wanted:
-                continue
-            rank, self.seen = certified_rank(Balls(np.concatenate(mid), np.concatenate(rad)))
-            turn, wanted = turn + 1, 2 * wanted
-            if rank >= target or turn == TURNS:
-                return rank
-        if mid and rows < wanted:
-            rank, self.seen = certified_rank(Balls(np.concatenate(mid), np.concatenate(rad)))
-        return rank
+    known, made, error = dict[Any, tuple[int, float]](), list[WindowRank](), 0.0
+    for arrays in sets:
+        part = window(flow, arrays)
+        key = alike(part)
+        if key not in known:
+            assert part.model is not None
+            known[key] = generic_rank(part.model, seed, part.model.size)
+            error += known[key][1]
+        run = search(arrays)
+        made.append(WindowRank(arrays, run.rank(known[key][0]), known[key][0]))
+    return tuple(made), run, error

@@ -74,10 +74,17 @@ class RealNetwork:
     ----------
     model : the model, with readings
     weights : its parameters, and data that are constants
+    arrays : the parameters with respect to which gradients are taken
     """
 
     model: Model
     weights: Mapping[str, Array]
+    arrays: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """The number of scalar parameters with respect to which gradients are taken."""
+        return sum(prod(self.model.parameters[n]) for n in self.arrays)
 
     @cached_property
     def filled(self) -> frozenset[str]:
@@ -113,14 +120,14 @@ class RealNetwork:
         order = topological_order([self.model.potential])
         nodes = {x.attribute: x for x in order if x.operation == "input"}
         values = [r.value for r in self.model.readings if r.slopes and r.value is not None]
-        made = gradient(self.model.potential, [*values, *(nodes[n] for n in self.model.parameters)])
+        made = gradient(self.model.potential, [*values, *(nodes[n] for n in self.arrays)])
         return made[: len(values)], made[len(values) :]
 
     @cached_property
     def batch(self) -> int:
         """How many inputs fit into a batch."""
         order = topological_order([*self._gradients[0], *self._gradients[1]])
-        return max(1, BYTES // (16 * (sum(prod(x.shape) for x in order) + self.model.size)))
+        return max(1, BYTES // (16 * (sum(prod(x.shape) for x in order) + self.width)))
 
     def patterns(self, inputs: Mapping[str, Array], number: int) -> tuple[list[Array | None], Array]:
         """For each reading the pieces (number, *shape) at these inputs, None of a smooth function; and for
