@@ -53,7 +53,7 @@ class Attainment(display.Shown):
     seen : the rank that floats see, where balls do not prove it; else ``rank``
     inputs : number of inputs looked at
     drawn : whether they were drawn
-    left_out : inputs at which some function is too close to a kink
+    left_out : inputs at which it is not certain in which piece some function is
     windows : of a network of more than 20,000 parameters, the ranks window by window; those above are then
         their sums, and what is attained is that each law of the arrays of a window alone is one of the window
     units : which units are off or on at all inputs, or always together
@@ -125,7 +125,7 @@ class Attainment(display.Shown):
     def _summary(self) -> display.Summary:
         chance = self.error_probability
         sure = "proved" if not chance else f"except with probability < {chance:.0e}"
-        left = f", {self.left_out:,} of them too close to a kink" if self.left_out else ""
+        left = f", {self.left_out:,} of them where a piece is not certain" if self.left_out else ""
         how = "signs exact, mod a prime" if self.method == "exact" else "by ball arithmetic"
         rows = [
             ("inputs", f"{self._inputs}{left}"),
