@@ -197,7 +197,7 @@ class Reader:
                 chain, node = [node, *chain], node.args[0]
             if node.name in self.graph.inputs:
                 shape = tuple(node.meta["val"].shape)
-                places = torch.arange(prod(shape)).reshape(shape)
+                places = torch.arange(prod(shape), device="cpu").reshape(shape)
                 for one in chain:
                     places = one.target(places, *one.args[1:], **one.kwargs)
                 found[leaf.attribute] = node.name, places.numpy().astype(np.intp)
