@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 NEEDS_TORCH = [
-    *("conslaw/layers", "docs/high_order_layers.md"),
+    *("conslaw/layers", "docs/high_order_layers.md", "conslaw/training/monitor.py"),
     *("conslaw/models/from_torch", "docs/real_networks.md"),
 ]
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from conslaw.models.networks import relu as relu
     from conslaw.models.potential import Model as Model
     from conslaw.models.potential import model as model
+    from conslaw.sweeps.sweep import sweep as sweep
+    from conslaw.training.monitor import Monitor as Monitor
+    from conslaw.training.simulation import simulate as simulate
 
 _HOMES = {
     "analysis": ("analyze", "count"),
@@ -52,8 +55,14 @@ _HOMES = {
     "models.from_torch": ("from_torch",),
     "models.networks": ("icnn", "linear", "monomial", "nmf", "pca", "relu"),
     "models.potential": ("Model", "model"),
+    "sweeps.sweep": ("sweep",),
+    "training.monitor": ("Monitor",),
+    "training.simulation": ("simulate",),
 }
-_ROOMS = ("layers", "networks", "nn", "regions", "varieties")  # questions with a namespace of their own
+_ROOMS = (  # with a namespace of their own
+    *("layers", "networks", "nn", "plots", "regions"),
+    *("sweeps", "training", "varieties"),
+)
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME)

@@ -114,7 +114,7 @@ class Count(display.Shown):
         split = {**self.split.to_json(), "text": str(self.split)} if self.split else None
         lists = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         spent = {"route": self.route.to_json(), "seconds": dict(self.seconds)}
-        return {**display.stamp("count", VERSION), **lists, "split": split, **spent}
+        return {**display.stamp("count", VERSION), "about": self.about, **lists, "split": split, **spent}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from conslaw.errors import ConslawError, Interrupted
+from conslaw.sweeps import command as sweep_command
+from conslaw.sweeps import regions_command
+from conslaw.time_limit import TimeIsUp, time_limit
 from conslaw.version import __version__
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 REFUTED, BAD_INPUT, NOT_CHECKED, LATE, INTERRUPTED = 1, 2, 3, 4, 130
 C = TypeVar("C", bound="Count")
-
-
-class _TimeIsUp(KeyboardInterrupt):
-    """The limit of ``--timeout`` is reached."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"conslaw: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt as stop:
-        late = isinstance(stop, _TimeIsUp)
+        late = isinstance(stop, TimeIsUp)
         said = "time is up, and nothing is proved yet" if late else "interrupted"
         print(f"conslaw: {said}", file=sys.stderr)
         return LATE if late else INTERRUPTED
@@ -202,6 +199,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     verify.set_defaults(run=_verify)
+    sweep_command.add_to(commands, _integer, _number)
+    regions_command.add_to(commands, _integer, _number)
     models = commands.add_parser("models", help="list the families of models")
     models.set_defaults(run=_models)
     return parser
@@ -246,35 +245,14 @@ def _answer(options: argparse.Namespace, ask: Callable[[], tuple[Analysis | Dime
     return status
 
 
-@contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise :class:`_TimeIsUp` inside, after so many seconds."""
-    if seconds is None:
-        yield
-        return
-    if not 0 < seconds < 1e9 or not hasattr(signal, "setitimer"):
-        raise ConslawError(f"--timeout {seconds:g}: give a positive number of seconds, on a POSIX system")
-
-    def stop(*_: object) -> NoReturn:
-        raise _TimeIsUp
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def _asked(question: Callable[..., C], options: argparse.Namespace, names: Sequence[str]) -> tuple[C, int]:
     """The answer to a question about a flow, and an exit status; if interrupted, what is proved so far."""
     try:
-        with _time_limit(options.timeout):
+        with time_limit(options.timeout):
             chosen = {name: getattr(options, name) for name in names}
             return question(_flow(options), **chosen), 0
     except Interrupted as stop:
-        late = isinstance(stop.__cause__, _TimeIsUp)
+        late = isinstance(stop.__cause__, TimeIsUp)
         print("conslaw: time is up" if late else "conslaw: interrupted", file=sys.stderr)
         return stop.answer, LATE if late else INTERRUPTED
 
@@ -425,36 +403,17 @@ def _from_module(module: object, shapes: Sequence[str] | None) -> Model:
 
 
 def _from_file(options: argparse.Namespace) -> Model | Flow:
-    import importlib.util
-    from pathlib import Path
-
     from conslaw.flows.flow import Flow
-    from conslaw.models.potential import Model, line_of
+    from conslaw.models.own_file import load, raised_by, split_name
+    from conslaw.models.potential import Model
 
-    file, _, name = options.model.rpartition(":")
-    if not file or not name:
-        raise ConslawError(
-            f"model {options.model!r}: name the model in the file, such as {file or name}:model"
-        )
+    file, name = split_name(options.model)
     if options.sizes is not None or options.bias or options.power:
         raise ConslawError(
             f"model {options.model!r}: sizes, --bias and --power are for the families; put them into the file"
         )
-    path = Path(file)
-    spec = (
-        importlib.util.spec_from_file_location(f"_conslaw_model_{path.stem}", path)
-        if path.is_file()
-        else None
-    )
-    if spec is None or spec.loader is None:
-        raise ConslawError(
-            f"model {options.model!r}: there is no Python file {file} (its name must end in .py)"
-        )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    sys.path.insert(0, str(path.parent))  # as `python file.py` does, for modules beside it
-    try:
-        spec.loader.exec_module(module)
+    module, _ = load(options.model)
+    with raised_by(options.model):
         made = getattr(module, name, None)
         if callable(made) and not _is_module(made):
             made = made()
@@ -462,10 +421,6 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
             made = _from_module(made, options.input)
         elif options.input:
             raise ConslawError(f"--input {options.input[0]!r} is for a PyTorch module, which {name} is not")
-    except (Exception, SystemExit) as error:
-        own = isinstance(error, ConslawError)
-        raised = error if own else f"{file} raised {type(error).__name__}: {error}"
-        raise ConslawError(f"model {options.model!r}: {raised}{line_of(error)}") from error
     if not isinstance(made, Model | Flow):
         others = [n for n, value in vars(module).items() if isinstance(value, Model | Flow)]
         raise ConslawError(

@@ -40,6 +40,7 @@ ENDS = {
 RUN = {"seed": ["0", "7"], "workers": ["1", "2"]}
 ANSATZ = {"degree": ["1", "2", "{'W1': 2}"], "time_degree": ["None", "1"], "homogeneous": ["False", "True"]}
 FLOW = {"metric": ["None", "'mirror'", "2", "{'W1': 'z**2'}"], "weight_decay": ["0", "0.01", "'1/3'"]}
+GIVEN = {"data": ["None", "{'x': [[1, 2], [0, 1]]}"], "patterns": ["None"], "loss": ["None"]}
 SPACE = {
     "degree": ["2", "3"],
     "segments": ["2", "4"],
@@ -67,6 +68,7 @@ SELECTED = {
 ANSWERS = [
     *("Analysis", "Count", "Verification", "varieties.CriticalPoints", "varieties.Dimension"),
     *("varieties.Equations", "regions.DataPatterns", "regions.PolyhedralComplex", "regions.Polytope"),
+    *("regions.Crossings", "regions.Film", "regions.Topology"),
 ]
 CALLS = {  # name: positional parameters, named parameters; each with good values
     "conslaw.count": ([SMALL], {**ENDS, "workers": ["1"]}),
@@ -74,8 +76,31 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "conslaw.analyze": ([SMALL], {**ANSATZ, **RUN, "split": ["None"], "ansatz": ["None", "'matrix'"]}),
     "conslaw.polynomial_laws": ([SMALL], {**ANSATZ, "logs": ["False", "True"], "max_unknowns": ["1000"]}),
     "conslaw.rational_laws": ([SMALL], {"degree": ["1", "2"], "seed": ["0"]}),
-    "conslaw.gradient_flow": ([["net", "own"]], FLOW),
-    "conslaw.momentum_flow": ([["net", "own"]], {**FLOW, "damping": ["0", "0.1", "'nesterov'", "'1/2'"]}),
+    "conslaw.gradient_flow": ([["net", "own"]], {**FLOW, **GIVEN}),
+    "conslaw.momentum_flow": (
+        [["net", "own"]],
+        {**FLOW, **GIVEN, "damping": ["0", "0.1", "'nesterov'", "'1/2'"]},
+    ),
+    "conslaw.simulate": (
+        [["net", "flow"]],
+        {
+            "data": ["{'x': [[1, 2], [0.5, 1]]}"],
+            "targets": ["[[1], [2]]"],
+            "loss": ["'squared'", "lambda a, b: a"],
+            "start": ["None", "{'W1': [[1, 2]], 'W2': [[0.5]]}"],
+            "method": ["'gd'", "'flow'", "'nesterov'"],
+            "step": ["0.1", "'1/8'"],
+            "steps": ["3"],
+            "momentum": ["None"],
+            "weight_decay": ["None", "0.1"],
+            "metric": ["None", "'euclidean'"],
+            "every": ["1", "2"],
+            "entries": ["True"],
+            "states": ["False", "True"],
+            "precision": ["None", "'exact'"],
+            "seed": ["0"],
+        },
+    ),
     "conslaw.linear": ([["[2, 1]", "(1, 2, 1)"]], {"bias": ["False", "True"]}),
     "conslaw.relu": ([["[2, 1]", "(1, 2, 1)"]], {"bias": ["False", "True"]}),
     "conslaw.networks.polynomial": ([["[2, 1, 1]"], ["2", "[3]"]], {"bias": ["False", "True"]}),
@@ -100,6 +125,22 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "family.law": ([["0", "1"], ["0", "1"]], {}),
     "conslaw.varieties.equations": ([["square"]], {"degree": ["1", "2"]}),
     "conslaw.varieties.dimension": ([["own", "net", "square"]], {"seed": ["0"]}),
+    "conslaw.regions.topology": (
+        [["complex"], ["0"], ["0", "0.5"]],
+        {"classes": ["None"], "at_infinity": ["'none'", "'point'"]},
+    ),
+    "conslaw.regions.wall_crossings": ([["[lines, lines]"], ["[[1, 2]]"]], {}),
+    "conslaw.regions.film": (
+        [["[lines]", "[('start', lines)]"], ["place"]],
+        {
+            "within": ["((0, 0), (1, 1))"],
+            "target": ["None", "np.eye(2)"],
+            "training": ["([[0, 0]], [1])"],
+            "output": ["0"],
+            "level": ["0.5"],
+            "seconds": ["0.1"],
+        },
+    ),
     "conslaw.varieties.critical_points": ([["square", "net"]], {"inner_product": ["'data'", "'generic'"]}),
     "conslaw.regions.polyhedral_complex": (
         [["lines", "[([[1, 0], [1, 2]], [0, 1])]"]],
@@ -132,6 +173,10 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     ),
     "conslaw.layers.HighOrderMLP": ([["[2, 3, 1]"]], {"normalize": ["True"], **LAYER}),
     "conslaw.layers.MaxAbsNorm": ([], {"dim": ["-1", "1"], "eps": ["1e-6"]}),
+    "conslaw.from_torch": (
+        [["mlp", "layer"], ["[[0.5, 0.25]]", "np.zeros((1, 2))"]],
+        {"kwargs": ["{}", "None"], "loss": ["None", "'cross_entropy'"], "mode": ["None", "'eval'", "'train'"]},
+    ),
     "conslaw.layers.refine": ([["mlp", "layer"]], SPACE),
     "conslaw.layers.model": ([["mlp", "layer"]], {}),
     "layer.refined": ([], SPACE),
@@ -151,10 +196,26 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
         },
     ),
     **{f"conslaw.{name}.from_json": ([["shown"]], {}) for name in ANSWERS},
+    "conslaw.sweep": (
+        [["'linear'", "'linear,relu'"]],
+        {
+            "widths": ["'1..2'", "[[2, 1]]"],
+            "depth": ["1", "None"],
+            "bias": ["False", "'both'"],
+            "flow": ["'gradient'", "'momentum'"],
+            "ask": ["'count'"],
+            "first": ["2"],
+            "sample": ["None", "1"],
+            "timeout": ["5"],
+            "workers": ["1"],
+            "retry": ["()", "'error'"],
+        },
+    ),
     "command": ([["'count'", "'analyze'"], ["'linear'", "'relu'"], ["'2-1-2'", "'1-1'"]], {}),
 }
 REQUIRED = {
     "conslaw.model": ["parameters"],
+    "conslaw.sweep": ["widths"],
     "conslaw.varieties.equations": ["degree"],
     "conslaw.varieties.critical_points": ["inner_product"],
     "conslaw.layers.select": ["in_features", "out_features"],
@@ -171,6 +232,7 @@ def text(name, positional, named):
 def names():
     """What a call may name."""
     import json
+    import tempfile
     from contextlib import suppress
     from decimal import Decimal
     from fractions import Fraction
@@ -195,6 +257,7 @@ def names():
         mlp = conslaw.layers.HighOrderMLP([2, 2, 1], degree=2, segments=2)
         layer = conslaw.layers.HighOrderLinear(2, 2, segments=2)
     return {
+        "place": f"{tempfile.mkdtemp()}/a.gif",
         "conslaw": conslaw,
         "lines": lines,
         "complex": conslaw.regions.polyhedral_complex(lines),

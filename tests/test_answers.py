@@ -42,6 +42,9 @@ ANSWERS = {  # later rooms join by one line
     "polyhedral complex of a fan": lambda: regions.polyhedral_complex([([[1, 2, 0]], None), ([[1]], None)]),
     "polytope": lambda: regions.polytope(LINES, [0.25, 0.25]),
     "data patterns": lambda: regions.data_patterns(LINES, [[0.25, 0.25], [0, 1], [2, -1]]),
+    "topology": lambda: regions.topology(regions.polyhedral_complex(LINES), level=0.3, at_infinity="point"),
+    "wall crossings": lambda: regions.wall_crossings([LINES, ("after", LINES)], [[0.25, 0.25], [0, 1]]),
+    "film": lambda: regions.Film("a.gif", "1/2", (regions.Frame("step 0", 7, (1, 0, 0), True, 0.1, None),)),
     "polytope on a wall": lambda: regions.polytope(LINES, [0, 0.25]),
 }
 

@@ -83,9 +83,8 @@ def gradient(output: Expression, inputs: Sequence[Expression]) -> list[Expressio
         if node.operation != "stop" and any(id(x) in active for x in node.args):
             active.add(id(node))
     found = adjoints(order, active)
-    zeros = (np.zeros(x.shape, dtype=np.int64) for x in inputs)
     return [
-        found[id(x)] if id(x) in found else as_expression(zero) for x, zero in zip(inputs, zeros, strict=True)
+        found[id(x)] if id(x) in found else as_expression(np.zeros(x.shape, dtype=np.int64)) for x in inputs
     ]
 
 
@@ -173,6 +172,9 @@ def _apply(node: Expression, arguments: list[T], inputs: Mapping[str, T], number
             return numbers.reshape(arguments[0], node.shape)
 
 
+ONE_STEP = ["einsum_path", (0, 1)]  # lets einsum use BLAS where it can
+
+
 @dataclass(frozen=True)
 class NumPyNumbers(Generic[T]):
     """Plain NumPy arrays of one dtype: float64, or object arrays of any exact or high-precision number.
@@ -194,7 +196,7 @@ class NumPyNumbers(Generic[T]):
         return np.asarray(x + y)
 
     def product(self, x: npt.NDArray[Any], y: npt.NDArray[Any], a: str, b: str, out: str) -> npt.NDArray[Any]:
-        return np.asarray(np.einsum(f"{a},{b}->{out}", x, y))
+        return np.asarray(np.einsum(f"{a},{b}->{out}", x, y, optimize=ONE_STEP))
 
     def sum(self, x: npt.NDArray[Any], axes: tuple[int, ...]) -> npt.NDArray[Any]:
         return np.asarray(x.sum(axis=axes))

@@ -96,7 +96,7 @@ def digests(outputs: Sequence[Expression]) -> list[str]:
 
 
 def form(outputs: Sequence[Expression], names: Mapping[str, str]) -> Any:
-    """What graphs share that differ in the names of their inputs: those not in ``names`` are numbered in order."""
+    """What graphs share that differ in the names of inputs; those not in ``names`` are numbered in order."""
     order = topological_order(outputs)
     place, numbers = {id(x): i for i, x in enumerate(order)}, dict[str, int]()
 

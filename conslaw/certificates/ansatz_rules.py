@@ -175,10 +175,16 @@ def gradients_in_subnetworks(
     fits_somehow = zip(stated, fitting, linear, slices, strict=True)
     if any(laws and not fits and not row and not apart for laws, fits, row, apart in fits_somehow):
         raise Refuted("a family ties all neurons together")
+    parts, known = _laws_apart(network, combinations), dict[str, Task]()
     for colours, copies in network.shapes():
         if block := blocks.pop(colours, None):
-            task = _gradients_of_block(network, colours, copies, block, combinations, fitting, own)
-            each.append((copies, task))
+            if (block["copies"], block["dimension"]) != (copies, network.exact(colours)):
+                raise Refuted(f"there are {copies} subnetworks {colours}, not as stated")
+            tasks = [
+                _gradients_of_block(part, colours, members, combinations, fitting, own, known)
+                for members, part in parts
+            ]
+            each.append((copies, _together(colours, block, tasks, len(stated))))
     if blocks:
         raise Refuted(f"there are no subnetworks {next(iter(blocks))}")
 
@@ -192,6 +198,44 @@ def gradients_in_subnetworks(
             raise Refuted(f"the families add {found} laws, not {list(stated)}")
 
     return Task(sum(t.operations for _, t in each), max((t.bytes for _, t in each), default=0.0), check)
+
+
+def _laws_apart(network: Network, combinations: Sequence[Combination]) -> list[tuple[list[int], Network]]:
+    """The numbers of families that have arrays in common, and the network of these arrays alone: the
+    gradients of others have no entries there.
+    """
+    found = list[tuple[list[int], set[str]]]()
+    for i, combination in enumerate(combinations):
+        names = {name for _, candidate in combination.terms for name, _ in candidate.factors}
+        near = [one for one in found if one[1] & names]
+        found = [one for one in found if not one[1] & names]
+        found.append(
+            (sorted([i, *(j for one in near for j in one[0])]), names.union(*(one[1] for one in near)))
+        )
+    return [(members, network.of_arrays(names)) for members, names in found]
+
+
+def _together(
+    colours: tuple[Widths, ...],
+    block: Mapping[str, Any],
+    tasks: Sequence[tuple[list[int], Task]],
+    number: int,
+) -> Task:
+    """What all families add to the rank in subnetworks, from what those with arrays in common add."""
+
+    def check() -> list[int]:
+        found = [0] * number
+        for members, task in tasks:
+            for i, n in zip(members, task.run(), strict=True):
+                found[i] = n
+        if sum(found) != block["laws"]:
+            raise Refuted(
+                f"the laws of the subnetworks {colours} have rank {sum(found)}, not {block['laws']}"
+            )
+        return found
+
+    one = {id(task): task for _, task in tasks}.values()
+    return Task(sum(t.operations for t in one), max((t.bytes for t in one), default=0.0), check)
 
 
 def _sums_of_slices(
@@ -248,22 +292,33 @@ def _linear_in_arrays(combination: Combination) -> dict[str, int]:
 def _gradients_of_block(
     network: Network,
     colours: tuple[Widths, ...],
-    copies: int,
-    block: Mapping[str, Any],
-    combinations: Sequence[Combination],
-    fitting: Sequence[bool],
+    members: list[int],
+    every_family: Sequence[Combination],
+    every_fitting: Sequence[bool],
     apart: set[str],
-) -> Task:
-    """What the entries of each family with all of some colours add to the rank of gradients in the
-    coordinates with all of them, without those of arrays that are looked at apart.
+    known: dict[str, Task],
+) -> tuple[list[int], Task]:
+    """What the entries of each of some families with all of some colours add to the rank of gradients in the
+    coordinates with all of them, without those of arrays that are looked at apart; ``known`` are those of
+    other names.
     """
+    combinations, fitting = [every_family[i] for i in members], [every_fitting[i] for i in members]
+    names = list(network.flow.state)
+    called = network.called(names)
+    families = [
+        [(k, x.kind, x.out, [(called[n], a) for n, a in x.factors]) for k, x in c.terms] for c in combinations
+    ]
+    own = [name in apart for name in names]
+    key = repr(
+        (colours, network.alike(names, colours), own, families, fitting, [c.power for c in combinations])
+    )
+    if key in known:
+        return members, known[key]
     count, p = len(colours), network.prime  # that others decouple is known, and tried out beside one colour
     every = [*colours, *(network.others(colours)[:1] if count == 1 else [])]
     small, of = network.small(every), network.of_each_index(every)
     seen = small.of_state(small.colours)
     exact, beyond = (seen == (np.arange(len(every)) < count)).all(axis=1), seen[:, count:].any(axis=1)
-    if (block["copies"], block["dimension"]) != (copies, exact.sum()):
-        raise Refuted(f"there are {copies} subnetworks {colours} of {exact.sum()} coordinates, not as stated")
     arrays = {name: input_array(name, shape) for name, shape in small.flow.state.items()}
     codes = [code(c.array(arrays)) for c in combinations]
 
@@ -294,11 +349,11 @@ def _gradients_of_block(
         for combination, written, fits in zip(combinations, codes, fitting, strict=True):
             found += [rows(combination, written)] if fits else []
             ranks.append(kernel.rank(np.concatenate(found), p))
-        if ranks[-1] != block["laws"]:
-            raise Refuted(f"the laws of the subnetworks {colours} have rank {ranks[-1]}, not {block['laws']}")
-        return np.diff(ranks).tolist()
+        differences: list[int] = np.diff(ranks).tolist()
+        return differences
 
-    return budget.derivatives(codes, small.flow.dimension, check)
+    known[key] = budget.once(budget.derivatives(codes, small.flow.dimension, check))
+    return members, known[key]
 
 
 def gradients_along_tangent_vectors(

@@ -12,9 +12,10 @@ import numpy as np
 
 from conslaw.errors import ConslawError
 
-CHECKERS = {
-    "polyhedral complex": "conslaw.regions.written"
-}  # module with claim(whole) and checks(whole, budget)
+CHECKERS = {  # modules with checks(whole, budget)
+    "level set": "conslaw.regions.written_level_sets",
+    "polyhedral complex": "conslaw.regions.written",
+}
 LARGEST = 2**32  # bytes, unpacked
 
 

@@ -7,6 +7,7 @@ Nothing here is part of what is proved: if an estimate is wrong, time is lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from math import exp, lgamma, log2, prod
 from typing import Any, NamedTuple
 
@@ -33,6 +34,11 @@ class Task(NamedTuple):
     operations: float
     bytes: float
     run: Callable[[], Any]
+
+
+def once(task: Task) -> Task:
+    """The same work, done at the first call."""
+    return task._replace(run=lru_cache(maxsize=1)(task.run))
 
 
 def fields_of(flow: Flow) -> tuple[Sizes, list[dict[str, Size]]]:

@@ -16,6 +16,7 @@ import numpy as np
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import Expression, input_array
 from conslaw.algebra.uniform_axes import RIGID
+from conslaw.algebra.values import form
 from conslaw.certificates import budget, kernel
 from conslaw.certificates.budget import SURPLUS, Task
 from conslaw.certificates.kernel import Array, Refuted
@@ -51,6 +52,7 @@ def groups(whole: Mapping[str, Any], subject: Subject) -> Task:
         raise Refuted("each parameter array belongs to one group, is shared or linear")
     sets = {name: frozenset(one["arrays"]) for one in upper["groups"] for name in one["arrays"]}
     total, tasks, alone = 0, list[Task](), dict[Widths, list[Callable[[], Rows]]]()
+    known = dict[str, tuple[Callable[[], Rows], list[str]]]()
     for one in upper["groups"]:
         part = _network_of_group(network, flow.model, parts, sets[one["arrays"][0]], set(shared))
         blocks = {tuple(map(tuple, b["colours"])): b for b in one["blocks"]}
@@ -61,11 +63,14 @@ def groups(whole: Mapping[str, Any], subject: Subject) -> Task:
                 continue
             if block["copies"] != copies:
                 raise Refuted(f"there are {copies} subnetworks {colours}, not {block['copies']}")
-            task, rest = _block(part, one["arrays"], colours, block)
-            tasks.append(task)
+            names, key = list(part.flow.state), _form_of_block(part, one["arrays"], colours, block)
+            if key not in known:
+                task, found = _block(part, one["arrays"], colours, block)
+                tasks.append(task)
+                known[key] = (found, names)
             total += copies * block["rank"]
             if len(colours) == 1:
-                alone.setdefault(colours[0], []).append(rest)
+                alone.setdefault(colours[0], []).append(_renamed(*known[key], names))
         if blocks:
             raise Refuted(f"there are no subnetworks {next(iter(blocks))}")
     tasks.append(_linear_arrays(network, parts, linear, upper["linear"]["rank"]))
@@ -107,6 +112,8 @@ def _network_of_group(
         elif not rest & arrays:
             switch = input_array(GUEST if rest & nonlinear else LINEAR_GUEST, ())
             terms += [switch * part[degree] for degree in inside]
+    named = {name: name for name in (*arrays, GUEST, LINEAR_GUEST)}
+    terms = list({form([x], named): x for x in terms}.values())  # one of those that differ in data alone
     if not terms:
         raise Refuted(f"no component of the potential acts on {', '.join(sorted(own))}")
     whole = reduce(add, terms)
@@ -126,6 +133,32 @@ def _network_of_group(
     if network.colouring.total() > 1:
         decoupling(result)
     return result
+
+
+def _form_of_block(
+    part: Network, own: Sequence[str], colours: tuple[Widths, ...], block: Mapping[str, Any]
+) -> str:
+    """All on which the check of a block depends, with arrays called as those that have the same values: their
+    colours and values, the array code, what is stated.
+    """
+    names = list(part.flow.state)
+    called = part.called(names) | {GUEST: GUEST, LINEAR_GUEST: LINEAR_GUEST}
+    numbers = dict[int, int]()
+    classes = [
+        [c if c == RIGID else numbers.setdefault(c, len(numbers)) for c in axes]
+        for axes in (*part.classes.state.values(), *part.classes.data.values())
+    ]
+    place = {c: k for k, c in enumerate(part.order)}
+    widths = [[w[place[c]] for c in numbers] for w in [*colours, *part.others(colours)[:1]]]
+    code = form([part.model.potential], called)
+    values = part.alike(names, colours)
+    return repr((code, values, [n in own for n in names], classes, widths, len(colours), block))
+
+
+def _renamed(rest: Callable[[], Rows], before: Sequence[str], names: Sequence[str]) -> Callable[[], Rows]:
+    """The same rows in arrays that are called otherwise."""
+    called = dict(zip(before, names, strict=True))
+    return lambda: {called[name]: rows for name, rows in rest().items()}
 
 
 def _gradient_flow(model: Model) -> Flow:

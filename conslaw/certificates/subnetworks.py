@@ -5,15 +5,19 @@ for the kernel.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import reduce
 from hashlib import shake_256
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 from math import comb, prod
+from operator import add
 from typing import Any
 
 import numpy as np
 
+from conslaw.algebra.expressions import input_array
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.certificates import kernel
 from conslaw.certificates.budget import NotChecked
@@ -21,6 +25,7 @@ from conslaw.certificates.kernel import Array, Refuted, Shape
 from conslaw.certificates.reading import prime
 from conslaw.certificates.subject import Subject, kernel_flow
 from conslaw.laws.index_classes import IndexClasses, velocities
+from conslaw.models.potential import Model
 
 MOST_SHAPES = 500  # shapes of subnetworks
 LARGEST = 50_000  # coordinates of a subnetwork that is written out
@@ -75,6 +80,7 @@ class Network:
         if order != [c for c in every.lengths if c in order]:
             raise Refuted("the classes are not in the order of the array code")
         self.classes = every.without(set(every.lengths) - set(order), split["zero"])
+        self.same = dict(split.get("same", {}))
         self.order, self.signs = order, {name: list(turn) for name, turn in split["sign_flips"].items()}
         self.moving = {dot: name for name, dot in velocities(self.flow).items()}
         known = {**{n: self.classes.state[n] for n in self.model.parameters}, **self.classes.data}
@@ -95,6 +101,23 @@ class Network:
                     f"the colours do not add up to the {self.classes.lengths[c]} neurons of class {k}"
                 )
 
+    def of_arrays(self, names: Collection[str]) -> Network:
+        """Some arrays alone: a network of nothing else."""
+        result, moved = copy(self), {self.moving.get(name, name) for name in names}
+        parameters = {n: s for n, s in self.model.parameters.items() if n in moved}
+        arrays = [input_array(n, s) for n, s in parameters.items()]
+        whole = reduce(add, (x.sum() if x.ndim else x for x in arrays))
+        result.model = Model("arrays", parameters, {}, whole)
+        state = {
+            n: s
+            for n, s in self.flow.state.items()
+            if self.moving.get(n, n) in moved or n not in {*self.model.parameters, *self.moving}
+        }
+        result.flow = replace(self.flow, model=result.model, state=state, data={}, fields=({},))
+        axes, zero = {n: self.classes.state[n] for n in state}, self.classes.zero & set(state)
+        result.classes = replace(self.classes, flow=result.flow, state=axes, data={}, zero=zero)
+        return result
+
     def check_shapes(self) -> None:
         """Refuse colours of which there are none, or more kinds than can be gone through."""
         most = max((sum(c != RIGID for c in axes) for axes in self.classes.state.values()), default=0)
@@ -110,6 +133,31 @@ class Network:
             for colours in combinations_with_replacement(sorted(self.colouring, reverse=True), size):
                 if copies := prod(comb(self.colouring[w], k) for w, k in Counter(colours).items()):
                     yield colours, copies
+
+    def called(self, names: Sequence[str]) -> dict[str, str]:
+        """For each array one that has the same values, or itself where two of these would be one."""
+        known = {n: self.same.get(n, n) for n in names}
+        return known if len({*known.values()}) == len(names) else {n: f"{n} itself" for n in names}
+
+    def alike(self, names: Sequence[str], colours: Sequence[Widths]) -> Any:
+        """What arrays have in common that are equal at the point: values, shapes, colours of their axes."""
+        shapes, place = self.flow.state, {c: k for k, c in enumerate(self.order)}
+        found, called = list[Any](), self.called(names)
+        for n in names:
+            axes = zip(shapes[n], self.classes.state[n], strict=True)
+            lengths = [m if c == RIGID else [w[place[c]] for w in colours] for m, c in axes]
+            turn = self.signs.get(self.moving.get(n, n))
+            found.append((called[n], n in self.classes.zero, turn, lengths))
+        return found
+
+    def exact(self, colours: Sequence[Widths]) -> int:
+        """The number of coordinates with all of some colours in their indices."""
+        total = 0
+        for k in range(len(colours) + 1):
+            for some in combinations(colours, k):
+                lengths = {c: sum(w[i] for w in some) for i, c in enumerate(self.order)}
+                total += (-1) ** (len(colours) - k) * self.classes.dimension(lengths)
+        return total
 
     def others(self, colours: Sequence[Widths]) -> list[Widths]:
         """One more colour of each kind, as long as there are some."""
@@ -163,7 +211,8 @@ class Network:
             of = dict(zip(self.order, widths, strict=False))
             own = [of.get(c, n) for c, n in zip(axes, shape, strict=True)]
             alone = (seen.sum(axis=1) == 1) & seen[:, number] if widths else np.ones(len(result), dtype=bool)
-            key = f"conslaw point {self.seed} {self.prime} {name} {','.join(map(str, widths))}"
+            known = self.same.get(name, name)
+            key = f"conslaw point {self.seed} {self.prime} {known} {','.join(map(str, widths))}"
             words = np.frombuffer(shake_256(key.encode()).digest(8 * prod(own)), dtype="<u8")
             result[alone] = words % np.uint64(self.prime)
         result[flips.any(axis=1)] = 0

@@ -19,6 +19,7 @@ from conslaw.algebra.values import Graphs, as_nodes, digest, from_nodes, frozen
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import Coordinate, entries
 from conslaw.flows.metrics import Metric, MetricSpecification
+from conslaw.models.given_data import Rows, given_data
 from conslaw.models.potential import Model, is_shape
 
 VectorField = Mapping[str, Expression]
@@ -131,9 +132,17 @@ class Flow:
         return [self.time if self.time and c.name == TIME else c for c in entries(self.state)]
 
 
-def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_decay: object = 0) -> Flow:
+def gradient_flow(
+    model: Model,
+    *,
+    metric: MetricSpecification = None,
+    weight_decay: object = 0,
+    data: Rows | None = None,
+    patterns: Rows | None = None,
+    loss: str | None = None,
+) -> Flow:
     """The gradient flow theta' = -M(theta) grad L(theta) - weight_decay theta, for every loss and all data at
-    once.
+    once, or for data that are given.
 
     Parameters
     ----------
@@ -145,6 +154,15 @@ def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_de
         model's customary metric by default.
     weight_decay : rational number >= 0
         With decay lambda > 0 the state gains time, as the coordinate exp(lambda t).
+    data : mapping from data arrays to rows, optional
+        What is given: ``{"x": X}``, X with an axis more in front, a row for each sample; floats are their
+        exact binary values.  Data that are not given stay free, for each sample on their own: with inputs
+        given and output gradients free the laws are those of all losses and all targets on these inputs.
+    patterns : mapping from data arrays to rows, or from parameter arrays to weights, optional
+        The same for gates: the activation patterns that occur, row n on row n of the data; of the families
+        with gates also as those that the data have at given weights (signs are exact, 0 is off).
+    loss : ``"cross_entropy"``, optional
+        Of all losses only those whose output gradients ``v`` sum to zero.
 
     Returns
     -------
@@ -154,13 +172,20 @@ def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_de
     Raises
     ------
     ConslawError
-        For a metric that does not fit the parameters, or a bad decay.
+        For a metric that does not fit the parameters, a bad decay, or rows that do not fit the data.
 
     Examples
     --------
     >>> import conslaw
     >>> conslaw.gradient_flow(conslaw.linear([3, 2, 4])).dimension
     14
+
+    On one sample a linear network conserves more:
+
+    >>> one = conslaw.gradient_flow(conslaw.linear([3, 2, 4]), data={"x": [[1, 2, 0]]})
+    >>> conslaw.count(conslaw.linear([3, 2, 4])).laws_at_most, conslaw.count(one).laws_at_most
+    (3, 7)
+
     >>> decayed = conslaw.gradient_flow(conslaw.linear([1, 1, 1]), weight_decay=3)
     >>> conslaw.polynomial_laws(decayed).strings()
     ['exp(6*t)*W1[0,0]**2 - exp(6*t)*W2[0,0]**2']
@@ -171,6 +196,7 @@ def gradient_flow(model: Model, *, metric: MetricSpecification = None, weight_de
     2506.06194, Theorem 2.1 (weight decay).
     """
     _check_model(model)
+    model = given_data(model, data, patterns, loss)
     decay = _rational("weight_decay", weight_decay)
     theta = _parameters(model)
     chosen = Metric.of(model, metric)
@@ -219,7 +245,14 @@ def _flow_of_fields(model: Model, control: VectorField, *, plain: bool) -> Flow:
 
 
 def momentum_flow(
-    model: Model, *, damping: object = 0, metric: MetricSpecification = None, weight_decay: object = 0
+    model: Model,
+    *,
+    damping: object = 0,
+    metric: MetricSpecification = None,
+    weight_decay: object = 0,
+    data: Rows | None = None,
+    patterns: Rows | None = None,
+    loss: str | None = None,
 ) -> Flow:
     """The momentum flow theta'' + tau(t) theta' = -M(z) grad L(theta) - weight_decay theta, for every loss
     and all data at once.
@@ -232,6 +265,8 @@ def momentum_flow(
     metric : optional
         M(z) at z = tau theta + theta' (see :func:`gradient_flow`); the model's customary metric by default.
     weight_decay : rational number >= 0
+    data, patterns, loss : optional
+        What is given, see :func:`gradient_flow`.
 
     Returns
     -------
@@ -257,6 +292,7 @@ def momentum_flow(
     [MGP24] Marcotte, Gribonval, Peyré, *Keep the Momentum*, ICML 2024, arXiv 2405.12888, Sections 3 and 4.
     """
     _check_model(model)
+    model = given_data(model, data, patterns, loss)
     tau, over_t = _damping(damping)
     if stops(model):
         return _flow_of_fields(model, {}, plain=False)

@@ -51,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 DEPTH, PATIENCE = 8, 3  # of brackets: at a special point ranks stand still and grow later
 MOST_COORDINATES, MOST_MARKED = 20_000, 2_000_000  # of a subnetwork of a group, and of the whole network
+LONG, FEW_OF_A_COLOUR = 100, 32  # indices of a class in a colour that are too many, and then so few
 MUCH = 0.25  # of the coordinates of a group
 FEW_INDICES = 3  # of each class, of the network in which gradients of linear arrays are looked at
 
@@ -155,13 +156,22 @@ def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
         if some not in known:
             known[some] = _decoupled(every, parts.groups, some)
         if classes := known[some]:
-            lengths = classes.lengths.values()
-            shares = Counter(tuple(n // number + (a < n % number) for n in lengths) for a in range(number))
-            found.append((classes, shares))
+            found.append((classes, _shares(list(classes.lengths.values()), number)))
     found = [(replace(x, same=parts.same), colours) for x, colours in found]
     made = [GroupColouring(parts, x, colours, _work(x, parts.groups, colours)) for x, colours in found]
     small = (x for x in made if x.work < inf)
     return tuple(sorted(small, key=lambda x: (_much_is_zero(x.classes, parts.groups), x.work)))
+
+
+def _shares(lengths: Sequence[int], number: int) -> Counter[Widths]:
+    """Equal shares of every class for so many colours; very long classes (a vocabulary) have more colours, in
+    which there is nothing else.
+    """
+    colours = [number if n <= LONG * number else n // FEW_OF_A_COLOUR for n in lengths]
+    return Counter(
+        tuple(n // k + (a < n % k) if a < k else 0 for n, k in zip(lengths, colours, strict=True))
+        for a in range(max(colours))
+    )
 
 
 def _much_is_zero(classes: IndexClasses, groups: Sequence[Group]) -> bool:

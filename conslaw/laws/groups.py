@@ -113,11 +113,14 @@ def grouping(flow: Flow) -> Grouping:
     degrees = [(len(data), {*own}) for data, part in parts.items() for own in part]
     nonlinear = {name for part in parts.values() for own in part if len(own) > 1 for name in own}
     linear = set().union(*(own for _, own in degrees)) - nonlinear - matrices
-    cores = [(level, own & matrices or own) for level, own in degrees if not own & linear]
-    of = _connected(cores)
+    beside = {name for _, own in degrees if own & matrices for name in own}  # of matrices: they follow these
+    terms_of_groups = [
+        (level, own) for level, own in degrees if not own & linear and (own & matrices or not own & beside)
+    ]
+    of = _connected([(level, own & matrices or own) for level, own in terms_of_groups])
     near = dict[str, set[str]]()  # the groups beside which an array of no group is found
-    for (_, core), own in zip(cores, (own for _, own in degrees if not own & linear), strict=True):
-        around = {of[name] for name in core}
+    for _, own in terms_of_groups:
+        around = {of[name] for name in own & matrices or own}
         for name in own - of.keys() if len(around) == 1 else ():
             near.setdefault(name, set()).update(around)
     of |= {name: min(around) for name, around in near.items() if len(around) == 1}

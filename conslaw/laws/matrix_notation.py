@@ -193,7 +193,11 @@ def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[FoundFamily], 
 def family(flow: Flow, combination: Combination, laws: int) -> FoundFamily:
     """The family that the entries of a combination form."""
     text, latex = (combination.written(flow.time, latex=which) for which in (False, True))
-    like = combination.like
+    like, free = combination.like, [c for c in "ijlmnabcdefg" if c not in flow.state]
+    for letter in {"k", "h"} & flow.state.keys():  # an index is not called as an array is
+        other = free.pop(0)
+        text = re.sub(rf"(?<=[\[,]){letter}(?=[\],])", other, text)
+        latex = re.sub(rf"(?<=[_{{,]){letter}(?=[}},^ ]|$)", other, latex)
     return FoundFamily(text, latex, like.kind, like.size, laws, like.each, combination=combination, flow=flow)
 
 

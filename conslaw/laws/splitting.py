@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import combinations, combinations_with_replacement, islice, pairwise
 from math import comb, inf, prod
 from typing import Any
@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
+from conslaw.algebra.expressions import Shape
 from conslaw.algebra.finite_field import Residues, RowSpace
 from conslaw.algebra.threads import mapped
-from conslaw.algebra.uniform_axes import RIGID
+from conslaw.algebra.uniform_axes import RIGID, Axes, resized_shape
 from conslaw.flows.flow import Flow
 from conslaw.laws.candidates import Combination, arrays_of
 from conslaw.laws.index_classes import IndexClasses
@@ -46,6 +47,7 @@ from conslaw.laws.subnetworks import (
 )
 
 MOST_CHOICES, MOST_LOOKED_AT = 64, 20_000  # sets of classes that are looked at, and nodes of code for them
+AN_ENTRY = 3e-7  # units for an entry of the code, in all brackets of a coordinate
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Coloured:
             "colours": [[list(widths), count] for widths, count in self.colouring.items()],
             "prime": self.prime,
             "seed": self.seed,
+            **({"same": dict(classes.same)} if classes.same else {}),
         }
 
 
@@ -206,8 +209,26 @@ def _work(classes: IndexClasses, colouring: Counter[Widths]) -> float:
         if classes.dimension(lengths_of(classes, [*colours, *helpers])) > LARGEST:
             return inf
         own = classes.dimension(lengths_of(classes, colours))
-        total += 0.02 + 2e-6 * own**2 + 1e-9 * own**3
+        values = AN_ENTRY * _entries(classes, tuple(lengths_of(classes, colours).items())) * own
+        total += 0.02 + values + 2e-6 * own**2 + 1e-9 * own**3
     return total
+
+
+@lru_cache(maxsize=4096)
+def _entries(classes: IndexClasses, lengths: tuple[tuple[int, int], ...]) -> int:
+    """The entries of all arrays of the code of a subnetwork."""
+    assert classes.flow.model is not None
+    few = dict(lengths)
+    return sum(prod(resized_shape(shape, axes, few)) for shape, axes in _arrays_of_code(classes))
+
+
+@lru_cache(maxsize=64)
+def _arrays_of_code(classes: IndexClasses) -> list[tuple[Shape, Axes]]:
+    """Shapes and classes of all nodes of the potential."""
+    assert classes.flow.model is not None
+    output = classes.flow.model.potential
+    axes = classes.axes([output])
+    return [(x.shape, axes[id(x)]) for x in topological_order([output])]
 
 
 def splits(flow: Flow) -> list[IndexClasses]:
@@ -349,13 +370,12 @@ def laws_in_blocks(
     arrays on which no other law depends but linear ones.
     """
     counted = [sum(b.copies * b.laws[i] for b in blocks) for i in range(len(usable))]
-    of = dict(zip(usable, counted, strict=True)) | {
-        c: c.like.entries for c in sums_apart(combinations, usable)
-    }
+    apart = sums_apart(combinations, usable)
+    of = dict(zip(usable, counted, strict=True)) | {c: c.like.entries for c in apart}
     linear = {c: row for c in combinations if (row := _linear(c)) and (of.get(c) or not c.like.out)}
     busy = {
         name for c in usable if of[c] and c not in linear for _, one in c.terms for name, _ in one.factors
-    }
+    }.union(*apart.values())
     arrays = sorted({name for row in linear.values() for name in row} - busy)
     space, result = RowSpace.zero(len(arrays), p), [of.get(c, 0) for c in combinations]
     for i, c in sorted(enumerate(combinations), key=lambda pair: not pair[1].like.out):

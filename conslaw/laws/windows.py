@@ -93,12 +93,26 @@ def window_at_any_place(part: Flow) -> Flow | None:
 
 
 def flow_in_pieces(flow: Flow) -> Flow | None:
-    """The same flow in pieces of the arrays, and in factors of their axes, where there are some."""
+    """The same flow in pieces of the arrays, and in factors of their axes, where there are some.
+
+    Slices may be of factors (halves of a head), and factors of slices (heads of packed queries): what is
+    tried first decides what comes out, so both are, and that with more axes is taken.
+    """
     if flow.model is None or not has_windows(flow):
         return None
-    model, whole = in_pieces(flow.model) or (flow.model, {name: name for name in flow.model.parameters})
-    model = in_factors(model) or model
+    apart = [_taken_apart(flow.model, factors_first=first) for first in (False, True)]
+    model, whole = max(apart, key=lambda made: sum(map(len, made[0].parameters.values())))
     return None if model is flow.model else flow_like(flow, with_data_apart(model), whole)
+
+
+def _taken_apart(model: Model, *, factors_first: bool) -> tuple[Model, dict[str, str]]:
+    """A model in pieces and in factors, and the array that each of its arrays is of."""
+    whole = {name: name for name in model.parameters}
+    if factors_first:
+        model = in_factors(model) or model
+    if cut := in_pieces(model):
+        model, whole = cut
+    return in_factors(model) or model, whole
 
 
 def flow_like(flow: Flow, part: Model, whole: Mapping[str, str]) -> Flow:

@@ -64,7 +64,7 @@ def in_factors(whole: Model) -> Model | None:
         parameters={name: shapes[name] for name in whole.parameters},
         data={name: shapes[name] for name in whole.data},
         potential=made[id(whole.potential)],
-        arguments={key: value for key, value in whole.arguments.items() if key == "names"},
+        arguments={key: whole.arguments[key] for key in ("names", "pieces") if key in whole.arguments},
     )
 
 

@@ -15,6 +15,7 @@ from functools import reduce
 from itertools import pairwise, product
 from math import prod
 from operator import add
+from typing import Any
 
 import numpy as np
 
@@ -40,13 +41,17 @@ Picked = list[tuple[int | None, int]]  # for each axis of an array: the axis tha
 def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
     """The same function of the pieces of its arrays, named by where they begin and end, and the parameter
     array that each is of; None if no parameter array falls into pieces.
+
+    ``arguments["pieces"]`` of the model has, for each piece, the array that it is of and where it begins and
+    ends on each axis.
     """
     cuts = Cuts()
     inputs = {name: cuts.array(shape) for name, shape in {**whole.parameters, **whole.data}.items()}
     evaluate([whole.potential], inputs, cuts)
     cuts.spread()
     blocks = Blocks(cuts)
-    shapes, shown, names = dict[str, Shape](), dict[str, str](), whole.arguments.get("names", {})
+    shapes, ends = dict[str, Shape](), dict[str, list[Any]]()
+    shown, names = dict[str, str](), whole.arguments.get("names", {})
 
     def array(name: str, shape: Shape) -> Cut:
         axes = blocks.next_axes(shape)
@@ -55,6 +60,7 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
             index = [f"{a}_{b}" for (a, b), n in zip(own, shape, strict=True) if b - a < n]
             piece = "_".join([name, *index])
             shapes[piece] = tuple(b - a for a, b in own)
+            ends[piece] = [name, [list(pair) for pair in own]]
             shown[piece] = names.get(name, name) + _slices(own, shape)
             made[place] = input_array(piece, shapes[piece])
         return Cut(axes, shape, made)
@@ -72,7 +78,8 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
     used = {x.attribute for x in topological_order([potential]) if x.operation == "input"}
     for unused in (n for n in own if n not in used):  # each of its entries is conserved: the code says so
         potential = potential + 0 * input_array(unused, own[unused]).sum()
-    arguments = {"names": {n: shown[n] for n in own}} if names else {}
+    known: dict[str, Any] = {"names": {n: shown[n] for n in own}} if names else {}
+    arguments = known | {"pieces": {n: ends[n] for n in own}}
     made = replace(whole, name=name, parameters=own, data=data, potential=potential, arguments=arguments)
     return made, parameters
 

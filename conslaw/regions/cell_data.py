@@ -24,6 +24,8 @@ class CellData(Protocol):
     def edges(self) -> Array: ...
     @property
     def rays(self) -> tuple[Array, Array]: ...
+    @property
+    def facets(self) -> list[tuple[Array, Array]]: ...
     def counts(self, most_cells: int) -> tuple[tuple[int, ...], tuple[int, ...]]: ...
     def cells(self, dimension: int) -> Array: ...
     def neighbours(self, sign: Array) -> Array | None: ...
@@ -71,6 +73,11 @@ class AllCells:
             [[quotient(x, max(map(abs, row[:-1]))) for x in row[:-1]] for row in ends[far]], float
         ).reshape(len(far), ends.shape[1] - 1)
         return columns[(self.found.ray >= 0)[rows]], directions
+
+    @property
+    def facets(self) -> list[tuple[Array, Array]]:
+        """Pairs (cell, its facet) for each dimension, sorted by cells."""
+        return self.found.facets
 
     @cached_property
     def _bounded(self) -> list[Array]:

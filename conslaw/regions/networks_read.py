@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -131,6 +131,20 @@ def read(network: Any, weights: Any = None) -> Network:
     layers = _checked(given)
     widths = [layers[0].numerators.shape[1] - 1, *(layer.width for layer in layers)]
     return Network(layers, _named(widths))
+
+
+def read_states(states: Any) -> Iterator[tuple[str, Network]]:
+    """The networks of a run, one by one, with their labels: those that are given, or numbers from 0."""
+    if not isinstance(states, Iterable) or hasattr(states, "state_dict") or getattr(states, "ndim", 1) == 0:
+        raise ConslawError(f"states={states!r:.60}: give a list of networks, or of pairs (label, network)")
+    for number, state in enumerate(states):
+        labelled = isinstance(state, tuple) and len(state) == 2 and isinstance(state[0], str)
+        label, given = state if labelled else (str(number), state)
+        try:
+            network = read(given)
+        except ConslawError as error:
+            raise ConslawError(f"state {label!r}: {error}") from None
+        yield label, network
 
 
 def _named(widths: Sequence[int]) -> str:

@@ -51,6 +51,26 @@ class DataPatterns(display.Shown):
     zeros: tuple[tuple[Unit, int], ...]
 
     @property
+    def on(self) -> tuple[Unit, ...]:
+        """Units that are active on all data."""
+        return tuple(unit for one in self.classes if len(one.active) == self.points for unit in one.units)
+
+    @property
+    def gates(self) -> dict[str, Array]:
+        """Which unit is active on which datum: g1, g2, ... of shape (points, units), for ``patterns=`` of
+        ``conslaw.gradient_flow``.
+        """
+        every = [*((unit, one.active) for one in self.classes for unit in one.units),
+                 *((unit, ()) for unit in self.off)]  # fmt: skip
+        widths: dict[int, int] = {}
+        for (layer, index), _ in every:
+            widths[layer] = max(widths.get(layer, 0), index + 1)
+        found = {f"g{layer}": np.zeros((self.points, widths[layer]), np.int8) for layer in sorted(widths)}
+        for (layer, index), active in every:
+            found[f"g{layer}"][list(active), index] = 1
+        return found
+
+    @property
     def about(self) -> str:
         return f"the hidden units of the ReLU network {self.name} on {self.points} data"
 
@@ -75,6 +95,7 @@ class DataPatterns(display.Shown):
         rows += [("", f"{_listed(one.units)}: active on {len(one.active)}") for one in shown]
         if len(self.classes) > display.SHOWN:
             rows.append(("", f"and {len(self.classes) - display.SHOWN} more"))
+        rows.append(("on", f"on all data: {_listed(self.on)}" if self.on else "none on all data"))
         rows.append(("off", f"on all data: {_listed(self.off)}" if self.off else "none on all data"))
         named = [f"{unit} at datum {datum}" for unit, datum in self.zeros]
         rows.append(("zeros", _listed(named) if named else "none: each unit is active or inactive"))
@@ -133,10 +154,8 @@ def data_patterns(network: Any, data: Any, weights: Any = None) -> DataPatterns:
     Marcotte, Gribonval, Peyré, *Abide by the Law and Follow the Flow*, NeurIPS 2023.
     """
     given = read(network, weights)
-    rows = matrix(data, "data")
-    if not len(rows) or rows.shape[1] != given.inputs:
-        raise ConslawError(f"data has shape {rows.shape}: give rows of {given.inputs} coordinates")
-    signs = _signs(given, rows)
+    rows = data_rows(data, given.inputs)
+    signs = signs_on(given, rows)
     layers = np.array([layer for layer, _ in given.neurons], np.int64)
     together: dict[tuple[int, bytes], list[int]] = {}
     for place, layer in enumerate(layers):
@@ -152,8 +171,16 @@ def data_patterns(network: Any, data: Any, weights: Any = None) -> DataPatterns:
     return DataPatterns(given.name, len(rows), classes, off, zeros)
 
 
-def _signs(network: Network, rows: Array) -> Array:
-    """Of shape (neurons, points), exact."""
+def data_rows(data: Any, inputs: int) -> Array:
+    """The data as a matrix, checked."""
+    rows = matrix(data, "data")
+    if not len(rows) or rows.shape[1] != inputs:
+        raise ConslawError(f"data has shape {rows.shape}: give rows of {inputs} coordinates")
+    return rows
+
+
+def signs_on(network: Network, rows: Array) -> Array:
+    """Of the hidden units on the data, of shape (neurons, points), exact."""
     result = np.zeros((len(network.neurons), len(rows)), np.int8)
     open_ = np.ones(len(rows), bool)
     if rows.dtype == object:

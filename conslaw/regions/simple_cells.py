@@ -162,6 +162,35 @@ class SimpleCells:
         result[np.arange(len(v))[:, None], self.closed.zeros[v]] = choices[c]
         return result
 
+    @cached_property
+    def facets(self) -> list[tuple[Array, Array]]:
+        """Pairs (cell, its facet) for each dimension, sorted by cells; the order is that of ``cells``.
+
+        All cells around a facet are around its first vertex, where they have one sign more.
+        """
+        count, d = self.closed.zeros.shape
+        place = [{bytes(row): i for i, row in enumerate(self._choices(k))} for k in range(d + 1)]
+        found, named = [(np.zeros(0, int), np.zeros(0, int))], np.arange(count)
+        facets = np.arange(count)  # of dimension k - 1: (choice, vertex), as ``_starts`` has it
+        for k in range(1, d + 1):
+            starts, order, _ = self._starts(k)
+            names = np.empty(len(order), int)
+            names[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+            c, v = np.divmod(facets, count)
+            pairs = []
+            for i, choice in enumerate(self._choices(k - 1)):
+                here = np.flatnonzero(c == i)
+                for q in np.flatnonzero(choice == 0):
+                    for sign in (-1, 1):
+                        wider = choice.copy()
+                        wider[q] = sign
+                        pairs.append((names[place[k][bytes(wider)] * count + v[here]], named[here]))
+            cells, faces = (np.concatenate([pair[i] for pair in pairs]) for i in (0, 1))
+            by_cell = np.argsort(cells, kind="stable")
+            found.append((cells[by_cell], faces[by_cell]))
+            facets, named = order[starts], np.arange(len(starts))
+        return found
+
     def neighbours(self, sign: Array) -> Array | None:
         """Across each facet one sign changes, that of a neuron of a vertex of the region."""
         if (sign == 0).any():

@@ -16,7 +16,7 @@ from conslaw.certificates.budget import NotChecked
 from conslaw.certificates.kernel import Refuted
 from conslaw.certificates.verification import Check, checked
 from conslaw.errors import ConslawError
-from conslaw.regions.cell_data import CellData
+from conslaw.regions.cell_data import AllCells, CellData
 from conslaw.regions.certified_cells import prove_cells
 from conslaw.regions.certified_vertices import Closed, NotProved, close, located, prove_vertices
 from conslaw.regions.networks_read import Array, Network, integers
@@ -56,6 +56,13 @@ def claim(network: Network, f_vector: Any, bounded: Any, box: Any) -> str:
 def checks(whole: Mapping[str, Any], budget: float) -> Iterator[Check]:
     """The checks of a certificate: that it is read, the vertices, their neighbours, the counts."""
     made: dict[str, Any] = {}
+    yield from cells_proved(whole, budget, made)
+    if "counts" in made:
+        yield checked("conclusion", lambda: _conclusion(whole, made))
+
+
+def cells_proved(whole: Mapping[str, Any], budget: float, made: dict[str, Any]) -> Iterator[Check]:
+    """The checks of the cells; if all hold, ``made`` has ``cells`` and ``counts`` then."""
 
     def reading() -> str:
         made.update(_read(whole))
@@ -81,7 +88,6 @@ def checks(whole: Mapping[str, Any], budget: float) -> Iterator[Check]:
         yield (done := checked(what, run))
         if not done.ok:
             return
-    yield checked("conclusion", lambda: _conclusion(whole, made))
 
 
 def _read(whole: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,11 +126,11 @@ def _of_vertices(made: dict[str, Any]):  # type: ignore[no-untyped-def]
 
     def neighbours() -> str:
         closed: Closed = _proved(lambda: close(network, signs, zeros, state["points"]))
-        state["cells"] = SimpleCells(closed, state["points"])
+        made["cells"] = SimpleCells(closed, state["points"])
         return f"{len(closed.edges)} edges between them and {len(closed.rays)} rays: closed, hence complete"
 
     def counts() -> str:
-        made["counts"] = state["cells"].counts(2**62)
+        made["counts"] = made["cells"].counts(2**62)
         return ", ".join(map(str, made["counts"][0]))
 
     return [("vertices", vertices), ("neighbours", neighbours), ("counts", counts)]
@@ -145,11 +151,12 @@ def _again(made: dict[str, Any]):  # type: ignore[no-untyped-def]
         except ConslawError as error:
             raise NotChecked(str(error)) from None
         f, b = _proved(lambda: prove_cells(network, cells, box))
-        made["counts"] = (f, b if len(f) == network.inputs + 1 else (0,) * len(b))
         sides = network.inputs if box is not None else 0
+        made["cells"] = AllCells(cells, sides)
         found = cells.signs[0][:, sides:]
         if {*map(bytes, found)} != {*map(bytes, made["signs"])} or f[0] != len(made["signs"]):
             raise Refuted("the vertices are others")
+        made["counts"] = (f, b if len(f) == network.inputs + 1 else (0,) * len(b))
         return f"cells found again, each there, none missing: {', '.join(map(str, f))}"
 
     return [("recomputed", recompute)]

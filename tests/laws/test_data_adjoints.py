@@ -26,7 +26,7 @@ def stream(depth, width, norm, last=True, tied=None):
 
 @pytest.mark.parametrize("depth", [1, 2, 7])
 def test_sums_of_what_norms_read(depth):
-    """Each column of B, each row of A and each b has a conserved sum, in a class of more than 16 arrays, too."""
+    """Each column of B, each row of A, each b has a conserved sum, in a class of more than 16 arrays, too."""
     analysis = conslaw.analyze(stream(depth, 4, nn.layer_norm), ansatz="matrix")
     laws = depth * (5 + 5 + 1)
     assert (analysis.laws_found, analysis.laws_at_most) == (laws, laws)

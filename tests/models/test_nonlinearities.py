@@ -407,3 +407,15 @@ def test_what_an_answer_is_about():
     assert not conslaw.verify(forged).ok
     by_hand = conslaw.analyze(conslaw.linear([2, 2]))
     assert "readings" not in by_hand.about
+
+
+@pytest.mark.parametrize("outer", [nn.tanh, nn.softmax, nn.layer_norm, nn.relu])
+@pytest.mark.parametrize("inner", [nn.silu, nn.softmax, nn.layer_norm, nn.gelu])
+def test_a_function_of_a_value_has_slopes_too(inner, outer):
+    """The weights before two functions in a row move: what is free data is not there for nothing."""
+    model = conslaw.model(
+        lambda p, c: c.v @ (p.B @ outer(inner(p.A @ c.x))),
+        parameters={"A": (4, 3), "B": (2, 4)},
+        data={"x": (3,), "v": (2,)},
+    )
+    assert conslaw.count(model).laws_at_most < 12  # the entries of A

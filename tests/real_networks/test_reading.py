@@ -112,7 +112,7 @@ REFUSED = {
     "gradient of its own": (lambda m, x: Sign.apply(m.l(x)), "Sign, a torch.autograd.Function"),
     "old checkpoint": (lambda m, x: checkpoint(m.l, x, use_reentrant=True), "use_reentrant=False"),
     "change in place": (changed_without_gradient, "in place under torch.no_grad"),
-    "branch": (lambda m, x: m.l(x) if m.l(x).sum() > 0 else x, "branches on"),
+    "branch": (lambda m, x: m.l(x) if m.l(x).sum() > 0 else x, r"branches on the value.*test_reading.py:\d+"),
     "shape of data": (lambda m, x: m.l(x)[m.l(x) > 0], "depends on data"),
     "unknown": (lambda m, x: torch.linalg.svd(m.l.weight).S, r"linalg_svd.*written_out.py:\d+"),
     "complex": (lambda m, x: torch.view_as_complex(m.l(x).view(1, 2, 2)).abs(), "view_as_complex"),

@@ -79,6 +79,25 @@ def test_laws_of_a_class_are_conserved_to_first_order():
     assert np.count_nonzero(abs(moment) > 1e-9), "across classes they are not"
 
 
+def test_gates_restrict_the_flow_to_the_laws_of_the_classes():
+    """c(c + 1)/2 for each class, and all weights of units that are off, if each pattern has enough data."""
+    rng, checked = np.random.default_rng(1), 0
+    while checked < 4:
+        W, a = rng.integers(-2, 3, (5, 2)), rng.integers(1, 4, (2, 5))
+        X = np.concatenate([rng.integers(-3, 4, (1, 2)) * [[k], [k + 1]] + [[0, 0], [1, 0]] for k in (1, 2)])
+        found = regions.data_patterns([(W, None), (a, None)], X)
+        kinds = {}
+        for x, row in zip(X, found.gates["g1"], strict=True):
+            kinds.setdefault(row.tobytes(), []).append(x)
+        if found.zeros or any(np.linalg.matrix_rank(x) < 2 for x in kinds.values()):
+            continue
+        checked += 1
+        flow = conslaw.gradient_flow(conslaw.relu([2, 5, 2]), data={"x": X}, patterns=found.gates)
+        sizes = [len(one.units) for one in found.classes]
+        expected = sum(c * (c + 1) // 2 if c <= 4 else 4 * c - 6 for c in sizes) + 4 * len(found.off)
+        assert conslaw.count(flow).laws_at_most == expected
+
+
 def test_order_of_data_does_not_matter():
     rng = np.random.default_rng(3)
     layers, data, order = [(rng.normal(size=(8, 3)), None)], rng.normal(size=(5, 3)), rng.permutation(5)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from strategies import array_code, widths
 
 import conslaw
-from conslaw.command_line import _TimeIsUp, main
+from conslaw.command_line import main
 from conslaw.errors import Interrupted
 from conslaw.routes import plan
 from conslaw.routes.plan import AT_LEAST, AT_MOST, Journey, Route, RouteTaken
 from conslaw.routes.table import ANALYZE, SUBNETWORKS
+from conslaw.time_limit import TimeIsUp
 
 G, M = conslaw.gradient_flow, conslaw.momentum_flow
 LAWS = {route.name for route in ANALYZE if route.proves == AT_LEAST}
@@ -236,7 +237,7 @@ def test_ctrl_c_hands_out_what_is_proved(monkeypatch):
 
 def test_the_shell_prints_what_is_proved(monkeypatch, capsys, tmp_path):
     for error, status, line in (
-        (KeyboardInterrupt, 130, "conslaw: interrupted\n"), (_TimeIsUp, 4, "conslaw: time is up\n")
+        (KeyboardInterrupt, 130, "conslaw: interrupted\n"), (TimeIsUp, 4, "conslaw: time is up\n")
     ):  # fmt: skip
         monkeypatch.setattr("conslaw.analysis.ANALYZE", interrupted_by(error))
         certificate = tmp_path / f"{status}.json"

@@ -6,6 +6,7 @@ gradient passes), and what it cannot know is refused: gradients that the user wr
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -217,8 +218,11 @@ def place_of(node: Any) -> str:
 def _cannot(module: torch.nn.Module, error: Exception) -> str:
     name, first = type(module).__name__, str(error).strip().splitlines()[0] if str(error) else ""
     if type(error).__name__ == "GuardOnDataDependentSymNode" or "data-dependent" in str(error):
+        call = r'raised this error:\s+File "([^"]*)", line (\d+), in .*\n\s*(.*)'
+        found = re.search(call, str(error))
+        place = f" ({Path(found[1]).name}:{found[2]}: {found[3]})" if found else ""
         return (
-            f"{name} branches on, or has the shape of, the value of an array: each path is another network; "
-            f"give a module without that branch ({first[:200]})"
+            f"{name} branches on the value of an array, or has its shape from it{place}: each path is "
+            f"another network; give a module without that branch"
         )
     return f"{name} cannot be exported by torch.export: {type(error).__name__}: {first[:300]}"

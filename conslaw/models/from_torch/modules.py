@@ -11,7 +11,14 @@ import torch
 from conslaw.algebra.expressions import Expression
 from conslaw.errors import ConslawError
 from conslaw.models.cut import paired
-from conslaw.models.from_torch import arithmetic, layers, rearrangements, recurrent
+from conslaw.models.from_torch import (
+    arithmetic,
+    convolutions,
+    functions,
+    layers,
+    rearrangements,
+    recurrent,
+)
 from conslaw.models.from_torch.export import MODES, exported
 from conslaw.models.from_torch.names import parameters_of
 from conslaw.models.from_torch.reader import Masked, Reader
@@ -19,7 +26,8 @@ from conslaw.models.nn.attention import cross_entropy
 from conslaw.models.potential import Model, model
 from conslaw.models.readings import recorder
 
-RULES = {**rearrangements.RULES, **arithmetic.RULES, **layers.RULES, **recurrent.RULES}
+ROOMS = (rearrangements, arithmetic, layers, convolutions, functions, recurrent)
+RULES = {name: rule for room in ROOMS for name, rule in room.RULES.items()}
 LOSSES = ("cross_entropy",)
 
 
@@ -38,7 +46,7 @@ def model_of(
 
     def potential(p: Any, c: Any) -> Expression:
         arrays = {path: p[name] for path, name in parameters.arrays.items()}
-        reader = Reader(graph, recorder("from_torch"), RULES)
+        reader = Reader(graph, recorder("from_torch"), RULES, functions.SMOOTH)
         outputs = [x for x in reader.run(arrays) if isinstance(x, Expression | Masked)]
         if not outputs:
             raise ConslawError(f"{type(module).__name__} returns no tensor in which a trained parameter is")
@@ -69,6 +77,9 @@ def _potential(reader: Reader, outputs: Sequence[Expression], loss: str | None) 
 
 
 def _checked(module: Any, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.nn.Module:
+    module = getattr(module, "_orig_mod", module)  # what torch.compile was given
+    if not isinstance(kwargs, Mapping):
+        raise ConslawError(f"kwargs={kwargs!r}: give a mapping from names to inputs")
     if not isinstance(module, torch.nn.Module):
         raise ConslawError(f"from_torch({module!r}): give a torch.nn.Module, and its inputs")
     name = type(module).__name__

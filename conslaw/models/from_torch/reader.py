@@ -6,7 +6,7 @@ for each node that meets a parameter, as its relations to others do not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from inspect import signature
@@ -21,7 +21,9 @@ from conslaw.algebra.expressions import Expression, Indices, Shape, as_expressio
 from conslaw.errors import ConslawError
 from conslaw.models.cut import Cut
 from conslaw.models.from_torch.export import Exported, line_of, operation_of, place_of
+from conslaw.models.from_torch.fused import fused
 from conslaw.models.from_torch.hand_written import norms_in
+from conslaw.models.nn.activations import free_value
 from conslaw.models.nn.normalisation import rms_norm
 from conslaw.models.readings import Recorder
 
@@ -56,11 +58,18 @@ class Masked:
         return self.logits.shape
 
 
+@dataclass(frozen=True)
+class Unread:
+    """A statistic of a trained array that a layer returns beside its value."""
+
+
 class Reader:
     """Runs the graph of a module once, with a rule for each operation."""
 
-    def __init__(self, graph: Exported, record: Recorder, rules: Mapping[str, Rule]) -> None:
-        self.graph, self.record, self.rules = graph, record, rules
+    def __init__(
+        self, graph: Exported, record: Recorder, rules: Mapping[str, Rule], smooth: Collection[str]
+    ) -> None:
+        self.graph, self.record, self.rules, self.smooth = graph, record, rules, smooth
         self.values = dict[Any, Any]()
         self.views = dict[Expression, tuple[Expression, Indices]]()  # arrays that are views, and of what
         self.node: Any = None
@@ -72,14 +81,17 @@ class Reader:
     def run(self, arrays: Mapping[str, Expression]) -> list[Any]:
         """The values of the outputs, for the arrays of the parameters that are trained, by their paths."""
         norms = norms_in(self.graph.nodes)
-        deviations = {x for norm in norms.values() for x in norm.deviation}
+        functions = fused(self.graph.nodes, self._trained_nodes(arrays), self.smooth)
+        unused = {*functions.inside, *(x for norm in norms.values() for x in norm.deviation)}
         for node in self.graph.nodes:
             self.node = node
             if node.op == "placeholder":
                 path = self.graph.parameters.get(node.name, "")
                 self.values[node] = arrays[path] if path in arrays else Free(node)
-            elif node in deviations:
-                self.values[node] = Free(node)  # nothing else asks for it
+            elif node in unused:
+                self.values[node] = Free(node)
+            elif node in functions.roots:
+                self.values[node] = free_value("activation", self.array(self.values[functions.roots[node]]))
             elif node in norms and isinstance(x := self.values[norms[node].x], Expression):
                 self.values[node] = rms_norm(x, axis=norms[node].axes, eps=norms[node].eps)
             elif node.op == "call_function" and any(self.moves(x) for x in node.all_input_nodes):
@@ -87,6 +99,16 @@ class Reader:
             else:
                 self.values[node] = Free(node)
         return [self.values[node] for node in self.graph.outputs]
+
+    def _trained_nodes(self, arrays: Mapping[str, Expression]) -> set[Any]:
+        """The nodes in whose values a parameter is."""
+        found = set[Any]()
+        for node in self.graph.nodes:
+            own = node.op == "placeholder" and self.graph.parameters.get(node.name, "") in arrays
+            passes = _real(node.meta.get("val")) and operation_of(node) not in NO_GRADIENT
+            if own or (passes and any(x in found for x in node.all_input_nodes)):
+                found.add(node)
+        return found
 
     @property
     def shape(self) -> Shape:
@@ -127,6 +149,8 @@ class Reader:
         passed_over = [x for x in others if "_" in known and x not in known and _trained(others[x])]
         if passed_over:
             raise ConslawError(f"{name} with {passed_over[0]} that is trained is not read")
+        if any(isinstance(x, Unread) for x in (first, *others.values())):
+            raise ConslawError(f"{name} of a mean or a deviation that a layer returns is not read")
         if any(isinstance(x, Masked) for x in (first, *others.values())) and name not in MASKED:
             raise ConslawError(
                 f"{name} of a trained array with minus infinity is not read, a softmax is: mask by a factor "
@@ -162,6 +186,10 @@ class Reader:
         """The array that a value is: exact where it is trained or a constant of integers, else free data."""
         if isinstance(value, Expression):
             return value
+        if isinstance(value, Masked):
+            raise ConslawError(
+                f"minus infinity in a trained array is read by a softmax only{line_of(self.node)}"
+            )
         if isinstance(value, Free):
             known = self.scalar(value)
             if known is not None:

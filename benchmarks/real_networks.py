@@ -1,0 +1,108 @@
+"""Modules of PyTorch at full size: reading, both bounds, certificate.
+
+``python benchmarks/real_networks.py [NAME ...]`` prints CPU seconds (one thread; without ``import torch``)
+and the peak memory; each module in a process of its own, its weights on the device ``meta``.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "real_networks"))  # networks written by hand
+
+Made = tuple[Any, tuple[Any, ...]]  # a module and its inputs
+
+
+def mlp() -> Made:
+    import torch
+    from torch import nn
+
+    layers = [nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)]
+    return nn.Sequential(*layers), (torch.zeros(1, 784),)
+
+
+def small_cnn() -> Made:
+    import torch
+    from torch import nn
+
+    first, second = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
+    layers = [first, nn.ReLU(), nn.MaxPool2d(2), second, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(16 * 4, 10)), (torch.zeros(1, 1, 8, 8),)
+
+
+def encoder(width: int, heads: int, hidden: int) -> Made:
+    import torch
+
+    layer = torch.nn.TransformerEncoderLayer(width, heads, hidden, batch_first=True, norm_first=True)
+    return layer, (torch.zeros(1, 2, width),)
+
+
+def resnet18() -> Made:
+    import torch
+    from written_out import RESNET18, ResNet
+
+    return ResNet(RESNET18, 1000), (torch.zeros(1, 3, 32, 32),)
+
+
+def gpt2_small() -> Made:
+    import torch
+    from written_out import GPT
+
+    return GPT(50_257, 1024, 768, 12, 3072, 12), (torch.zeros(1, 2, dtype=torch.int64),)
+
+
+def llama_block() -> Made:
+    import torch
+    from written_out import LlamaBlock
+
+    block, rotary = LlamaBlock(2048, 32, 8, 8192), torch.zeros(2, 64)
+    return block, (torch.zeros(1, 2, 2048), rotary, rotary)
+
+
+MODULES: dict[str, tuple[Callable[[], Made], int]] = {  # and the number of laws that is expected
+    "mlp 784-512-512-10": (mlp, 1024),
+    "cnn 1-8-16": (small_cnn, 8 + 16),
+    "encoder 64": (lambda: encoder(64, 4, 256), 1537),
+    "encoder 768": (lambda: encoder(768, 12, 3072), 55_297),
+    "ResNet-18": (resnet18, 3776),
+    "GPT-2 small": (gpt2_small, 673_816),
+    "Llama block 2048": (llama_block, 29_184),
+}
+
+
+def measure(name: str) -> None:
+    import torch
+
+    import conslaw
+
+    make, expected = MODULES[name]
+    start = time.process_time()
+    with torch.device("meta"):
+        module, inputs = make()
+        model = conslaw.from_torch(module, *inputs, mode="eval")
+    read = time.process_time() - start
+    analysis = conslaw.analyze(model)
+    found = time.process_time() - start - read
+    certificate = len(json.dumps(analysis.certificate()))
+    written = time.process_time() - start - read - found
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    laws = f"{analysis.laws_found:,} of at most {analysis.laws_at_most:,} laws (expected {expected:,})"
+    print(
+        f"{name:20} {model.size:>12,} parameters: {laws}, read {read:.1f} s, analyzed {found:.1f} s, "
+        f"certificate {written:.1f} s {certificate / 1e6:.1f} MB, {memory:.2f} GB",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or MODULES:
+        process = multiprocessing.get_context("spawn").Process(target=measure, args=(chosen,))
+        process.start()
+        process.join()
