@@ -400,6 +400,7 @@ SOME = {"W1": np.ones((2, 2)), "b1": np.ones(2), "W2": np.ones((1, 2)), "b2": np
         ({**SOME, "W1": [["a", "b"], ["c", "d"]]}, {}, "real numbers"),
         ({"W": np.ones((2, 2))}, {}, "no 'W1'"),
         (SOME, {"names": 3}, "names=3"),
+        (SOME, {"names": {"W9": "weight"}}, "W9"),
         (SOME, {"names": {"b1": "bias"}, "inputs": np.ones((1, 3))}, r"give \(number, 2\)"),
         (SOME, {"inputs": np.full((1, 2), np.inf)}, "NaN or infinite"),
         (SOME, {"inputs": np.ones((0, 2))}, "at least|give"),

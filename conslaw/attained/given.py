@@ -38,8 +38,11 @@ def weights_of(model: Model, weights: Any, names: Mapping[str, str] | None) -> d
         raise ConslawError(
             f"weights={str(weights)[:60]!r}: give a mapping of arrays, a state_dict or a module"
         )
-    if not isinstance(names, Mapping | None):
-        raise ConslawError(f"names={names!r}: give a mapping from the model's names to those of the weights")
+    if not isinstance(names, Mapping | None) or any(n not in model.parameters for n in names or {}):
+        raise ConslawError(
+            f"names={names!r}: give a mapping from the model's names, {', '.join(model.parameters)[:200]}, to "
+            f"those of the weights"
+        )
     shown = {**names_shown(model), **(names or {})}
     made = dict[str, Array]()
     for name, shape in model.parameters.items():
@@ -142,7 +145,9 @@ def inputs_of(model: Model, sources: Sources, inputs: Any) -> dict[str, Array]:
         if name in follow:
             raise ConslawError(f"inputs: {name!r} follows from weights and inputs: leave it out")
         if name not in known:
-            raise ConslawError(f"inputs: {name!r} is no data of the model, which has {', '.join(known)}")
+            raise ConslawError(
+                f"inputs: {name!r} is no data of the model, which has {', '.join(known)[:200]}"
+            )
         array, shape = as_array(value, f"inputs: {name}"), known[name]
         number = array.size // prod(shape)
         one, many = array.shape == shape, _bare(array.shape) == _bare((number, *shape))

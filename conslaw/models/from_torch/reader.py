@@ -328,8 +328,10 @@ UNKNOWN_ENTRIES = frozenset(
 )
 
 RESHAPED = frozenset(
-    ("view", "_unsafe_view", "reshape", "flatten", "unsqueeze", "squeeze", "permute", "transpose")
-    + ("clone", "alias")
+    (
+        *("view", "_unsafe_view", "reshape", "flatten", "unsqueeze", "squeeze", "permute", "transpose"),
+        *("clone", "alias"),
+    )
 )
 
 MASKED = frozenset(  # what reads logits that are minus infinity in places
