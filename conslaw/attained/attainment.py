@@ -161,7 +161,8 @@ class Attainment(display.Shown):
         if self.windows:
             return "What is conserved of the arrays of one window alone is what the window conserves,"
         if self.complete:
-            return f"The answer is complete: {self.laws_found:,} laws, no more,"
+            laws = f"{self.laws_found:,} law{'s' * (self.laws_found != 1)}"
+            return f"The answer is complete: {laws}, no more,"
         return "What the answer says of the parametrisation holds"
 
 

@@ -203,7 +203,8 @@ def _check_module(model: Model, given: frozenset[str]) -> None:
     for r in model.readings:
         known_here = r.operation in OF_MODULES and r.options.get("scale", 1.0) is not None
         if not known_here and not set(r.data) <= given:
-            raise ConslawError(f"{r}: evaluating it at weights of a module is not supported yet")
+            fix = "" if r.slopes else f"; give its data, inputs={{{r.data[0]!r}: ...}}"
+            raise ConslawError(f"{r}: evaluating it at weights of a module is not supported{fix}")
     for name in model.data:
         if name not in own:
             raise ConslawError(

@@ -112,7 +112,7 @@ class RealNetwork:
     def smooth(self) -> bool:
         """Whether some function is no piecewise polynomial."""
         known = (*functions.GATES, *functions.PIECEWISE, "max_pool", "stop_gradient", "embedding")
-        return any(r.operation not in (*known, *FREE) for r in self.model.readings)
+        return any(r.operation not in (*known, *FREE) and r.arguments for r in self.model.readings)
 
     @cached_property
     def _gradients(self) -> tuple[list[Expression], list[Expression]]:
