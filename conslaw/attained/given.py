@@ -40,8 +40,8 @@ def weights_of(model: Model, weights: Any, names: Mapping[str, str] | None) -> d
         )
     if not isinstance(names, Mapping | None) or any(n not in model.parameters for n in names or {}):
         raise ConslawError(
-            f"names={names!r}: give a mapping from the model's names, {', '.join(model.parameters)[:200]}, to "
-            f"those of the weights"
+            f"names={names!r}: give a mapping from the model's names, "
+            f"{', '.join(model.parameters)[:200]}, to those of the weights"
         )
     shown = {**names_shown(model), **(names or {})}
     made = dict[str, Array]()
