@@ -127,7 +127,9 @@ for mass, (laws, _, loss) in with_mass.items():
     )
     assert laws.laws[0].error < 1e-12
 assert all(with_mass[mass][0].worst > 10 * with_mass[0.0][0].worst for mass in masses[1:])
-plots.drift(*(laws for laws, _, _ in with_mass.values()), labels=[f"mass {mass}" for mass in masses], against="steps")
+plots.drift(
+    *(laws for laws, _, _ in with_mass.values()), labels=[f"mass {mass}" for mass in masses], against="steps"
+)
 
 # %% [markdown]
 # Two parameters make a picture of it: the loss (uv − 1)² / 2 from several starts, among the level sets of u² − v². Gradient descent follows them; heavy ball crosses them.

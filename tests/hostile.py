@@ -175,7 +175,11 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "conslaw.layers.MaxAbsNorm": ([], {"dim": ["-1", "1"], "eps": ["1e-6"]}),
     "conslaw.from_torch": (
         [["mlp", "layer"], ["[[0.5, 0.25]]", "np.zeros((1, 2))"]],
-        {"kwargs": ["{}", "None"], "loss": ["None", "'cross_entropy'"], "mode": ["None", "'eval'", "'train'"]},
+        {
+            "kwargs": ["{}", "None"],
+            "loss": ["None", "'cross_entropy'"],
+            "mode": ["None", "'eval'", "'train'"],
+        },
     ),
     "conslaw.layers.refine": ([["mlp", "layer"]], SPACE),
     "conslaw.layers.model": ([["mlp", "layer"]], {}),

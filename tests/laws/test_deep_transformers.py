@@ -34,7 +34,7 @@ def gpt(vocabulary, positions, width, heads, blocks, tokens=2):
 
 
 def laws(positions, width, heads, blocks):
-    """Rows of positions; of each block Gram matrices, biases of keys, gains, sums of columns and of biases."""
+    """Rows of positions; of a block Gram matrices, biases of keys, gains, sums of columns and biases."""
     size = width // heads
     return positions + blocks * (heads * size * (size + 1) + width + 2 * width + 4 * width + width + 2)
 

@@ -171,15 +171,13 @@ def _probabilities(z: Array, axis: int, allowed: Array | None) -> Array:
     return np.asarray(weights / weights.sum(axis, keepdims=True))
 
 
-def _fill(z: Array, axis: int, allowed: Array | None, scale: float = 1.0) -> list[Array]:
+def _fill(z: Array, axis: int, allowed: Array | None, scale: float) -> list[Array]:
     value = _probabilities(scale * z, axis, allowed)
     whole = np.broadcast_to(True if allowed is None else allowed, z.shape)
     return [raw_of_sum_zero(value - whole / whole.sum(axis, keepdims=True), [axis], allowed)]
 
 
-def _fill_slopes(
-    z: Array, adjoint: Array, axis: int, allowed: Array | None, scale: float = 1.0
-) -> list[Array]:
+def _fill_slopes(z: Array, adjoint: Array, axis: int, allowed: Array | None, scale: float) -> list[Array]:
     value = _probabilities(scale * z, axis, allowed)
     u = scale * value * (adjoint - (adjoint * value).sum(axis, keepdims=True))
     return [raw_of_sum_zero(u, [axis], allowed)]
