@@ -245,6 +245,7 @@ def _analysis(journey: Journey[Known]) -> Analysis:
         rational_laws=known.quotients,
         lower_split=known.lower,
         analyzed=question.flow,
+        given=question.given,
     )
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from conslaw import display
+from conslaw.attained.near_weights import NearWeights
 from conslaw.certificates.written import certificate
 from conslaw.errors import ConslawError
 from conslaw.flows.flow import Flow
@@ -172,7 +173,7 @@ class Count(display.Shown):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Analysis(Count):
+class Analysis(Count, NearWeights):
     """A count together with the explicit polynomial laws (see :class:`Count` for the inherited attributes).
 
     Attributes
@@ -188,7 +189,8 @@ class Analysis(Count):
         entries)
     rational_laws : those that are quotients, independent of the polynomial ones
     lower_split : where the gradients of the laws of the matrix ansatz were counted in subnetworks: in which
-    analyzed : the flow
+    analyzed : the flow that was looked at, maybe in pieces of the arrays
+    given : the flow that was asked about
     """
 
     degree: Degree
@@ -200,6 +202,7 @@ class Analysis(Count):
     rational_laws: RationalLaws | None
     lower_split: Split | None
     analyzed: Flow | None
+    given: Flow | None
 
     @property
     def proved(self) -> Mapping[str, Any]:
@@ -428,7 +431,8 @@ class Analysis(Count):
         laws = RecordedLaws(data["laws"], families, *rest)
         names = ("degree", "homogeneous", "laws_found", "complete", "ansatz")
         found = {name: data[name] for name in names}
-        found |= {"polynomial_laws": laws, "rational_laws": None, "lower_split": None, "analyzed": None}
+        found |= {"polynomial_laws": laws, **dict.fromkeys(("rational_laws", "lower_split"))}
+        found |= dict.fromkeys(("analyzed", "given"))
         return cls(**_fields_of_count(data), **found)
 
 

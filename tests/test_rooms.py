@@ -19,7 +19,7 @@ FLOORS = [
     ["flows"],
     ["laws"],
     ["certificates"],
-    ["varieties", "regions", "recorded", "routes"],
+    ["varieties", "regions", "recorded", "routes", "attained"],
     ["answers"],
     ["analysis", "layers"],
     ["sweeps", "training"],

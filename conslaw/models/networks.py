@@ -102,6 +102,22 @@ def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
     )
 
 
+def nn_relu(widths: Sequence[int], *, bias: bool = False) -> Model:
+    """The same network with conslaw.nn: its gates are those of its pre-activations, where these are known."""
+    from conslaw.models.nn.activations import relu as gated
+
+    shapes, sizes = _layers(widths, bias)
+
+    def potential(p: Any, c: Any) -> Any:
+        h = c.x
+        for layer in range(1, len(sizes)):
+            h = _affine(p, layer, h)
+            h = gated(h) if layer < len(sizes) - 1 else h
+        return c.v @ h
+
+    return model(potential, parameters=shapes, data={"x": (sizes[0],), "v": (sizes[-1],)}, name="relu")
+
+
 def polynomial(widths: Sequence[int], power: int | Sequence[int] = 2, *, bias: bool = False) -> Model:
     """A fully connected network with the activation z -> z**power.
 

@@ -35,12 +35,14 @@ class Exported:
     nodes : the operations in order, after the placeholders of what goes in
     parameters : for each placeholder of a parameter its name in the module
     constants : the tensors of placeholders that are neither parameters nor inputs, and do not change
+    inputs : the placeholders of what the module is called with
     outputs : the nodes that the module returns
     """
 
     nodes: Sequence[Any]
     parameters: Mapping[str, str]
     constants: Mapping[str, torch.Tensor]
+    inputs: Sequence[str]
     outputs: Sequence[Any]
 
 
@@ -94,7 +96,8 @@ def exported(
             raise ConslawError(
                 f"the shape of {node.target} depends on data{line_of(node)}: give arrays of fixed shapes"
             )
-    return Exported(nodes, parameters, constants, returned)
+    inputs = [spec.arg.name for spec in signature.input_specs if spec.kind == InputKind.USER_INPUT]
+    return Exported(nodes, parameters, constants, inputs, returned)
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:

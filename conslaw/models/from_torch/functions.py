@@ -34,10 +34,14 @@ def _gate(name: str) -> Rule:
     return lambda read, x, **_: gate(name, x)
 
 
+OPTIONS = {"gelu": ("approximate",), "hardtanh": ("min_val", "max_val"), "softshrink": ("lambd",)}
+
+
 def _smooth(name: str) -> Rule:
     def rule(read: Reader, x: Any, **others: Any) -> Expression:
         bounds = [y for y in others.values() if isinstance(y, Expression)]  # of a clamp
-        return read.cut(name, x, *bounds) if bounds else free_value(name, x)
+        known = {n: y for n, y in others.items() if n in OPTIONS.get(name, ())}
+        return read.cut(name, x, *bounds) if bounds else free_value(name, x, **known)
 
     return rule
 

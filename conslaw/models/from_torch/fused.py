@@ -12,7 +12,7 @@ from typing import Any
 
 from conslaw.models.from_torch.export import operation_of
 
-EXACT = ("add", "sub", "rsub", "mul", "div", "neg", "pow", "square", "clone", "_to_copy")
+EXACT = ("add", "sub", "rsub", "mul", "div", "neg", "pow", "square", "_to_copy")
 
 
 @dataclass

@@ -14,7 +14,7 @@ from conslaw.errors import ConslawError
 from conslaw.models.from_torch.arithmetic import allowed_by
 from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule, Unread
 from conslaw.models.from_torch.rearrangements import reshaped
-from conslaw.models.nn.attention import embedding, softmax
+from conslaw.models.nn.attention import embedding, scaled_softmax
 from conslaw.models.nn.convolutions import dropout
 from conslaw.models.nn.normalisation import batch_norm, group_norm, layer_norm, rms_norm, weight_norm
 
@@ -30,10 +30,11 @@ def _softmax(read: Reader, x: Any, dim: int, **_: Any) -> Expression:
     return _softmax_of(x, dim)
 
 
-def _softmax_of(x: Any, dim: int) -> Expression:
+def _softmax_of(x: Any, dim: int, scale: float | None = 1.0, *, masks: bool = False) -> Expression:
+    """A softmax of logits; what was added to masked ones is not known, but where they are only ``masks``."""
     if isinstance(x, Masked):
-        return softmax(x.logits, axis=dim, mask=x.allowed)
-    return softmax(x, axis=dim)
+        return scaled_softmax("softmax", x.logits, dim, x.allowed, scale if masks else None)
+    return scaled_softmax("softmax", x, dim, None, scale)
 
 
 def _attention(
@@ -55,6 +56,7 @@ def _attention(
         q = reshaped(q, (*q.shape[:-3], k.shape[-3], groups, *q.shape[-2:]))
         k, v = (reshaped(x, (*x.shape[:-2], 1, *x.shape[-2:])) for x in (k, v))
     logits: Any = einsum("...si,...ti->...st", q, k)
+    known = None if attn_mask is not None else 1 / sqrt(q.shape[-1]) if scale is None else scale
     if is_causal:
         logits = Masked(logits, np.tri(*logits.shape[-2:], dtype=np.bool_))
     elif isinstance(attn_mask, Masked | Expression):
@@ -63,7 +65,7 @@ def _attention(
         logits = Masked(whole, attn_mask.allowed) if isinstance(attn_mask, Masked) else whole
     elif isinstance(attn_mask, Free):
         logits = _masked(read, logits, attn_mask)
-    weights = _softmax_of(logits, -1)
+    weights = _softmax_of(logits, -1, known, masks=True)
     if dropout_p > 0:
         weights = dropout(weights)
     made = einsum("...st,...ti->...si", weights, v)
@@ -108,7 +110,7 @@ def _layer_norm(
     **_: Any,
 ) -> Any:
     made = layer_norm(
-        read.array(x), *_given(read, weight, bias), axis=_last(normalized_shape), eps=eps or 1e-5
+        read.array(x), *_given(read, weight, bias), axis=_last(normalized_shape), eps=eps or 1e-30
     )
     return _with_statistics(read, made)
 

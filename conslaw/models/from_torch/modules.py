@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -41,6 +42,7 @@ def model_of(
         raise ConslawError(f"mode={mode!r}: give 'train' or 'eval', or None for what module.training says")
     parameters = parameters_of(module)
     graph = exported(module, inputs, kwargs, mode)
+    known = dict[str, Any]()  # what the data are, where they are evaluated (Analysis.at)
 
     def potential(p: Any, c: Any) -> Expression:
         arrays = {path: p[name] for path, name in parameters.arrays.items()}
@@ -48,16 +50,16 @@ def model_of(
         outputs = [x for x in reader.run(arrays) if isinstance(x, Expression | Masked)]
         if not outputs:
             raise ConslawError(f"{type(module).__name__} returns no tensor in which a trained parameter is")
-        return _potential(reader, [reader.array(x) for x in outputs], loss)
+        known["inputs"], known["numbers"] = reader.inputs(), reader.numbers()
+        before = set(reader.record.arrays)
+        value = _potential(reader, [reader.array(x) for x in outputs], loss)
+        known["outputs"] = [name for name in reader.record.arrays if name not in before]
+        return value
 
     flags = {part.training for part in module.modules()} if mode is None else {mode == "train"}
     says = "in part in training" if len(flags) > 1 else "in training" if True in flags else "in evaluation"
-    return model(
-        potential,
-        parameters=parameters.shapes,
-        name=f"{type(module).__name__} {says}",
-        arguments={"loss": loss, "names": dict(parameters.names)},
-    )
+    made = model(potential, parameters=parameters.shapes, name=f"{type(module).__name__} {says}")
+    return replace(made, arguments={"loss": loss, "names": dict(parameters.names), **known})
 
 
 def _potential(reader: Reader, outputs: Sequence[Expression], loss: str | None) -> Expression:

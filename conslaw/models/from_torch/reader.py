@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from inspect import signature
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -214,6 +214,27 @@ class Reader:
             self._leaves[value.node] = self.record.free(name.strip("_") or "data", value.shape)
         return self._leaves[value.node]
 
+    def inputs(self) -> dict[str, tuple[str, npt.NDArray[np.intp]]]:
+        """Of data that are what the module is called with, maybe in another shape: which input, and at which
+        of its positions.
+        """
+        found = dict[str, tuple[str, npt.NDArray[np.intp]]]()
+        for last, leaf in self._leaves.items():
+            chain, node = list[Any](), last
+            while node.op == "call_function" and operation_of(node) in RESHAPED:
+                chain, node = [node, *chain], node.args[0]
+            if node.name in self.graph.inputs:
+                shape = tuple(node.meta["val"].shape)
+                places = torch.arange(prod(shape), device="cpu").reshape(shape)
+                for one in chain:
+                    places = one.target(places, *one.args[1:], **one.kwargs)
+                found[leaf.attribute] = node.name, places.numpy().astype(np.intp)
+        return found
+
+    def numbers(self) -> dict[str, float]:
+        """Data that are numbers in the code."""
+        return {x.attribute: float(value) for value, x in self._numbers.items()}
+
     def scalar(self, value: Any) -> Fraction | None:
         """The number that a value is, if it is known."""
         if isinstance(value, bool | int | float):
@@ -305,6 +326,14 @@ NO_GRADIENT = frozenset(
 UNKNOWN_ENTRIES = frozenset(
     ("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided")
 )
+
+RESHAPED = frozenset(
+    (
+        *("view", "_unsafe_view", "reshape", "flatten", "unsqueeze", "squeeze", "permute", "transpose"),
+        *("clone", "alias"),
+    )
+)
+
 MASKED = frozenset(  # what reads logits that are minus infinity in places
     (
         *("softmax", "_softmax", "_safe_softmax", "scaled_dot_product_attention"),

@@ -32,10 +32,13 @@ def softmax(z: object, *, axis: int = -1, mask: Any = None) -> Expression:
     ConslawError
         For one entry along the axis, or a row of which the mask leaves nothing.
     """
-    return _softmax("softmax", as_expression(z), axis, mask)
+    return scaled_softmax("softmax", as_expression(z), axis, mask)
 
 
-def _softmax(operation: str, x: Expression, axis: int, mask: Any, scale: float = 1.0) -> Expression:
+def scaled_softmax(
+    operation: str, x: Expression, axis: int, mask: Any, scale: float | None = 1.0
+) -> Expression:
+    """The softmax of ``scale * x``; to free slopes the scale does not matter (None where it is not known)."""
     record = recorder(operation)
     if not isinstance(axis, int) or not -x.ndim <= axis < x.ndim:
         raise ConslawError(f"{operation}: axis={axis!r} of an array of shape {x.shape}")
@@ -82,7 +85,7 @@ def _mask(operation: str, shape: Shape, axis: int, mask: Any) -> Array:
 
 
 def attention(q: object, k: object, v: object, *, mask: Any = None) -> Expression:
-    """softmax(q kᵀ / sqrt(size)) v; free slopes take in the number.
+    """softmax(q kᵀ / sqrt(size)) v.
 
     Parameters
     ----------
@@ -123,7 +126,7 @@ def attention(q: object, k: object, v: object, *, mask: Any = None) -> Expressio
     logits = np.einsum("...si,...ti->...st", query, key)
     if isinstance(mask, str) and mask == "causal":
         mask = np.tri(*logits.shape[-2:], dtype=bool)
-    weights = _softmax("attention", logits, -1, mask, query.shape[-1] ** -0.5)
+    weights = scaled_softmax("attention", logits, -1, mask, query.shape[-1] ** -0.5)
     return as_expression(np.einsum("...st,...ti->...si", weights, value))
 
 
