@@ -1,4 +1,4 @@
-"""True gradients of random code lie in the span of the fields: masks, slices, norms, products in any order."""
+"""True gradients of random code are in the span of the fields: masks, slices, norms, products, in any order."""
 
 import os
 import random
@@ -61,7 +61,7 @@ class RandomCode(nn.Module):
         return values[-1], values[-2] + self.l(x)
 
 
-@pytest.mark.parametrize("seed", range(200 if os.environ.get("CI") else 6))
+@pytest.mark.parametrize("seed", range(200) if os.environ.get("CI") else (0, 1, 2, 73))
 def test_true_gradients_of_random_code(seed):
     module, draw = RandomCode(seed), lambda: (torch.randn(4, 4, dtype=torch.float64),)
     model = read(module, draw)
