@@ -1,4 +1,4 @@
-"""True gradients of random code are in the span of the fields: masks, slices, norms, products, in any order."""
+"""True gradients of random code are in the span of the fields: masks, slices, norms, in any order."""
 
 import os
 import random
