@@ -13,7 +13,7 @@ Degree: TypeAlias = tuple[
 ]  # the names of the arrays that a term is made of, sorted, with repetitions
 Terms: TypeAlias = Mapping[Degree, Expression]
 
-MOST_TERMS, MOST_PRODUCTS = 20_000, 100_000  # of one node; of terms with terms, in all
+MOST_TERMS, MOST_PRODUCTS = 20_000, 30_000  # of one node; of terms with terms, in all
 HIGHEST_DEGREE = 60
 
 
