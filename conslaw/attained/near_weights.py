@@ -28,7 +28,7 @@ class NearWeights:
         ----------
         weights : mapping, ``state_dict`` or module
             An array of real numbers for each parameter of the model; taken as float64, which are exact.
-        inputs : array (number, *shape), or mapping from data arrays to such, optional
+        inputs : array of ``(number, *shape)``, or mapping from data arrays to such, optional
             The data to look at.  By default drawn from N(0, 1), until the rank is attained or stands still.
         names : mapping, optional
             For parameters that are called otherwise in ``weights``: their names there.
