@@ -90,9 +90,11 @@ class Count(display.Shown):
         """
         where = "near a generic point" if self.generic else "at the given point"
         made = "the potential makes" if not self.readings else "its readings make"
-        laws = "laws found hold for the network, for all data and losses; bounds from above are about "
+        data = "the data that are given" if " given (" in self.model else "all data"
+        whom = f"for {data} and {'all labels' if 'with cross-entropy' in self.model else 'all losses'}"
+        laws = f"laws found hold for the network, {whom}; bounds from above are about "
         said = f"{laws * bool(self.readings)}the parametrisation that {made}"
-        return f"{self.title}: {said}, for all data and losses, {where}"
+        return f"{self.title}: {said}, {whom}, {where}"
 
     @property
     def proved(self) -> Mapping[str, Any]:
