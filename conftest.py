@@ -5,7 +5,6 @@ from importlib.util import find_spec
 NEEDS_TORCH = [
     *("conslaw/layers", "docs/high_order_layers.md", "conslaw/training/monitor.py"),
     *("conslaw/models/from_torch", "docs/real_networks.md"),
-    *("tests/real_networks/spans.py", "tests/real_networks/written_out.py", "tests/training/monitored.py"),
 ]
 
 collect_ignore = [] if find_spec("torch") else NEEDS_TORCH

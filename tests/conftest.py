@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,8 @@ settings.load_profile("thorough" if os.environ.get("CI") else "quick")
 
 # their scripts need another computer algebra system
 collect_ignore = ["laws/oracle", "regions/oracle", "varieties/oracle"]
+if not find_spec("torch"):
+    collect_ignore += ["real_networks/spans.py", "real_networks/written_out.py", "training/monitored.py"]
 
 
 @pytest.fixture(scope="session")

@@ -282,7 +282,7 @@ def _centred(model: Model, loss: str) -> Model:
     Written as sums of differences of free entries, so that no output is singled out.
     """
     shape = model.data.get(OUTPUT)
-    if loss != "cross_entropy":
+    if not isinstance(loss, str) or loss != "cross_entropy":
         raise ConslawError(f"loss={loss!r}: give 'cross_entropy', or leave it out for all losses at once")
     if shape is None or len(shape) != 1 or shape[0] < 2:
         raise ConslawError(

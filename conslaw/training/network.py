@@ -130,7 +130,7 @@ class Network:
     ) -> Network:
         """Checked and put together."""
         numbers = Numbers.of(precision)
-        if not (callable(loss) or loss in LOSSES):
+        if not (callable(loss) or (isinstance(loss, str) and loss in LOSSES)):
             raise ConslawError(f"loss={loss!r}: give {LOSSES}, or a function (outputs, targets) -> gradient")
         if loss == "cross_entropy" and numbers.exp is None:
             raise ConslawError("precision='exact': cross-entropy is not rational; give a number of digits")

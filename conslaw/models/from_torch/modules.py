@@ -36,7 +36,7 @@ def model_of(
 ) -> Model:
     """See :func:`conslaw.from_torch`."""
     module = _checked(module, inputs, kwargs)
-    if loss is not None and loss not in LOSSES:
+    if loss is not None and (not isinstance(loss, str) or loss not in LOSSES):
         raise ConslawError(f"loss={loss!r}: give 'cross_entropy', or None for any loss")
     if mode is not None and mode not in MODES:
         raise ConslawError(f"mode={mode!r}: give 'train' or 'eval', or None for what module.training says")
