@@ -41,7 +41,7 @@ class Numbers:
         """None for float64, ``"exact"``, or a number of decimal digits."""
         if precision is None:
             return Numbers(NumPyNumbers(float), np.exp)
-        if precision == "exact":
+        if isinstance(precision, str) and precision == "exact":
             return Numbers(NumPyNumbers(Fraction), None)
         if isinstance(precision, int) and not isinstance(precision, bool) and 15 <= precision <= 10_000:
             return Numbers(NumPyNumbers(_mpf), np.frompyfunc(mpmath.exp, 1, 1))

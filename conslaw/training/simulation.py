@@ -111,7 +111,7 @@ def simulate(
     ('W1 W1ᵀ − W2ᵀ W2', 0.0, True)
     """
     check_flags(entries=entries, states=states)
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ConslawError(f"method={method!r}: give one of {', '.join(METHODS)}")
     for name, value in (("steps", steps), ("every", every)):
         if not is_positive_integer(value):
@@ -180,7 +180,7 @@ class _Run:
     def beta(self) -> Any:
         """The momentum."""
         if self.method in ("gd", "flow"):
-            if self.momentum not in (None, 0):
+            if self.momentum is not None and _number("momentum", self.momentum):
                 raise ConslawError(f"momentum={self.momentum!r}: the method {self.method!r} has none")
             return 0
         if self.flow.name == "momentum":

@@ -70,4 +70,8 @@ def from_torch(
         ) from error
     from conslaw.models.from_torch.modules import model_of
 
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise ConslawError(
+            f"kwargs={kwargs!r}: give a mapping from names to inputs, such as {{'mask': mask}}"
+        )
     return model_of(module, inputs, kwargs or {}, loss, mode)
