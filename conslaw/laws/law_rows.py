@@ -11,6 +11,7 @@ from conslaw.algebra.finite_field import Residues, rank
 from conslaw.algebra.uniform_axes import RIGID
 from conslaw.laws.candidates import Combination
 from conslaw.laws.index_classes import IndexClasses
+from conslaw.laws.splitting import outside
 from conslaw.laws.subnetworks import Subnetwork, Widths, law_gradients, law_ranks, marked
 
 MOST_COORDINATES = 20_000  # of laws with arrays in common, in a subnetwork
@@ -34,8 +35,8 @@ class LawRows:
         apart: Mapping[Combination, frozenset[str]],
         p: int,
     ) -> None:
-        self.classes, self.laws, self.p = classes, laws, p
-        self.apart = frozenset[str]().union(*apart.values())
+        self.classes, self.laws, self.apart, self.p = classes, laws, apart, p
+        self.arrays_apart = frozenset[str]().union(*apart.values())
         self.parts = _connected([{n for _, x in c.terms for n, _ in x.factors} for c in laws])
         self.added = [0] * len(laws)
         self._known = dict[Any, tuple[list[Residues], list[int]]]()
@@ -51,9 +52,7 @@ class LawRows:
                 self._known[key] = ([], [0] * len(members))
             if key not in self._known:
                 rows = law_gradients(self.classes, part, colours, [self.laws[i] for i in members], self.p)
-                away = marked(part.flow, self.apart)[part.exact]
-                seen = [np.where(away, np.uint64(0), x) for x in rows]
-                self._known[key] = (rows, law_ranks(seen, self.p))
+                self._known[key] = (rows, law_ranks(outside(part, rows, self.apart), self.p))
             rows, added = self._known[key]
             for i, n in zip(members, added, strict=True):
                 self.added[i] = n
@@ -77,7 +76,7 @@ class LawRows:
         arrays = list[Any]()
         for n, shape in part.flow.state.items():
             axes = [c if c == RIGID else [w[place[c]] for w in colours] for c in self.classes.state[n]]
-            arrays.append((same.get(n, n), shape, axes, n in self.apart, n in self.classes.zero))
+            arrays.append((same.get(n, n), shape, axes, n in self.arrays_apart, n in self.classes.zero))
         laws = [
             [(k, x.kind, x.out, [(same.get(n, n), a) for n, a in x.factors]) for k, x in self.laws[i].terms]
             for i in members

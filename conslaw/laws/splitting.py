@@ -41,6 +41,7 @@ from conslaw.laws.subnetworks import (
     law_gradients,
     law_ranks,
     lengths_of,
+    marked,
     subnetwork,
     time_moves,
     with_helpers,
@@ -412,9 +413,7 @@ def outside(
     part: Subnetwork, rows: Sequence[Residues], apart: Mapping[Combination, frozenset[str]]
 ) -> list[Residues]:
     """Rows in the exact coordinates of a subnetwork, zero in the arrays of some combinations."""
-    arrays = frozenset[str]().union(*apart.values())
-    shapes = part.flow.state.items()
-    own = np.concatenate([np.full(prod(shape), name in arrays) for name, shape in shapes])[part.exact]
+    own = marked(part.flow, frozenset[str]().union(*apart.values()))[part.exact]
     return [np.where(own, np.uint64(0), x) for x in rows]
 
 

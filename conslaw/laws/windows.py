@@ -21,6 +21,7 @@ from conslaw.algebra.einsum import einsum
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import LETTERS, Expression, Shape, input_array
 from conslaw.algebra.uniform_axes import RIGID
+from conslaw.algebra.values import form
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.laws.data_adjoints import adjoint_of_data
 from conslaw.laws.index_classes import IndexClasses
@@ -262,18 +263,10 @@ def _exit(moving: Sequence[Expression], free_of_parameters: Container[int]) -> E
 def alike(flow: Flow) -> tuple[Any, ...]:
     """A key that windows of the same code, shapes and words share, whatever their arrays are called."""
     assert flow.model is not None
-    order = topological_order([flow.model.potential])
-    position, names = {id(x): i for i, x in enumerate(order)}, dict[str, str]()
-    for kind, arrays in (("p", flow.model.parameters), ("c", flow.data)):
-        names |= {name: f"{kind}{i}" for i, name in enumerate(arrays)}
-
-    def attribute(x: Expression) -> Any:
-        if x.operation == "input":
-            return names[x.attribute]
-        if x.operation == "constant":
-            return tuple(x.attribute.reshape(-1).tolist())
-        return x.attribute.tobytes() if x.operation in ("take", "put") else x.attribute
-
-    nodes = tuple((x.operation, tuple(position[id(y)] for y in x.args), attribute(x), x.shape) for x in order)
+    arrays = (("p", flow.model.parameters), ("c", flow.data))
+    names = {name: f"{kind}{i}" for kind, shapes in arrays for i, name in enumerate(shapes)}
     words = flow.metric_words or {}
-    return (nodes, tuple(words.get(n, "euclidean") for n in flow.model.parameters))
+    return (
+        form([flow.model.potential], names),
+        tuple(words.get(n, "euclidean") for n in flow.model.parameters),
+    )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.algebra.evaluation import NumPyNumbers, evaluate, gradient, topological_order
+from conslaw.algebra.evaluation import NumPyNumbers, adjoints, evaluate, topological_order
 from conslaw.algebra.expressions import Expression, Shape, input_array, summed
 from conslaw.algebra.uniform_axes import axes_kept, reshape_links
 from conslaw.errors import ConslawError
@@ -318,20 +318,18 @@ def filled(
         values = evaluate(r.arguments, {**known, **made}, numbers) if r.arguments else []
         arguments.append(values)
         made |= dict(zip(r.data, REAL[r.operation][0](*values, **r.options), strict=True))
+    order = topological_order([potential])
+    slopes = {name for r in readings for name in r.slopes}
+    returned = adjoints(order) if slopes else {}
+    unknown = {
+        x.attribute: np.zeros(x.shape) for x in order if x.operation == "input" and x.attribute in slopes
+    }
     for r, values in reversed(list(zip(readings, arguments, strict=True))):
         back = REAL[r.operation][1]
         if r.slopes and back is not None and r.value is not None:
-            adjoint = _adjoint(potential, r.value, {**known, **made}, readings)
+            # slopes before it are not known yet, and not needed
+            adjoint = np.zeros(r.value.shape)
+            if id(r.value) in returned:
+                [adjoint] = evaluate([returned[id(r.value)]], {**unknown, **known, **made}, numbers)
             made |= dict(zip(r.slopes, back(*values, adjoint, **r.options), strict=True))
     return made
-
-
-def _adjoint(
-    potential: Expression, value: Expression, known: Mapping[str, Array], readings: Sequence[Reading]
-) -> Array:
-    """The gradient of the potential at a node; slopes before it are not known yet, and not needed."""
-    shapes = {x.attribute: x.shape for x in topological_order([potential]) if x.operation == "input"}
-    slopes = {name for r in readings for name in r.slopes}
-    inputs = {**{n: np.zeros(shapes[n]) for n in slopes if n in shapes}, **known}
-    numbers: NumPyNumbers[Array] = NumPyNumbers()
-    return evaluate(gradient(potential, [value]), inputs, numbers)[0]
