@@ -24,7 +24,7 @@ PYTHON = {
         "conslaw.lie_ranks(net, point={'W1': [[Fraction(1, 2147483647), 1]], 'W2': [[1]]})"
     ),
     "an empty Flow": "conslaw.count(conslaw.Flow('x', None, {}, {}, ()))",
-    'icnn(1, 1, 1, bias="yes")': "conslaw.icnn(1, 1, 1, bias='yes')",
+    'icnn([1, 1, 1], bias="yes")': "conslaw.icnn([1, 1, 1], bias='yes')",
     "damping=1001": "conslaw.momentum_flow(net, damping=1001)",
     "damping=0.1, weight_decay=0.01": (
         "conslaw.count(conslaw.momentum_flow(net, damping=0.1, weight_decay=0.01))"
@@ -94,7 +94,7 @@ def estimates() -> None:
         "polynomial 4-4-2, power 3": lambda: polynomial([4, 4, 2], 3),
         "polynomial 3-3-3-1, power 2": lambda: polynomial([3, 3, 3, 1], 2),
         "polynomial 2-3-3-3-1, power 2": lambda: polynomial([2, 3, 3, 3, 1], 2),
-        "nmf 8 8 8": lambda: conslaw.nmf(8, 8, 8),
+        "nmf 8 8 8": lambda: conslaw.nmf([8, 8, 8]),
         "v A A A A A x, A 4 x 4": lambda: model(
             lambda p, c: c.v @ (p.A @ (p.A @ (p.A @ (p.A @ (p.A @ c.x))))),
             parameters=square,

@@ -71,7 +71,7 @@ def keep_the_momentum() -> str:
         )
         flows.append(conslaw.momentum_flow(conslaw.linear(deep[0]), damping=damping))
         flows.append(conslaw.momentum_flow(conslaw.relu(deep[1], bias=bias), damping=damping))
-        for model in (conslaw.nmf(*rng.integers(1, 8, 3)), conslaw.icnn(*rng.integers(1, 6, 3), bias=bias)):
+        for model in (conslaw.nmf(rng.integers(1, 8, 3)), conslaw.icnn(rng.integers(1, 6, 3), bias=bias)):
             flows += [conslaw.gradient_flow(model), conslaw.momentum_flow(model, damping=damping)]
     answers = [conslaw.analyze(flow) for flow in flows]
     slowest = max(answer.seconds["total"] for answer in answers)
@@ -89,9 +89,7 @@ def count(family: str, sizes: list[int], momentum: bool = False) -> str:
     import conslaw
 
     flow = conslaw.momentum_flow if momentum else conslaw.gradient_flow
-    model = (
-        getattr(conslaw, family)(sizes) if family in ("linear", "relu") else getattr(conslaw, family)(*sizes)
-    )
+    model = getattr(conslaw, family)(sizes)
     result = conslaw.count(flow(model))
     return f"n = {result.state_dimension}, {result.laws_at_most} laws"
 
@@ -127,9 +125,7 @@ def analyzed(family: str, sizes: list[int], momentum: bool = False, **options: o
     import conslaw
 
     flow = conslaw.momentum_flow if momentum else conslaw.gradient_flow
-    model = (
-        getattr(conslaw, family)(sizes) if family in ("linear", "relu") else getattr(conslaw, family)(*sizes)
-    )
+    model = getattr(conslaw, family)(sizes)
     return proved(flow(model), **options)
 
 

@@ -91,17 +91,17 @@ table(
 
 # %%
 nmf = [widths(1, 7, 3) for _ in range(20)]
-table((conslaw.gradient_flow(conslaw.nmf(*sizes)), sizes[1]) for sizes in nmf)
-table((conslaw.momentum_flow(conslaw.nmf(*sizes), damping=DAMPINGS[i % 5]), 0) for i, sizes in enumerate(nmf))
+table((conslaw.gradient_flow(conslaw.nmf(sizes)), sizes[1]) for sizes in nmf)
+table((conslaw.momentum_flow(conslaw.nmf(sizes), damping=DAMPINGS[i % 5]), 0) for i, sizes in enumerate(nmf))
 
 # %%
 icnn = [(widths(1, 5, 3), bool(i % 2)) for i in range(20)]
-table((conslaw.gradient_flow(conslaw.icnn(*sizes, bias=bias)), sizes[1]) for sizes, bias in icnn)
+table((conslaw.gradient_flow(conslaw.icnn(sizes, bias=bias)), sizes[1]) for sizes, bias in icnn)
 table(
-    (conslaw.momentum_flow(conslaw.icnn(*sizes, bias=bias), damping=DAMPINGS[i % 5]), 0)
+    (conslaw.momentum_flow(conslaw.icnn(sizes, bias=bias), damping=DAMPINGS[i % 5]), 0)
     for i, (sizes, bias) in enumerate(icnn)
 )
 
 # %%
 print(f"120 analyses in {time.perf_counter() - start:.1f} s")
-conslaw.analyze(conslaw.gradient_flow(conslaw.icnn(3, 2, 2, bias=True)))
+conslaw.analyze(conslaw.gradient_flow(conslaw.icnn([3, 2, 2], bias=True)))

@@ -33,7 +33,7 @@ conslaw.analyze(conslaw.gradient_flow(radial))
 # $\varphi=UU^\top$ with $U$ of shape $n\times r$, $r>n$, conserves the row space of $U$: $n(r-n)$ laws, ratios of minors.
 
 # %%
-conslaw.analyze(conslaw.gradient_flow(conslaw.pca(2, 3)))
+conslaw.analyze(conslaw.gradient_flow(conslaw.pca([2, 3])))
 
 # %% [markdown]
 # ## Logarithms: non-negative factorisation of a number
@@ -42,7 +42,7 @@ conslaw.analyze(conslaw.gradient_flow(conslaw.pca(2, 3)))
 # $\frac{\log(u_k/v_k)}{u_k-v_k}-\frac{\log(u_l/v_l)}{u_l-v_l}$, polynomials in the entries and their logarithms once the denominators are cleared.
 
 # %%
-conslaw.analyze(conslaw.gradient_flow(conslaw.nmf(1, 3, 1)))
+conslaw.analyze(conslaw.gradient_flow(conslaw.nmf([1, 3, 1])))
 
 # %% [markdown]
 # ## Scalar linear networks under momentum

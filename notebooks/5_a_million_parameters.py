@@ -64,7 +64,7 @@ networks = {
     "relu 10-2000-3": conslaw.gradient_flow(conslaw.relu([10, 2000, 3])),
     "linear 784-300-100-10, bias": conslaw.gradient_flow(conslaw.linear([784, 300, 100, 10], bias=True)),
     "linear 50-50-50, heavy ball": conslaw.momentum_flow(conslaw.linear([50, 50, 50]), damping="1/2"),
-    "icnn 300-200-100, mirror": conslaw.gradient_flow(conslaw.icnn(300, 200, 100, bias=True)),
+    "icnn 300-200-100, mirror": conslaw.gradient_flow(conslaw.icnn([300, 200, 100], bias=True)),
 }
 for name, flow in networks.items():
     answer = conslaw.analyze(flow)

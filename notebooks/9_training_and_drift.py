@@ -151,7 +151,7 @@ plots.phase_portrait(*paths, x=("W1", (0, 0)), y=("W2", (0, 0)), law=level)
 
 # %%
 zeros = digits.data[digits.target == 0] / 16
-model = conslaw.nmf(64, 10, len(zeros))
+model = conslaw.nmf([64, 10, len(zeros)])
 rng = np.random.default_rng(0)
 start = {name: rng.uniform(0.1, 1, shape) / 10**0.5 for name, shape in model.parameters.items()}
 given = {

@@ -105,9 +105,9 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "conslaw.linear": ([["[2, 1]", "(1, 2, 1)"]], {"bias": ["False", "True"]}),
     "conslaw.relu": ([["[2, 1]", "(1, 2, 1)"]], {"bias": ["False", "True"]}),
     "conslaw.networks.polynomial": ([["[2, 1, 1]"], ["2", "[3]"]], {"bias": ["False", "True"]}),
-    "conslaw.nmf": ([["1", "2"]] * 3, {}),
-    "conslaw.icnn": ([["1", "2"]] * 3, {"bias": ["False", "True"]}),
-    "conslaw.pca": ([["1", "2"]] * 2, {}),
+    "conslaw.nmf": ([["[1, 2, 1]"]], {}),
+    "conslaw.icnn": ([["[2, 1, 2]"]], {"bias": ["False", "True"]}),
+    "conslaw.pca": ([["[1, 2]"]], {}),
     "conslaw.monomial": ([["[1, 2]"]], {}),
     "conslaw.model": (
         [["lambda p, c: c.x @ p.W1 @ c.x", "lambda p, c: (c.x @ p.W1).sum()**40"]],

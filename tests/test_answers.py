@@ -28,7 +28,7 @@ ANSWERS = {  # later rooms join by one line
     "analysis with a quotient and more laws": lambda: conslaw.analyze(
         conslaw.model(lambda p, c: (p.x**2 + p.y**2) / 2, parameters={"x": (), "y": ()}, name="radial")
     ),
-    "analysis with logarithms": lambda: conslaw.analyze(conslaw.nmf(1, 2, 1)),
+    "analysis with logarithms": lambda: conslaw.analyze(conslaw.nmf([1, 2, 1])),
     "analysis that leaves laws open": lambda: conslaw.analyze(conslaw.linear([1, 2, 1]), degree=1),
     "analysis in time": lambda: conslaw.analyze(M(conslaw.linear([2, 2, 1]), damping="1/2")),
     "dimension": lambda: varieties.dimension(conslaw.networks.polynomial([3, 3, 3])),

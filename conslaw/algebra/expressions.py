@@ -29,6 +29,7 @@ LARGEST = 4 * 10**7  # entries of an array that are numbered, or written out
 MANY = 10**5  # ones
 
 Shape = tuple[int, ...]
+Sizes = Sequence[int | np.integer[Any]] | npt.NDArray[np.integer[Any]]  # as users give them
 Indices = npt.NDArray[np.intp]
 Constants = npt.NDArray[Any]
 T = TypeVar("T")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from conslaw.algebra.expressions import Sizes
 from conslaw.errors import ConslawError
 from conslaw.models.nn.activations import gelu, silu
 from conslaw.models.nn.activations import relu as relu_of
@@ -26,14 +27,16 @@ Activation = Callable[[Any], Any]
 def _check(family: str, **sizes: object) -> None:
     """Refuse what is no positive integer, or no list of them."""
     for name, value in sizes.items():
-        several = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        several = (
+            list(value)
+            if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+            else [value]
+        )
         if not several or not all(map(is_positive_integer, several)):
             raise ConslawError(f"{family}: {name}={value!r}: give positive integers")
 
 
-def conv(
-    channels: Sequence[int], *, pixels: int = 8, kernel: int = 3, activation: Activation = relu_of
-) -> Model:
+def conv(channels: Sizes, *, pixels: int = 8, kernel: int = 3, activation: Activation = relu_of) -> Model:
     """A convolutional network on square images, without padding.
 
     Its gradient flow conserves, with ReLU, the norm of what comes into each hidden channel minus that of what
@@ -277,7 +280,7 @@ def diagonal(width: int, *, power: int = 2) -> Model:
     )
 
 
-def cp(sizes: Sequence[int], rank: int) -> Model:
+def cp(sizes: Sizes, rank: int) -> Model:
     """The canonical polyadic decomposition of a tensor: sums of products of columns.
 
     Its gradient flow conserves the differences of the columns' norms: (len(sizes) - 1) rank laws for three
@@ -305,7 +308,7 @@ def cp(sizes: Sequence[int], rank: int) -> Model:
     return model(potential, parameters=shapes, data={f"x{i}": (n,) for i, n in enumerate(sizes)}, name="CP")
 
 
-def tucker(sizes: Sequence[int], ranks: Sequence[int]) -> Model:
+def tucker(sizes: Sizes, ranks: Sizes) -> Model:
     """The Tucker decomposition of a tensor: a core, multiplied by a matrix along each axis.
 
     Its gradient flow conserves, for each axis, UᵀU minus the Gram matrix of the core along it: the sum of
@@ -336,7 +339,7 @@ def tucker(sizes: Sequence[int], ranks: Sequence[int]) -> Model:
     return model(potential, parameters=shapes, data=data, name="Tucker")
 
 
-def tensor_train(sizes: Sequence[int], rank: int) -> Model:
+def tensor_train(sizes: Sizes, rank: int) -> Model:
     """A tensor train: a product of matrices, one for each index of the tensor.
 
     Its gradient flow conserves, between two cores, the difference of their Gram matrices:

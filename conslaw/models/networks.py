@@ -6,19 +6,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import reduce, wraps
 from itertools import pairwise
 from operator import mul
-from typing import Any, TypeGuard
+from typing import Any, ParamSpec, TypeGuard
 
 import numpy as np
 
-from conslaw.algebra.expressions import Expression
+from conslaw.algebra.expressions import Expression, Sizes
 from conslaw.errors import ConslawError, check_flags
 from conslaw.models.potential import Model, is_positive_integer, model
 
+P = ParamSpec("P")
 
-def linear(widths: Sequence[int], *, bias: bool = False) -> Model:
+
+def _of_a_list(build: Callable[P, Model]) -> Callable[P, Model]:
+    """A builder that says how it is called to who gives the sizes one by one."""
+
+    @wraps(build)
+    def called(*given: P.args, **options: P.kwargs) -> Model:
+        sizes = [*given, *(options[name] for name in ("n1", "n2", "n3", "n", "r") if name in options)]
+        if len(sizes) > 1 and all(map(is_positive_integer, sizes)):
+            old = ", ".join(map(str, sizes))
+            raise ConslawError(
+                f"{build.__name__}({old}): give the sizes in a list: {build.__name__}([{old}])"
+            )
+        return build(*given, **options)
+
+    return called
+
+
+@_of_a_list
+def linear(widths: Sizes, *, bias: bool = False) -> Model:
     """A deep linear network.
 
     Parameters
@@ -57,7 +76,8 @@ def linear(widths: Sequence[int], *, bias: bool = False) -> Model:
     )
 
 
-def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
+@_of_a_list
+def relu(widths: Sizes, *, bias: bool = False) -> Model:
     """A deep ReLU network, through its path lifting.
 
     Where no pre-activation vanishes a ReLU multiplies by a gate, 0 or 1.  The gates enter as free data: their
@@ -102,7 +122,7 @@ def relu(widths: Sequence[int], *, bias: bool = False) -> Model:
     )
 
 
-def nn_relu(widths: Sequence[int], *, bias: bool = False) -> Model:
+def nn_relu(widths: Sizes, *, bias: bool = False) -> Model:
     """The same network with conslaw.nn: its gates are those of its pre-activations, where these are known."""
     from conslaw.models.nn.activations import relu as gated
 
@@ -118,7 +138,8 @@ def nn_relu(widths: Sequence[int], *, bias: bool = False) -> Model:
     return model(potential, parameters=shapes, data={"x": (sizes[0],), "v": (sizes[-1],)}, name="relu")
 
 
-def polynomial(widths: Sequence[int], power: int | Sequence[int] = 2, *, bias: bool = False) -> Model:
+@_of_a_list
+def polynomial(widths: Sizes, power: int | Sizes = 2, *, bias: bool = False) -> Model:
     """A fully connected network with the activation z -> z**power.
 
     Parameters
@@ -163,7 +184,7 @@ def polynomial(widths: Sequence[int], power: int | Sequence[int] = 2, *, bias: b
     return model(potential, parameters=shapes, data=data, name="polynomial", arguments=arguments)
 
 
-def _powers(power: int | Sequence[int], hidden: int) -> list[int]:
+def _powers(power: int | Sizes, hidden: int) -> list[int]:
     """The power of each hidden layer."""
     powers: list[Any] = list(power) if _is_list(power) else [power] * hidden
     given: list[Any] = powers if _is_list(power) else [power]
@@ -176,12 +197,13 @@ def _powers(power: int | Sequence[int], hidden: int) -> list[int]:
     return [int(n) for n in powers]
 
 
-def nmf(n1: int, n2: int, n3: int) -> Model:
+@_of_a_list
+def nmf(sizes: Sizes) -> Model:
     """A non-negative matrix factorisation U V, under mirror descent.
 
     Parameters
     ----------
-    n1, n2, n3 : positive integers
+    sizes : three positive integers n1, n2, n3
         U is n1 x n2 and V is n2 x n3; the customary metric is diag(z) on both.
 
     Returns
@@ -191,14 +213,14 @@ def nmf(n1: int, n2: int, n3: int) -> Model:
     Examples
     --------
     >>> import conslaw
-    >>> conslaw.analyze(conslaw.gradient_flow(conslaw.nmf(2, 1, 2))).laws
+    >>> conslaw.analyze(conslaw.gradient_flow(conslaw.nmf([2, 1, 2]))).laws
     (U[0, 0] + U[1, 0] - V[0, 0] - V[0, 1],)
 
     References
     ----------
     [MGP24] arXiv 2405.12888, Section 4 (NMF).
     """
-    n1, n2, n3 = _sizes("nmf", (n1, n2, n3))
+    n1, n2, n3 = _sizes("nmf", sizes)
     return model(
         lambda p, c: c.v @ p.U @ (p.V @ c.x),
         parameters={"U": (n1, n2), "V": (n2, n3)},
@@ -209,12 +231,13 @@ def nmf(n1: int, n2: int, n3: int) -> Model:
     )
 
 
-def icnn(n1: int, n2: int, n3: int, *, bias: bool = False) -> Model:
+@_of_a_list
+def icnn(sizes: Sizes, *, bias: bool = False) -> Model:
     """A two-layer input convex network U relu(V x + b), U non-negative under mirror descent.
 
     Parameters
     ----------
-    n1, n2, n3 : positive integers
+    sizes : three positive integers n1, n2, n3
         U is n1 x n2 (outputs by hidden units) and V is n2 x n3; the customary metric is diag(z) on U,
         Euclidean on V and b.
     bias : bool
@@ -227,14 +250,14 @@ def icnn(n1: int, n2: int, n3: int, *, bias: bool = False) -> Model:
     Examples
     --------
     >>> import conslaw
-    >>> conslaw.analyze(conslaw.gradient_flow(conslaw.icnn(2, 1, 1, bias=True))).laws
+    >>> conslaw.analyze(conslaw.gradient_flow(conslaw.icnn([2, 1, 1], bias=True))).laws
     (2*U[0, 0] + 2*U[1, 0] - V[0, 0]**2 - b[0]**2,)
 
     References
     ----------
     [MGP24] arXiv 2405.12888, Section 4 (ICNN).
     """
-    n1, n2, n3 = _sizes("icnn", (n1, n2, n3))
+    n1, n2, n3 = _sizes("icnn", sizes)
     check_flags(bias=bool(bias) if isinstance(bias, np.bool_) else bias)
     parameters = {"U": (n1, n2), "V": (n2, n3)} | ({"b": (n2,)} if bias else {})
     data = {"x": (n3,), "v": (n1,), "g": (n2,)} | ({"gamma": (n2,)} if bias else {})
@@ -249,12 +272,13 @@ def icnn(n1: int, n2: int, n3: int, *, bias: bool = False) -> Model:
     )
 
 
-def pca(n: int, r: int) -> Model:
+@_of_a_list
+def pca(sizes: Sizes) -> Model:
     """A symmetric factorisation U U^T, U of shape n x r.
 
     Parameters
     ----------
-    n, r : positive integers
+    sizes : two positive integers n, r
 
     Returns
     -------
@@ -263,10 +287,10 @@ def pca(n: int, r: int) -> Model:
     Examples
     --------
     >>> import conslaw
-    >>> conslaw.count(conslaw.gradient_flow(conslaw.pca(3, 2))).laws_at_most
+    >>> conslaw.count(conslaw.gradient_flow(conslaw.pca([3, 2]))).laws_at_most
     0
     """
-    n, r = _sizes("pca", (n, r))
+    n, r = _sizes("pca", sizes)
     return model(
         lambda p, c: ((p.U @ p.U.T) * c.s).sum(),
         parameters={"U": (n, r)},
@@ -276,7 +300,8 @@ def pca(n: int, r: int) -> Model:
     )
 
 
-def monomial(exponents: Sequence[int]) -> Model:
+@_of_a_list
+def monomial(exponents: Sizes) -> Model:
     """One monomial, x_1^a_1 ... x_D^a_D.
 
     Parameters
@@ -307,10 +332,20 @@ def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def _sizes(family: str, sizes: Sequence[int]) -> list[int]:
-    """Positive integers, as a list."""
-    if not _is_list(sizes) or not all(is_positive_integer(n) for n in sizes) or not len(sizes):
-        raise ConslawError(f"{family} {sizes!r}: give positive integers, such as {family} 3-2-4")
+def _sizes(family: str, sizes: Sizes) -> list[int]:
+    """Positive integers, as many as the family has, as a list."""
+    count = FAMILIES[family].count
+    if (
+        not _is_list(sizes)
+        or not all(is_positive_integer(n) for n in sizes)
+        or len(sizes) != (count or len(sizes))
+        or not len(sizes)
+    ):
+        example = FAMILIES[family].example
+        many = f"{count} positive integers" if count else "positive integers"
+        raise ConslawError(
+            f"{family} {sizes!r}: give {many}, such as {family}([{example.replace('-', ', ')}])"
+        )
     return [int(n) for n in sizes]
 
 
@@ -320,7 +355,7 @@ def _affine(p: Any, layer: int, h: Any) -> Any:
     return h + p[f"b{layer}"] if f"b{layer}" in p else h
 
 
-def _layers(widths: Sequence[int], bias: bool) -> tuple[dict[str, tuple[int, ...]], list[int]]:
+def _layers(widths: Sizes, bias: bool) -> tuple[dict[str, tuple[int, ...]], list[int]]:
     """The parameter shapes of a fully connected network, and its widths as a list."""
     if isinstance(widths, Expression):
         raise ConslawError(
@@ -361,7 +396,7 @@ class Family:
         """Sizes that it can be called with."""
         return "-".join("324"[: self.count or 3])
 
-    def __call__(self, sizes: Sequence[int], bias: bool, power: int | Sequence[int] | None = None) -> Model:
+    def __call__(self, sizes: Sizes, bias: bool, power: int | Sizes | None = None) -> Model:
         """The model of these sizes."""
         name = self.build.__name__
         options: dict[str, Any] = {"bias": bool(bias)} if self.bias else {}
@@ -370,11 +405,9 @@ class Family:
         if power is not None and not self.power:
             raise ConslawError(f"--power: {name} has none; leave it out")
         options |= {"power": power} if power is not None else {}
-        if self.count is None:
-            return self.build(sizes, **options)
-        if len(sizes) != self.count:
+        if self.count is not None and len(sizes) != self.count:
             raise ConslawError(f"{name} {'-'.join(map(str, sizes))}: needs {self.count} sizes, {self.sizes}")
-        return self.build(*sizes, **options)
+        return self.build(sizes, **options)
 
 
 FAMILIES = {

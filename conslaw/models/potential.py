@@ -13,9 +13,11 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.exact_numbers import READING
-from conslaw.algebra.expressions import ONE, Expression, Shape, as_expression, input_array, size
+from conslaw.algebra.expressions import ONE, Expression, Shape, Sizes, as_expression, input_array, size
 from conslaw.algebra.not_polynomial import SUPPORTED, way_round
 from conslaw.algebra.values import Graphs, as_nodes, digest, from_nodes, frozen
 from conslaw.errors import ConslawError, UnsupportedError
@@ -214,8 +216,8 @@ class Model:
 def model(
     potential: Callable[[Any, Any], object],
     *,
-    parameters: Mapping[str, Shape],
-    data: Mapping[str, Shape] | None = None,
+    parameters: Mapping[str, Sizes],
+    data: Mapping[str, Sizes] | None = None,
     name: str | None = None,
     arguments: Mapping[str, Any] | None = None,
     metric: Any = "euclidean",
@@ -230,7 +232,7 @@ def model(
         ``.sum()``, ``.reshape()`` and ``numpy.einsum``, with NumPy's meaning, and integer or
         :class:`fractions.Fraction` constants.
     parameters : mapping from names to shapes
-        ``{"U": (3, 2), "V": (4, 2), "scale": ()}``.
+        ``{"U": (3, 2), "V": (4, 2), "scale": ()}``; lists and integers of NumPy do too.
     data : mapping from names to shapes, optional
         Free data: inputs, gates, and a vector that picks a combination of the outputs.
     name : str, optional
@@ -325,7 +327,7 @@ def model(
     return Model(called, shapes["parameter"], shapes["data"], value, dict(arguments or {}), metric, readings)
 
 
-def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
+def _shapes(kind: str, declared: Mapping[str, Sizes]) -> dict[str, Shape]:
     if not isinstance(declared, Mapping):
         raise ConslawError(
             f'{kind}={declared!r}: give a mapping from names to shapes, such as {{"U": (3, 2)}}'
@@ -346,9 +348,13 @@ def _shapes(kind: str, declared: Mapping[str, Shape]) -> dict[str, Shape]:
 
 
 def is_shape(shape: object) -> bool:
-    """Whether this is a tuple (or a list) of positive integers."""
-    fits = isinstance(shape, tuple | list) and len(shape) <= MOST_AXES
-    return fits and all(is_positive_integer(n) for n in shape)  # type: ignore[attr-defined]
+    """Whether this is a tuple (or a list, or an array) of positive integers."""
+    listed = shape.tolist() if isinstance(shape, np.ndarray) else shape
+    return (
+        isinstance(listed, tuple | list)
+        and len(listed) <= MOST_AXES
+        and all(map(is_positive_integer, listed))
+    )
 
 
 def is_positive_integer(n: object) -> bool:

@@ -98,7 +98,7 @@ def test_a_small_prime_serves_where_bounds_meet_and_large_ones_where_not():
 
 
 def test_certificates_with_small_primes_are_verified():
-    mirror = conslaw.gradient_flow(conslaw.nmf(2, 2, 2), metric="mirror")
+    mirror = conslaw.gradient_flow(conslaw.nmf([2, 2, 2]), metric="mirror")
     for flow in (conslaw.gradient_flow(conslaw.relu([2, 3, 2], bias=True)), mirror):
         analysis = conslaw.analyze(flow, split=False)
         certificate = analysis.certificate()

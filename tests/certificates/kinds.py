@@ -27,7 +27,7 @@ FLOWS = {
     "momentum": lambda: M(conslaw.linear([2, 3, 2]), damping="1/2"),
     "nesterov": lambda: M(conslaw.linear([2, 2, 1]), damping="nesterov"),
     "clock t**(1/2)": lambda: M(conslaw.linear([1, 2, 2]), damping="3/2/t"),
-    "mirror momentum": lambda: M(conslaw.icnn(1, 2, 1, bias=True), damping="5/t"),
+    "mirror momentum": lambda: M(conslaw.icnn([1, 2, 1], bias=True), damping="5/t"),
     "powers, decay, momentum": lambda: M(
         conslaw.linear([1, 2, 1]), metric={"W1": "z**2"}, damping=1, weight_decay="1/3"
     ),
@@ -35,7 +35,7 @@ FLOWS = {
     "quotient": lambda: G(
         conslaw.model(lambda p, c: (p.x**2 + p.y**2) / 2, parameters={"x": (), "y": ()}, name="radial")
     ),
-    "logarithms": lambda: G(conslaw.nmf(1, 2, 1)),
+    "logarithms": lambda: G(conslaw.nmf([1, 2, 1])),
     "a metric of one's own": lambda: G(
         conslaw.model(lambda p, c: p.x * p.y, parameters={"x": (), "y": ()}, name="xy"), metric=radial_metric
     ),
@@ -46,7 +46,7 @@ FLOWS = {
     "large linear": lambda: G(conslaw.linear([300, 300, 300])),
     "large relu": lambda: G(conslaw.relu([784, 512, 10], bias=True)),
     "large momentum": lambda: M(conslaw.linear([50, 40, 30], bias=True), damping=1),
-    "large mirror": lambda: G(conslaw.icnn(40, 30, 20, bias=True)),
+    "large mirror": lambda: G(conslaw.icnn([40, 30, 20], bias=True)),
     "large own model": lambda: G(own(120)),
     "split, laws as polynomials": lambda: G(conslaw.linear([16, 17, 16])),
 }

@@ -154,7 +154,7 @@ def test_graphs_that_grow_are_not_begun(certificates, grow, monkeypatch):
 
 
 def test_large_families_are_not_built():
-    certificate = json.loads(json.dumps(conslaw.analyze(G(conslaw.pca(2, 3)), split=False).certificate()))
+    certificate = json.loads(json.dumps(conslaw.analyze(G(conslaw.pca([2, 3])), split=False).certificate()))
     certificate["model"]["family"]["arguments"]["widths"] = [15_000, 15_000]
     assert forged(certificate).verdict == "not checked"
 

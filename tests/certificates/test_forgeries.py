@@ -47,8 +47,8 @@ BASES = {name: FLOWS[name] for name in PLAIN} | {
     "split momentum": lambda: (M(conslaw.linear([2, 3, 2])), SPLIT),
     "split momentum with bias": lambda: (M(conslaw.linear([2, 2, 1], bias=True), damping=1), SPLIT),
     "split decay": lambda: (G(conslaw.linear([2, 2, 2]), weight_decay=1), SPLIT),
-    "split nmf": lambda: (G(conslaw.nmf(2, 3, 2)), SPLIT),
-    "split icnn": lambda: (G(conslaw.icnn(2, 2, 2, bias=True)), SPLIT),
+    "split nmf": lambda: (G(conslaw.nmf([2, 3, 2])), SPLIT),
+    "split icnn": lambda: (G(conslaw.icnn([2, 2, 2], bias=True)), SPLIT),
     "split own": lambda: (G(own(2)), SPLIT),
     "split scalar": lambda: (G(model(scaled, {"a": (), "W": (2, 2)}, x=(2,), v=(2,))), {"split": True}),
     "split beside": lambda: (G(model(shifted, {"a": (), "b": (), "u": (4,)}, x=(4,))), {"split": True}),
@@ -255,7 +255,7 @@ def arguments(c, rng):
         options = (
             {"bias": family["arguments"]["bias"]} if family["name"] in ("linear", "relu", "icnn") else {}
         )
-        new = made(widths, **options) if family["name"] in ("linear", "relu") else made(*widths, **options)
+        new = made(widths, **options)
     except conslaw.ConslawError:
         raise KeyError from None
     shapes = {"parameters": dict(new.parameters), "data": dict(new.data)}

@@ -36,7 +36,7 @@ def flows(draw):
     elif family in ("linear", "relu"):
         model = getattr(conslaw, family)(draw(widths(1, 3, (2, 3), 20)), bias=draw(st.booleans()))
     else:
-        model = getattr(conslaw, family)(*[draw(st.integers(1, 3)) for _ in range(3)])
+        model = getattr(conslaw, family)([draw(st.integers(1, 3)) for _ in range(3)])
     metric = draw(st.sampled_from([None, {next(iter(model.parameters)): "1/3"}]))
     if draw(st.integers(0, 3)):
         return G(model, metric=metric, weight_decay=draw(st.sampled_from([0, 0, 1])))

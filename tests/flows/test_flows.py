@@ -50,14 +50,14 @@ def test_relu_networks_conserve_nothing_under_momentum(sizes, bias, damping):
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), DAMPINGS)
 def test_nmf(n1, n2, n3, damping):
-    model = conslaw.nmf(n1, n2, n3)
+    model = conslaw.nmf([n1, n2, n3])
     assert count(conslaw.gradient_flow(model)) == (2 * n2 - 1 if n1 == n3 == 1 else n2)
     assert count(conslaw.momentum_flow(model, damping=damping)) == 0
 
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.booleans(), DAMPINGS)
 def test_icnn(n1, n2, n3, bias, damping):
-    model = conslaw.icnn(n1, n2, n3, bias=bias)
+    model = conslaw.icnn([n1, n2, n3], bias=bias)
     analysis = conslaw.analyze(conslaw.gradient_flow(model))
     assert (analysis.laws_at_most, analysis.laws_found) == (n2, n2)
     assert count(conslaw.momentum_flow(model, damping=damping)) == 0
@@ -68,7 +68,7 @@ def test_pca(n, r):
     """U U^T moves U by S U, S symmetric; these generate gl(n), whose invariants are the row space: n (r - n),
     if r > n.
     """
-    assert count(conslaw.gradient_flow(conslaw.pca(n, r))) == max(0, n * (r - n))
+    assert count(conslaw.gradient_flow(conslaw.pca([n, r]))) == max(0, n * (r - n))
 
 
 # metamorphic
@@ -217,7 +217,7 @@ def test_sizes_that_are_refused():
 
 
 def test_the_polynomial_answer_stands_where_logarithms_are_too_many():
-    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.nmf(1, 2, 1)), max_unknowns=20)
+    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.nmf([1, 2, 1])), max_unknowns=20)
     assert (analysis.laws_found, analysis.laws_at_most) == (2, 3)
 
 

@@ -48,7 +48,7 @@ def test_momentum_laws_come_back_in_the_variables_of_the_user(damping, time):
 
 
 def test_logarithmic_laws_of_nmf_in_one_dimension():
-    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.nmf(1, 2, 1)))
+    analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.nmf([1, 2, 1])))
     assert (analysis.laws_at_most, analysis.laws_found, analysis.complete) == (3, 3, True)
     u, v = sympy.IndexedBase("U"), sympy.IndexedBase("V")
     known = sum(
@@ -56,7 +56,7 @@ def test_logarithmic_laws_of_nmf_in_one_dimension():
         for k, j, sign in ((0, 1, 1), (1, 0, -1))
     )
     assert 0 in (sympy.expand(analysis.laws[-1] - known), sympy.expand(analysis.laws[-1] + known))
-    wider = conslaw.analyze(conslaw.gradient_flow(conslaw.nmf(1, 4, 1)))
+    wider = conslaw.analyze(conslaw.gradient_flow(conslaw.nmf([1, 4, 1])))
     assert (wider.laws_found, wider.complete) == (7, True)
 
 
@@ -67,7 +67,7 @@ def test_rational_laws():
     assert analysis.complete
     assert analysis.laws in ((x / y,), (y / x,))
     for n, r in ((1, 2), (1, 4), (2, 3)):
-        analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.pca(n, r)))
+        analysis = conslaw.analyze(conslaw.gradient_flow(conslaw.pca([n, r])))
         assert (analysis.laws_found, analysis.complete) == (n * (r - n), True)
     with pytest.raises(conslaw.ConslawError, match="monomials"):
         conslaw.rational_laws(conslaw.gradient_flow(conslaw.linear([5, 5, 5])))

@@ -106,14 +106,10 @@ BUILT_HERE = {
 
 def flow_of(case):
     sizes, name = case["sizes"], case["model"]
-    if name in ("linear", "relu"):
+    if name in ("linear", "relu", "icnn"):
         model = getattr(conslaw, name)(sizes, bias=case["bias"])
-    elif name == "icnn":
-        model = conslaw.icnn(*sizes, bias=case["bias"])
-    elif name == "monomial":
-        model = conslaw.monomial(sizes)
     else:
-        model = (BUILT_HERE.get(name) or getattr(conslaw, name))(*sizes)
+        model = BUILT_HERE[name](*sizes) if name in BUILT_HERE else getattr(conslaw, name)(sizes)
     options = {"metric": case["metric"], "weight_decay": case["weight_decay"]}
     if case["flow"] == "given":
         return model

@@ -27,10 +27,10 @@ def flows(draw):
     if family in ("linear", "relu"):
         model = getattr(conslaw, family)(draw(widths(1, 5, (2, 4), 50)), bias=bias)
     elif family == "pca":
-        model = conslaw.pca(draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+        model = conslaw.pca([draw(st.integers(1, 4)), draw(st.integers(1, 4))])
     else:
         sizes = [draw(st.integers(1, 4)) for _ in range(3)]
-        model = conslaw.nmf(*sizes) if family == "nmf" else conslaw.icnn(*sizes, bias=bias)
+        model = conslaw.nmf(sizes) if family == "nmf" else conslaw.icnn(sizes, bias=bias)
     metric = draw(st.sampled_from([None, "euclidean", {next(iter(model.parameters)): "1/3"}]))
     if draw(st.booleans()):
         return G(model, metric=metric, weight_decay=draw(st.sampled_from([0, 1])))
@@ -89,8 +89,8 @@ LARGE = {
     "width 1": (G(conslaw.linear([500, 1, 500])), 1),
     "momentum": (M(conslaw.linear([50, 50, 50]), damping="1/2"), 50 * 49 // 2),
     "momentum, uneven": (M(conslaw.relu([300, 100, 10], bias=True)), 0),
-    "nmf": (G(conslaw.nmf(60, 30, 50)), 30),
-    "icnn": (G(conslaw.icnn(100, 200, 50, bias=True)), 200),
+    "nmf": (G(conslaw.nmf([60, 30, 50])), 30),
+    "icnn": (G(conslaw.icnn([100, 200, 50], bias=True)), 200),
     "rates and decay": (
         G(conslaw.linear([100, 80, 60]), metric={"W1": "1/10"}, weight_decay=1),
         80 * 81 // 2,

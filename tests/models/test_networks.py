@@ -1,6 +1,8 @@
 """The families: what they take and what they refuse."""
 
+import runpy
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,3 +33,43 @@ def test_bad_widths(sizes, message):
 def test_widths_may_be_an_array():
     assert conslaw.linear(np.array([3, 2, 4])).arguments["widths"] == [3, 2, 4]
     assert sum(a * b for a, b in pairwise([3, 2, 4])) == conslaw.linear((3, 2, 4)).size
+
+
+@pytest.mark.parametrize(
+    ("call", "new"),
+    [
+        (lambda: conslaw.linear(3, 2, 4), r"linear\(\[3, 2, 4\]\)"),
+        (lambda: conslaw.relu(3, 2, 4, bias=True), r"relu\(\[3, 2, 4\]\)"),
+        (lambda: conslaw.nmf(3, 2, 4), r"nmf\(\[3, 2, 4\]\)"),
+        (lambda: conslaw.nmf(n1=3, n2=2, n3=4), r"nmf\(\[3, 2, 4\]\)"),
+        (lambda: conslaw.icnn(3, 4, n3=2, bias=True), r"icnn\(\[3, 4, 2\]\)"),
+        (lambda: conslaw.pca(np.int64(2), 3), r"pca\(\[2, 3\]\)"),
+        (lambda: conslaw.monomial(1, 2), r"monomial\(\[1, 2\]\)"),
+        (lambda: conslaw.networks.polynomial(2, 2, 1), r"polynomial\(\[2, 2, 1\]\)"),
+    ],
+)
+def test_sizes_one_by_one_are_told_the_list(call, new):
+    with pytest.raises(conslaw.ConslawError, match=new):
+        call()
+
+
+@pytest.mark.parametrize("family", ["nmf", "icnn", "pca"])
+@pytest.mark.parametrize("sizes", [[3], [1, 2, 3, 4], "324", [0, 1, 1], 3, None])
+def test_so_many_sizes(family, sizes):
+    with pytest.raises(conslaw.ConslawError, match=f"{family} .* such as {family}"):
+        getattr(conslaw, family)(sizes)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, lambda sizes: [np.int32(n) for n in sizes]])
+def test_any_list_of_any_integers(kind):
+    for family, sizes in {"linear": [3, 2, 4], "icnn": [3, 4, 2], "pca": [2, 3], "monomial": [1, 2]}.items():
+        assert getattr(conslaw, family)(kind(sizes)).parameters == getattr(conslaw, family)(sizes).parameters
+    declared = conslaw.model(
+        lambda p, c: c.v @ p.W @ c.x, parameters={"W": kind([3, 2])}, data={"x": kind([2]), "v": [3]}
+    )
+    assert declared.parameters == {"W": (3, 2)}
+
+
+def test_users_script(capsys):
+    runpy.run_path(str(Path(__file__).parents[1] / "users_script.py"))
+    assert "linear 3" in capsys.readouterr().out

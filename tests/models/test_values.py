@@ -18,7 +18,7 @@ import conslaw
 MAKERS = {
     "linear": lambda: conslaw.linear([3, 2, 4], bias=True),
     "relu": lambda: conslaw.relu([2, 3, 2]),
-    "mirror": lambda: conslaw.icnn(2, 1, 3),
+    "mirror": lambda: conslaw.icnn([2, 1, 3]),
     "own": lambda: conslaw.model(
         lambda p, c: (np.where([True, False], p.W @ c.x, 1) ** 3).mean() / 2,
         parameters={"W": (2, 2)},

@@ -160,7 +160,7 @@ NO_LAWS = {
     ),
     "relu with momentum": M(conslaw.relu([4, 5, 3], bias=True), damping=1),
     "large relu with momentum": M(conslaw.relu([40, 30, 20], bias=True)),
-    "icnn with momentum": M(conslaw.icnn(3, 4, 2, bias=True), damping="1/2"),
+    "icnn with momentum": M(conslaw.icnn([3, 4, 2], bias=True), damping="1/2"),
 }
 
 

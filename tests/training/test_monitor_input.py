@@ -39,7 +39,7 @@ BAD = {
     "a writer": (GOOD, {"writer": print}, "add_scalar"),
     "no laws": (
         GOOD,
-        {"analysis": conslaw.analyze(conslaw.pca(3, 2)), "names": {}},
+        {"analysis": conslaw.analyze(conslaw.pca([3, 2])), "names": {}},
         "no law",
     ),
 }

@@ -44,7 +44,7 @@ def test_laws_by_layer():
     assert [bar.get_width() for bar in figure.axes[0].patches] == [4, 2]
     assert drawn(figure)
     with pytest.raises(conslaw.ConslawError, match="no laws"):
-        plots.laws(conslaw.analyze(conslaw.pca(3, 2)))
+        plots.laws(conslaw.analyze(conslaw.pca([3, 2])))
 
 
 def test_a_phase_portrait_follows_the_level_sets():

@@ -14,7 +14,7 @@ MODELS = {
         conslaw.relu([3, 5, 4, 2], bias=True),
         lambda p, x: p["W3"] @ F.relu(p["W2"] @ F.relu(p["W1"] @ x + p["b1"]) + p["b2"]),
     ),
-    "icnn": (conslaw.icnn(2, 4, 3, bias=True), lambda p, x: p["U"] @ F.relu(p["V"] @ x + p["b"])),
+    "icnn": (conslaw.icnn([2, 4, 3], bias=True), lambda p, x: p["U"] @ F.relu(p["V"] @ x + p["b"])),
     "read": (
         conslaw.model(
             lambda p, c: c.v @ (p.C @ conslaw.nn.gelu(p.B @ conslaw.nn.relu(p.A @ c.x) + p.b)),

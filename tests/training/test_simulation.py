@@ -129,9 +129,9 @@ def test_mirror_steps_keep_the_laws_of_nmf_and_momentum_does_not():
         "targets": [[2, 1], [0, 3], [1, 1]],
         "start": {"U": [[1, 2], [3, 1]], "V": [[1, 2, 1], [2, 1, 1]]},
     }
-    drift = drift_of(conslaw.nmf(2, 2, 3), method="mirror", **given)
+    drift = drift_of(conslaw.nmf([2, 2, 3]), method="mirror", **given)
     assert len(set(map(tuple, drift.laws[0].values.tolist()))) == 1
-    moved = drift_of(conslaw.nmf(2, 2, 3), method="mirror", momentum="1/2", **given)
+    moved = drift_of(conslaw.nmf([2, 2, 3]), method="mirror", momentum="1/2", **given)
     assert moved.laws[0].predicted is None
     assert moved.worst > 0
 
@@ -186,7 +186,7 @@ def test_laws_are_constant_along_flows(kind, precision):
 
 
 def test_logarithmic_laws_are_constant_along_their_flow():
-    flow = conslaw.gradient_flow(conslaw.nmf(1, 2, 1))
+    flow = conslaw.gradient_flow(conslaw.nmf([1, 2, 1]))
     start = {"U": [[1, 2]], "V": [[3], [1.5]]}
     drift = conslaw.simulate(flow, data={"x": [[1]]}, targets=[[2]], start=start, step=0.05, steps=10)
     assert "log" in "".join(drift.laws[-1].labels)
