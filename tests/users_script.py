@@ -1,4 +1,4 @@
-"""A user's script: what they type passes ``mypy --strict`` (see ``[tool.mypy]``), and runs (test_users_script)."""
+"""A user's script: what they type passes ``mypy --strict`` (``[tool.mypy]``) and runs (test_networks)."""
 
 from typing import Any
 
