@@ -2,9 +2,9 @@
 ``results.md`` and ``growth.svg`` beside this file.
 
 Each run of a row has a process of its own (so that its peak memory is its own) and one BLAS thread; imports
-and a first small analysis are not counted.  CPU seconds are those of all its threads and children.  Rows below
-ten seconds are run three times: medians.  Times on a shared machine are noisy; ``compare.py`` reads them
-beside a yardstick, one dense rank, that is measured in the same minute.
+and a first small analysis are not counted.  CPU seconds are those of all its threads and children.  Rows
+below ten seconds are run three times: medians.  Times on a shared machine are noisy; ``compare.py`` reads
+them beside a yardstick, one dense rank, that is measured in the same minute.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -43,8 +44,14 @@ def peak() -> float:
     """The most memory that this process, or one of its children, had, in GB."""
     import resource  # not on Windows
 
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return most / (1e9 if sys.platform == "darwin" else 1e6)
+    unit = 1e9 if sys.platform == "darwin" else 1e6
+    own, children = (
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss begins with what the parent had
+        own = int(re.search(r"VmHWM:\s*(\d+)", status.read_text())[1])  # type: ignore[index]
+    return max(own, children) / unit
 
 
 def measured(row: Row) -> dict[str, Any]:
