@@ -49,6 +49,7 @@ class Flow:
         array code
     kept : the indices of each axis of data arrays of the flow that this is a part of that are left, where all
         other data are zero; None if it is the whole
+    symbols : the user's own SymPy symbols for the entries of state arrays, in which laws are then written
     """
 
     name: str
@@ -64,9 +65,10 @@ class Flow:
     metric_entries: Mapping[str, Expression] = field(default_factory=dict, repr=False)
     metric_words: Mapping[str, str] | None = None
     kept: Mapping[str, Sequence[Sequence[int] | None]] | None = None
+    symbols: Mapping[str, Sequence[Any]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("state", "data", "fields", "metric_entries", "metric_words"):
+        for name in ("state", "data", "fields", "metric_entries", "metric_words", "symbols"):
             object.__setattr__(self, name, frozen(getattr(self, name)))
 
     @cached_property
@@ -129,7 +131,8 @@ class Flow:
     @property
     def coordinates(self) -> list[Coordinate]:
         """The state coordinates, in order, as laws write them."""
-        return [self.time if self.time and c.name == TIME else c for c in entries(self.state)]
+        symbols = self.symbols or (self.model.arguments.get("symbols") if self.model else None)
+        return [self.time if self.time and c.name == TIME else c for c in entries(self.state, symbols)]
 
 
 def gradient_flow(

@@ -176,7 +176,7 @@ class Search:
         """
         if (many := expansion(flow)) > MOST_TERMS:
             raise TooLargeError(
-                f"quotients are looked for in fields of up to {MOST_TERMS:g} terms, these have up to {many:.2g}"
+                f"quotients: the fields have up to {many:.2g} terms, more than {MOST_TERMS:g}"
             )
         fields, _ = exact_fields(flow)
         terms = Terms.of(fields)

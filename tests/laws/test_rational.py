@@ -46,8 +46,8 @@ def test_differences_of_powers(power, pairs):
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3))
 def test_monomial_flows(a, b, r, s):
-    """x' = r x**a, y' = s y**b: a curve in the plane, algebraic unless one exponent alone is 1 (log x + 1/y is
-    none); its derivatives of all orders are needed.
+    """x' = r x**a, y' = s y**b: a curve in the plane, algebraic unless one exponent alone is 1 (log x + 1/y);
+    derivatives of all orders are needed.
     """
     flow = conslaw.flow_from_fields([[r * X**a, s * Y**b]], [X, Y])
     analysis = conslaw.analyze(flow, degree=6)
