@@ -54,7 +54,7 @@ def flow_from_fields(fields: Iterable[Any], variables: Any, *, drift: Any = None
     >>> rate = k1 * x * y - k2 * z
     >>> reaction = conslaw.flow_from_fields([[-rate, -rate, rate]], [x, y, z], data=[k1, k2])
     >>> conslaw.analyze(reaction).laws
-    (x + z, y + z)
+    (x - y, x + z)
     """
     own = Symbols.of("variables", variables)
     rates = Symbols.of("data", data, [own]) if as_list(data) else Symbols([], [], {})

@@ -141,10 +141,9 @@ def rational_laws(flow: Flow | Model, *, degree: int = 2, seed: int = 0) -> Rati
     degree, seed = int(degree), check_seed(seed)
     search = Search.of(flow)
     if min(search.degrees(degree), default=degree) < degree:
-        k = max(map(len, search.blocks))
         raise ConslawError(
-            f"degree={degree}: {comb(k + degree, degree):,} monomials in {k} coordinates, more than "
-            f"{LARGEST}; lower the degree"
+            f"degree={str(degree)[:40]}: more than {LARGEST} monomials in the "
+            f"{max(map(len, search.blocks))} coordinates that move together; lower the degree"
         )
     n, sample = flow.dimension, random_sample(flow.dimension, seed)
     laws = RationalLaws.none(flow)
@@ -185,7 +184,7 @@ class Search:
     def degrees(self, degree: int) -> list[int]:
         """Up to which degree, at most this, each block is small enough."""
         sizes = map(len, self.blocks)
-        return [max(d for d in range(degree + 1) if comb(k + d, d) <= LARGEST) for k in sizes]
+        return [max(d for d in range(min(degree, LARGEST) + 1) if comb(k + d, d) <= LARGEST) for k in sizes]
 
     def work(self, degree: int) -> float:
         """How much a search in this degree is, in products of the size of its matrices."""

@@ -12,7 +12,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from conslaw.algebra.exact_numbers import hyper_parameter
+from conslaw.algebra.exact_numbers import FLOAT, hyper_parameter
 from conslaw.algebra.expressions import Expression, _put, as_expression, stacked
 from conslaw.errors import ConslawError, TooLargeError
 from conslaw.models.potential import Model, model
@@ -104,12 +104,12 @@ def fractions_of(
     """The numerators of the entries over their common denominator, and that denominator, as polynomials with
     rational coefficients in variables and data.
     """
-    reader, read = _Reader([*variables.own, *data.own]), []
+    reader, read = _Reader([*variables.own, *data.own], denominators), []
     for i, entry in enumerate(entries):
         place = f"{what}, entry {i}"
         try:
             expression = _scalar(entry)
-        except (TypeError, AttributeError, ValueError):
+        except (TypeError, AttributeError, ValueError):  # also of ConslawError, which is one
             raise ConslawError(f"{place}: {entry!r} is not a scalar SymPy expression") from None
         try:
             read.append(reader.fraction(expression))
@@ -120,15 +120,11 @@ def fractions_of(
             ) from None
         except (_NoPolynomial, RecursionError) as error:
             kind = "a quotient of polynomials" if denominators else "a polynomial"
+            fix = "" if denominators else " (quotients: give the gradients to conslaw.flow_from_fields)"
             raise ConslawError(
                 f"{place}: {str(entry)[:200]} is not {kind} in {list(reader.place)} over Q, because of "
-                f"{str(error)[:200]}"
+                f"{str(error)[:200]}{fix}"
             ) from None
-        if not denominators and read[-1][1] != 1:
-            raise ConslawError(
-                f"{place}: {str(entry)[:200]} is not a polynomial in {list(reader.place)} over Q, because of "
-                f"its denominator {read[-1][1]}; give the gradients to conslaw.flow_from_fields"
-            )
     common = reader.ring.constant(1)
     for _, q in read:
         common *= q // common.gcd(q)
@@ -139,7 +135,8 @@ def _scalar(entry: Any) -> Any:
     """A scalar SymPy expression of what may be a number."""
     import sympy
 
-    expression = sympy.sympify(entry, strict=True)
+    number = sympy.Rational(str(hyper_parameter(entry))) if isinstance(entry, FLOAT) else entry
+    expression = sympy.sympify(number, strict=True)
     if isinstance(expression, sympy.Poly) and not expression.domain.is_FiniteField:
         expression = expression.as_expr()
     if not isinstance(expression, sympy.Expr) or isinstance(expression, sympy.MatrixExpr):
@@ -160,7 +157,8 @@ class _Reader:
     counted before.
     """
 
-    def __init__(self, variables: list[Any]) -> None:
+    def __init__(self, variables: list[Any], denominators: bool) -> None:
+        self.denominators = denominators
         self.place = {v: i for i, v in enumerate(variables)}
         self.ring = flint.fmpq_mpoly_ctx.get([f"x{i}" for i in range(len(variables))], "degrevlex")
         self.one = self.ring.constant(1)
@@ -177,7 +175,7 @@ class _Reader:
             top, bottom = (self.power(x, side, n) for side in base)
             if x.exp > 0:
                 return top, bottom
-            if top == 0:
+            if top == 0 or not (self.denominators or _degree(top) == 0):
                 raise _NoPolynomial(x)
             return bottom, top
         if not (x.is_Add or x.is_Mul):
@@ -231,7 +229,10 @@ def _exact(x: Any) -> Fraction:
     """A rational number; a float is the shortest decimal that stands for it."""
     if x.is_Rational:
         return Fraction(int(x.p), int(x.q))
-    return Fraction(hyper_parameter(float(x) if x._prec == DOUBLE else str(x)))
+    try:
+        return Fraction(hyper_parameter(float(x) if x._prec == DOUBLE else str(x)))
+    except ConslawError:
+        raise _NoPolynomial(x) from None
 
 
 def terms_of(polynomial: Any) -> Terms:

@@ -103,9 +103,9 @@ def as_list(value: Any) -> list[Any]:
 
 def identifier(name: str) -> str:
     """A name as Python can write it; the name itself, if it can."""
-    if name.isidentifier() and not iskeyword(name) and not name.startswith("_"):
+    if name.isidentifier() and re.fullmatch(r"[^\W\d_]\w*", name) and not iskeyword(name):
         return name
-    plain = re.sub(r"\W+", "_", name).strip("_")
+    plain = re.sub(r"[\W_]+", "_", name).strip("_")
     if not plain or not plain[0].isalpha():
         plain = f"x{plain}"
     return f"{plain}_" if iskeyword(plain) else plain
