@@ -25,6 +25,7 @@ from conslaw.algebra.polynomials import PolynomialArray
 
 MODULUS = np.uint64(PRIME)
 AT_ONCE = 2**22  # numbers in one array
+SMALL = 200  # coordinates that move together, up to which parts of them are looked for
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,37 @@ class Terms:
         )
 
     def blocks(self) -> list[npt.NDArray[np.intp]]:
-        """The coordinates in groups that no control moves, or looks at, together with others; those that none
-        moves are in no group of their own.
+        """The coordinates in groups that no control moves, or looks at, together with others, those that none
+        moves left out; before each group its parts that move by themselves.
         """
         n, parts = (
             max(int(self.entry.max()) + 1, int(self.monomial.max(initial=0))),
             int(self.control.max()) + 1,
         )
-        looked_at = np.concatenate([self.entry[:, None] + 1, self.monomial], axis=1)
-        term, place = np.nonzero(looked_at)
-        ends = (looked_at[term, place] - 1, n + self.control[term])
-        graph = coo_array((np.ones(len(term), dtype=bool), ends), shape=(n + parts, n + parts))
+        term, place = np.nonzero(self.monomial)
+        variable = np.concatenate([self.entry, self.monomial[term, place] - 1])
+        ends = (variable, n + np.concatenate([self.control, self.control[term]]))
+        graph = coo_array((np.ones(len(variable), dtype=bool), ends), shape=(n + parts, n + parts))
         group = connected_components(graph, directed=False)[1]
         moved = [np.flatnonzero(group[:n] == g) for g in dict.fromkeys(group[np.unique(self.entry)].tolist())]
-        return [block.astype(np.intp) for block in moved]
+        return [part for block in moved for part in [*self._closed(block), block.astype(np.intp)]]
+
+    def _closed(self, block: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
+        """What the velocity of each coordinate of a block depends on, directly or not, smallest first; none
+        of the whole block.
+        """
+        if len(block) > SMALL:
+            return []
+        own = self.within(block)
+        term, place = np.nonzero(own.monomial)
+        reached = np.eye(len(block), dtype=bool)
+        reached[own.entry[term], own.monomial[term, place] - 1] = True
+        for _ in range(len(block).bit_length()):
+            reached = reached @ reached
+        rows = ~np.unique(~reached, axis=0)  # earlier coordinates first
+        sizes = rows.sum(axis=1)
+        order = [i for i in np.argsort(sizes, kind="stable").tolist() if 1 < sizes[i] < len(block)]
+        return [block[rows[i]] for i in order]
 
     def within(self, block: npt.NDArray[np.intp]) -> Terms:
         """The terms of a group, its coordinates numbered anew."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import comb, gcd, lcm
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 LARGEST = 120  # monomials in coordinates that move together, up to which the search is a matter of seconds
 MOST_TERMS = 1e5  # of the fields, which are looked through one by one
 PER_MONOMIAL = 300  # terms of the fields that take as long as the monomials themselves, measured
+AT_A_TIME = 50  # echelon entries, of which the shortest come first
 CANDIDATES = 300  # echelon entries that are interpolated at most
 
 
@@ -200,15 +202,13 @@ class Search:
         sample, space = random_sample(self.flow.dimension, seed), known
         found = list[tuple[PolynomialArray, PolynomialArray]]()
         for block in self._blocks_of(degree):
-            if space.rank >= most:
-                break
-            for pair in self._candidates(block, degree, np.random.default_rng([seed, degree, int(block[0])])):
-                larger = space.extend(_gradients(*pair, sample))
-                if larger.rank > space.rank and all(_conserved(*pair, x) for x in self.fields):
-                    found.append(canonical(*pair))
-                    space = larger
-                if space.rank >= most:
-                    break
+            candidates = self._candidates(block, degree, np.random.default_rng([seed, degree, int(block[0])]))
+            while space.rank < most and (some := list(islice(candidates, AT_A_TIME))):
+                for pair in sorted((canonical(*pair) for pair in some), key=_length):
+                    larger = space.extend(_gradients(*pair, sample)) if space.rank < most else space
+                    if larger.rank > space.rank and all(_conserved(*pair, x) for x in self.fields):
+                        found.append(pair)
+                        space = larger
         offsets, count = [0, *range(len(laws), len(laws) + len(found))], len(laws) + len(found)
         tops, bottoms = zip((laws.numerators, laws.denominators), *found, strict=True)
         return RationalLaws(
@@ -252,6 +252,12 @@ def canonical(p: PolynomialArray, q: PolynomialArray) -> tuple[PolynomialArray, 
     if rank(p) < rank(q):
         p, q = q, p
     return _positive(p), _positive(q)
+
+
+def _length(pair: tuple[PolynomialArray, PolynomialArray]) -> tuple[int, int]:
+    """How long a quotient is: short ones are chosen first."""
+    p, q = pair
+    return len(p) + len(q), p.degree + q.degree
 
 
 def _positive(x: PolynomialArray) -> PolynomialArray:

@@ -145,6 +145,9 @@ def test_what_moves_on_its_own_is_searched_on_its_own():
     assert [block.tolist() for block in Terms.of(exact_fields(flow)[0]).blocks()] == [[0, 3], [1, 4], [2, 5]]
     coupled = conslaw.flow_from_fields([[X, Y, 0], [0, 0, Z]], [X, Y, Z], drift=[1, 0, 0])
     assert [block.tolist() for block in Terms.of(exact_fields(coupled)[0]).blocks()] == [[0, 1], [2]]
+    chain = conslaw.flow_from_fields([[-X, X - 2 * Y, 2 * Y]], [X, Y, Z])
+    assert [block.tolist() for block in Terms.of(exact_fields(chain)[0]).blocks()] == [[0, 1], [0, 1, 2]]
+    assert conslaw.analyze(chain).laws == (X + Y + Z, (X - Y) / X**2)
 
 
 def test_bad_degrees_and_large_flows_are_refused():
