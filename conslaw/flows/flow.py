@@ -264,7 +264,10 @@ def momentum_flow(
     ----------
     model : Model
     damping : rational number >= 0, ``"nesterov"``, or ``"c/t"`` with a rational number c >= 0
-        tau: a constant (heavy ball), 3/t (the limit of Nesterov's method), or c/t.
+        tau: a constant (heavy ball), 3/t (the limit of Nesterov's method), or c/t.  PyTorch's
+        ``SGD(lr=eta, momentum=beta)`` makes the steps v <- beta v + g, theta <- theta - eta v; with time
+        sqrt(eta) a step these follow the flow with beta = 1 - tau sqrt(eta): take
+        tau = (1 - beta) / sqrt(eta), so 1 for beta = 0.9 and eta = 0.01.
     metric : optional
         M(z) at z = tau theta + theta' (see :func:`gradient_flow`); the model's customary metric by default.
     weight_decay : rational number >= 0
@@ -289,6 +292,11 @@ def momentum_flow(
     >>> flow = conslaw.momentum_flow(conslaw.linear([1, 2, 2]), damping="nesterov")
     >>> flow.dimension, conslaw.count(flow).laws_at_most
     (13, 1)
+
+    The laws of ``SGD(lr=0.01, momentum=0.9)`` for small steps:
+
+    >>> conslaw.analyze(conslaw.momentum_flow(conslaw.linear([2, 2, 2]), damping=1)).law_families[0].text
+    'exp(t) (W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2)'
 
     References
     ----------
