@@ -148,7 +148,7 @@ def _check_not_an_optimizer(given: object) -> None:
     called = given if isinstance(given, str) else kind.__name__
     if OPTIMIZERS.fullmatch(re.sub(r"[^a-z]", "", called.lower().rpartition(".")[2])):
         raise ConslawError(
-            f"metric={called!r}: not the flow of a metric, as its steps are not M(z) times the gradient (they "
+            f"metric={called!r}: not the flow of a metric: its steps are not M(z) times the gradient (they "
             f"depend on signs or on earlier gradients). Analyze the flow in a metric, such as 'euclidean'; "
             f"conslaw.Monitor records how its laws move under any optimizer"
         )

@@ -184,7 +184,7 @@ def test_bad_metrics(case):
 )
 def test_optimizers_are_no_metrics(optimizer):
     for flow in (conslaw.gradient_flow, conslaw.momentum_flow):
-        with pytest.raises(conslaw.ConslawError, match="not the flow of a metric.*conslaw.Monitor records"):
+        with pytest.raises(conslaw.ConslawError, match="not the flow of a metric"):
             flow(conslaw.linear([2, 3, 2]), metric=optimizer)
 
 
