@@ -126,7 +126,8 @@ def along_curves(
     (t, N, N), an order a row.
     """
     order, products = len(index), _Products(terms, len(index))
-    portion = max(1, AT_ONCE // (order * max(products.size, len(terms.entry), order)))
+    largest = max(products.size, len(terms.entry), order * points.shape[1])
+    portion = max(1, AT_ONCE // (order * largest))
     parts = [points[start : start + portion] for start in range(0, len(points), portion)]
     return np.concatenate([_monomial_series(products.curves(x, rng), index) for x in parts])
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import sympy
 
 LARGEST = 120  # monomials in coordinates that move together, up to which the search is a matter of seconds
-MOST_TERMS = 1e5  # of the fields, which are looked through one by one
+MOST_TERMS = 100_000  # of the fields, which are looked through one by one
 PER_MONOMIAL = 300  # terms of the fields that take as long as the monomials themselves, measured
 AT_A_TIME = 50  # echelon entries, of which the shortest come first
 CANDIDATES = 300  # echelon entries that are interpolated at most
@@ -141,6 +141,8 @@ def rational_laws(flow: Flow | Model, *, degree: int = 2, seed: int = 0) -> Rati
     if not is_positive_integer(degree):
         raise ConslawError(f"degree={degree!r}: give a positive integer")
     degree, seed = int(degree), check_seed(seed)
+    if (bound := expansion(flow)) > 20 * MOST_TERMS:
+        raise TooLargeError(f"quotients: the fields may have {bound:.2g} terms; lower the size of the model")
     search = Search.of(flow)
     if min(search.degrees(degree), default=degree) < degree:
         raise ConslawError(
@@ -175,11 +177,9 @@ class Search:
         TooLargeError
             If they have too many terms.
         """
-        if (many := expansion(flow)) > MOST_TERMS:
-            raise TooLargeError(
-                f"quotients: the fields have up to {many:.2g} terms, more than {MOST_TERMS:g}"
-            )
         fields, _ = exact_fields(flow)
+        if (many := sum(map(len, fields))) > MOST_TERMS:
+            raise TooLargeError(f"quotients: the fields have {many:,} terms, more than {MOST_TERMS:,}")
         terms = Terms.of(fields)
         return Search(flow, fields, terms, terms.blocks())
 
