@@ -26,7 +26,14 @@ import numpy.typing as npt
 
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import Residues, RowSpace, fraction
-from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, evaluate_mod, terms
+from conslaw.algebra.polynomials import (
+    PolynomialArray,
+    Polynomials,
+    concatenate,
+    evaluate_mod,
+    integral,
+    terms,
+)
 from conslaw.errors import ConslawError, TooLargeError, check_seed
 from conslaw.flows.coordinates import Coordinate, to_sympy, write
 from conslaw.flows.flow import Flow, check_flow
@@ -85,17 +92,17 @@ class RationalLaws:
 
     def strings(self) -> list[str]:
         """The laws as text that SymPy parses back."""
-        pairs = zip(terms(self.numerators), terms(self.denominators), strict=True)
-        return [
-            f"{_bracketed(write(p, self.coordinates))}/{_bracketed(write(q, self.coordinates))}"
-            for p, q in pairs
-        ]
+        return [p if q == "1" else f"{_bracketed(p)}/{_bracketed(q)}" for p, q in self._written(latex=False)]
 
     def latex(self) -> list[str]:
         """The laws as LaTeX."""
+        return [p if q == "1" else rf"\frac{{{p}}}{{{q}}}" for p, q in self._written(latex=True)]
+
+    def _written(self, *, latex: bool) -> list[tuple[str, str]]:
+        """Numerators and denominators."""
         pairs = zip(terms(self.numerators), terms(self.denominators), strict=True)
         return [
-            rf"\frac{{{write(p, self.coordinates, latex=True)}}}{{{write(q, self.coordinates, latex=True)}}}"
+            (write(p, self.coordinates, latex=latex), write(q, self.coordinates, latex=latex))
             for p, q in pairs
         ]
 
@@ -240,18 +247,19 @@ class Search:
 
 
 def canonical(p: PolynomialArray, q: PolynomialArray) -> tuple[PolynomialArray, PolynomialArray]:
-    """Of P/Q, -P/Q, Q/P and -Q/P, all of them laws if one is, the one with the shorter denominator, or else
-    the one of higher degree, or the one with the earlier variables; what is written first in P and Q is
-    positive.
+    """Of P/Q, -P/Q, Q/P and -Q/P, all of them laws if one is, the one with the shorter denominator (1 if
+    there is such), or else the one of higher degree, or the one with the earlier variables; what is written
+    first in P and Q is positive.
     """
 
-    def rank(x: PolynomialArray) -> tuple[int, int, list[list[int]]]:
+    def rank(x: PolynomialArray) -> tuple[bool, int, int, list[list[int]]]:
         [ordered] = terms(x)
-        return len(ordered), -len(ordered[-1][0]), [list(monomial) for monomial, _ in ordered]
+        degree = len(ordered[-1][0])
+        return degree > 0, len(ordered), -degree, [list(monomial) for monomial, _ in ordered]
 
     if rank(p) < rank(q):
         p, q = q, p
-    return _positive(p), _positive(q)
+    return _positive(p if q.degree else integral(p)), _positive(q if q.degree else integral(q))
 
 
 def _length(pair: tuple[PolynomialArray, PolynomialArray]) -> tuple[int, int]:

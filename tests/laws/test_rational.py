@@ -112,6 +112,7 @@ def test_a_quotient_has_one_form():
             assert conslaw.rational_laws(flow, seed=seed).strings() == ["(x - y)/(x*y)"]
     assert conslaw.rational_laws(differences(3, 1)).strings() == ["(u1 + v1)/(u1*v1)"]
     assert conslaw.rational_laws(G(RADIAL)).strings() == ["y/x", "z/x"]
+    assert conslaw.rational_laws(differences(2, 1)).strings() == ["u1*v1"]  # a polynomial is one over 1
 
 
 def test_the_answer_says_up_to_which_degree_quotients_were_looked_for():
