@@ -20,7 +20,7 @@ FLOWS = {  # how it is made, the degree
     "x' = x^7, y' = y^7": ("powers(7)", 12),
     "radial, 6 coordinates": ("radial(6)", 3),
     "radial, 14 coordinates": ("radial(14)", 2),
-    "pca 2, 4": ("G(conslaw.pca(2, 4))", 2),
+    "pca 2, 4": ("G(pca)", 2),
     "momentum, radial, 2": ("M(radial_model(2))", 3),
     "linear 1-2-1 in z**3": ("G(conslaw.linear([1, 2, 1]), metric='z**3')", 4),
     "linear 1-2-2-1 (no quotients)": ("G(conslaw.linear([1, 2, 2, 1]))", 2),
@@ -46,6 +46,9 @@ def run(name: str) -> None:
 
     known = {"conslaw": conslaw, "G": conslaw.gradient_flow, "M": conslaw.momentum_flow}
     known |= {"radial_model": radial_model, "differences": differences, "powers": powers}
+    known["pca"] = conslaw.model(
+        lambda p, c: ((p.U @ p.U.T) * c.s).sum(), parameters={"U": (2, 4)}, data={"s": (2, 2)}
+    )
     known |= {"radial": lambda n: conslaw.gradient_flow(radial_model(n))}
     made, degree = FLOWS[name]
     flow = eval(made, known)
