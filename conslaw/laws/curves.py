@@ -62,6 +62,8 @@ class Terms:
         """The coordinates in groups that no control moves, or looks at, together with others, those that none
         moves left out; before each group its parts that move by themselves.
         """
+        if not len(self.entry):
+            return []
         n, parts = (
             max(int(self.entry.max()) + 1, int(self.monomial.max(initial=0))),
             int(self.control.max()) + 1,

@@ -162,3 +162,11 @@ def test_bad_degrees_and_large_flows_are_refused():
         conslaw.rational_laws(G(RADIAL), degree=10**400)
     with pytest.raises(conslaw.ConslawError, match="terms"):
         conslaw.rational_laws(G(conslaw.linear([300, 300, 300])))
+
+
+def test_degenerate_flows():
+    for fields in ([[0, 0]], [[1, 0]]):  # coordinates at rest are polynomial laws
+        assert len(conslaw.rational_laws(conslaw.flow_from_fields(fields, [X, Y]))) == 0
+    assert conslaw.rational_laws(conslaw.flow_from_fields([[1, 1]], [X, Y]), degree=3).strings() == ["x - y"]
+    everything = conslaw.flow_from_fields([[X, 0], [0, Y]], [X, Y])
+    assert len(conslaw.rational_laws(everything, degree=4)) == 0
