@@ -129,7 +129,8 @@ def rational_laws(flow: Flow | Model, *, degree: int = 2, seed: int = 0) -> Rati
     Returns
     -------
     RationalLaws
-        Proved to be conserved, and independent.  There may be others.
+        Proved to be conserved, and independent.  There may be others; coordinates that no field moves or
+        looks at are laws as they are, and left out.
 
     Raises
     ------
