@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
+from conslaw.errors import TooLargeError
 from conslaw.flows.flow import Flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
 from conslaw.laws.candidates import Combination
@@ -16,7 +17,7 @@ from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import LieRanks
 from conslaw.laws.matrix_ansatz import MatrixLaws, terms_of_few
 from conslaw.laws.plain_rank import PlainRun
-from conslaw.laws.rational import RationalLaws
+from conslaw.laws.rational import RationalLaws, Search
 from conslaw.laws.splitting import Coloured, Colouring, Split
 from conslaw.laws.windows import flow_in_pieces, has_windows
 
@@ -83,6 +84,14 @@ class Question:
         """The same with logarithms."""
         return self._ansatz(logs=True)
 
+    @cached_property
+    def search(self) -> Search | None:
+        """What a search for quotients needs to know of the flow; None if it is too large."""
+        try:
+            return Search.of(self.flow)
+        except TooLargeError:
+            return None
+
     def _ansatz(self, logs: bool) -> tuple[int, float]:
         unknowns = ansatz_size(self.flow, self.degree, self.time_degree, self.homogeneous, logs=logs)
         return unknowns, _work(self.flow, unknowns)
@@ -124,6 +133,7 @@ class Known:
     laws, found : the laws, and how many of them (with the quotients) are independent
     lower : the split in which the gradients of ``laws`` were counted, if they were
     quotients : those that are independent of ``laws``; None before they are looked for
+    searched : up to which degree they were looked for
     polynomials, logs : whether all polynomials were looked for, also in logarithms
     """
 
@@ -142,6 +152,7 @@ class Known:
     found: int = 0
     lower: Split | None = None
     quotients: RationalLaws | None = None
+    searched: int = 0
     polynomials: bool = False
     logs: bool = False
 

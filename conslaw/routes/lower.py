@@ -27,15 +27,15 @@ from conslaw.laws.matrix_ansatz import (
 )
 from conslaw.laws.matrix_notation import family
 from conslaw.laws.plain_rank import PER_PRODUCT
-from conslaw.laws.rational import is_small, monomials_of, search_quotients
+from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Split
 from conslaw.routes.known import LEAST, Known
 
 Part = tuple[Known, float]  # what is known after a part of a route, and its units of work
 
 # units, measured: of windows, by nodes of their code, by terms of a few neurons; of quotients by monomials
-# squared; of gradients by entries
-A_WINDOW, A_NODE, A_TERM, A_QUOTIENT, AN_ENTRY = 0.1, 1e-3, 1e-5, 2e-5, 1.5e-7
+# cubed; of gradients by entries
+A_WINDOW, A_NODE, A_TERM, A_QUOTIENT, AN_ENTRY = 0.1, 1e-3, 1e-5, 1.2e-6, 1.5e-7
 
 
 def work_of_windows(known: Known) -> float | None:
@@ -141,24 +141,29 @@ def monomials(known: Known) -> Part:
 
 
 def work_of_quotients(known: Known) -> float | None:
-    """Quotients of polynomials, beside the polynomials."""
-    question, degree = known.question, known.question.degree
-    if not isinstance(known.laws, PolynomialLaws) or known.quotients is not None or question.homogeneous:
+    """Quotients of polynomials of the next degree, beside the polynomials."""
+    question, degree = known.question, known.searched + 1
+    if not isinstance(known.laws, PolynomialLaws) or question.homogeneous or question.search is None:
         return None
-    if not isinstance(degree, int) or not is_small(question.flow, degree):
+    if not isinstance(question.degree, int) or degree > question.degree:
         return None
-    return A_WINDOW + A_QUOTIENT * monomials_of(question.flow, degree) ** 2
+    if max(question.search.degrees(degree), default=0) < degree:
+        return None
+    return A_WINDOW * (degree == 1) + A_QUOTIENT * question.search.work(degree)
 
 
 def quotients(known: Known) -> Part:
-    """Find those that are independent of the polynomials."""
+    """Find those that are independent of all laws before."""
     work, question, laws = work_of_quotients(known) or 0.0, known.question, known.laws
     assert isinstance(laws, PolynomialLaws)
-    assert isinstance(question.degree, int)
+    assert question.search is not None
+    degree, old = known.searched + 1, known.quotients or RationalLaws.none(question.flow)
     sample = random_sample(question.flow.dimension, question.seed)
     space = RowSpace.zero(question.flow.dimension, sample.prime).extend(laws.gradients(sample))
-    more = search_quotients(question.flow, question.degree, space, known.at_most, question.seed)
-    return replace(known, quotients=more, found=max(laws.independent, space.rank + len(more))), work
+    both = space.extend(old.gradients(sample))
+    more = question.search.quotients(degree, old, both, known.at_most, question.seed)
+    found = max(known.found, space.rank + len(more))
+    return replace(known, quotients=more, searched=degree, found=found), work
 
 
 def work_of_logarithms(known: Known) -> float | None:
@@ -171,10 +176,15 @@ def work_of_logarithms(known: Known) -> float | None:
 
 
 def logarithms(known: Known) -> Part:
-    """Find them, and quotients beside them, if the velocity of an entry is divisible by it."""
+    """Find them, if the velocity of an entry is divisible by it; quotients that they imply are left out."""
     question, work = known.question, known.question.logarithms[1]
     if not has_logarithms(question.flow):
         return replace(known, logs=True), work
-    laws = question.polynomials(logs=True)
-    known = replace(known, logs=True, laws=laws, found=laws.independent, quotients=None)
-    return (quotients(known)[0] if not known.met and work_of_quotients(known) else known), work
+    laws, old = question.polynomials(logs=True), known.quotients
+    found = laws.independent
+    if old is not None:
+        sample = random_sample(question.flow.dimension, question.seed)
+        space = RowSpace.zero(question.flow.dimension, sample.prime).extend(laws.gradients(sample))
+        old = old.select(space.independent(old.gradients(sample)))
+        found = max(found, space.rank + len(old))
+    return replace(known, logs=True, laws=laws, found=found, quotients=old), work
