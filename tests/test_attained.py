@@ -15,6 +15,8 @@ from conslaw.attained import functions
 from conslaw.attained.attainment import Attainment
 from conslaw.attained.enclosures import Balls, Enclosures, around, exactly
 from conslaw.attained.gradients import RealNetwork
+from conslaw.attained.kinks import Kinks
+from conslaw.attained.layers import chain_of
 from conslaw.attained.ranks import certified_rank, of_floats
 from conslaw.models.nn import activations
 from conslaw.models.readings import filled
@@ -329,7 +331,93 @@ def test_the_answer_goes_to_json_and_back():
     assert found.about
 
 
-@pytest.mark.parametrize("function", [nn.leaky_relu, nn.tanh])
+# from kink to kink
+
+
+def at_kinks(model, weights):
+    chain = chain_of(model)
+    real = RealNetwork(model, weights, tuple(model.parameters))
+    return Kinks(real, chain, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seed", range(60 if THOROUGH else 15))
+def test_kinks_show_no_more_rank_than_there_is(seed):
+    """Against the rank of the true gradients at many inputs of all sizes."""
+    rng = np.random.default_rng(seed)
+    function = [nn.relu, nn.leaky_relu, nn.abs][seed % 3]
+    model = network(rng.integers(1, 5, rng.integers(3, 6)).tolist(), function, bias=bool(seed % 4))
+    weights = random_weights(model, seed)
+    if seed % 5 == 0:  # dead, and without way out
+        weights["W1"][0], weights["W2"][:, -1] = 0, 0
+    found = at_kinks(model, weights)
+    inputs = rng.standard_normal((20_000, model.data["x"][0])) * 10.0 ** rng.uniform(-2, 2, (20_000, 1))
+    exact = conslaw.analyze(model).at(weights, inputs)
+    assert found.rank() <= exact.rank
+    assert found.generic == exact.generic_rank
+
+
+@pytest.mark.parametrize("widths", [[6, 20, 4], [5, 12, 12, 6], [12, 8, 8, 8, 8]])
+@pytest.mark.parametrize("bias", [True, False])
+def test_random_wide_networks_attain_at_kinks(widths, bias):
+    model = network(widths, nn.leaky_relu, bias)
+    found = at_kinks(model, random_weights(model, 1))
+    assert found.rank() == found.generic == model.size - sum(widths[1:-1])
+
+
+def test_large_layers_of_relu_are_looked_at_whole():
+    model = network([200, 100, 50, 10])
+    weights = random_weights(model, 0)
+    analysis = conslaw.analyze(model)
+    found = analysis.at(weights)
+    assert (found.method, found.rank, found.more) == ("kinks", model.size - 150, 0)
+    assert found.proved["attained"]
+    assert "150 laws, no more" in str(found)
+    assert Attainment.from_json(found.to_json()) == found
+    weights["W2"][7], weights["b2"][7] = 0, -1  # off on all inputs: its 100 + 1 weights, and those behind
+    less = analysis.at(weights)
+    assert not less.attained
+    assert less.more >= 110
+    assert "relu2[7]" in less.units.off
+    with pytest.raises(conslaw.ConslawError, match="leave inputs= out"):
+        conslaw.analyze(network([300, 100, 2])).at(
+            random_weights(network([300, 100, 2]), 0), np.ones((3, 300))
+        )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_modules_are_read_as_layers(bias):
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(6, 5, bias), torch.nn.LeakyReLU(0.1), torch.nn.Linear(5, 3)
+    )
+    model = conslaw.from_torch(module, torch.zeros(1, 2, 3))
+    chain = chain_of(model)
+    assert [x.bias is not None for x in chain.layers] == [bias, True]
+    assert [x.gate for x in chain.layers] == [0, None]
+    assert not any(x.transposed for x in chain.layers)
+
+
+def test_other_networks_are_no_chain_of_layers():
+    def made(potential):
+        return conslaw.model(
+            potential, parameters={"A": (3, 3), "B": (3, 3)}, data={"x": (3,), "v": (3,), "y": (3,)}
+        )
+
+    for potential in (
+        lambda p, c: c.v @ (p.A @ nn.relu(p.A @ c.x)),
+        lambda p, c: c.v @ (p.A @ nn.relu(p.B @ c.x) + c.x),
+        lambda p, c: c.v @ (p.A @ nn.tanh(p.B @ c.x)),
+        lambda p, c: c.v @ (p.A @ (c.y * (p.B @ c.x))),
+        lambda p, c: c.v @ (p.A @ nn.relu(p.B @ (c.x + c.y))),
+        lambda p, c: c.x @ (p.A @ nn.relu(p.B @ c.x)),
+        lambda p, c: c.v @ (p.A @ nn.relu(p.B @ c.x)) + c.v @ c.x,
+    ):
+        assert chain_of(made(potential)) is None
+    turned = chain_of(made(lambda p, c: c.v @ (nn.relu(p.B @ c.x) @ p.A)))
+    assert [x.transposed for x in turned.layers] == [False, True]
+
+
+@pytest.mark.parametrize("function", [nn.relu6, nn.tanh])
 def test_large_networks_are_looked_at_window_by_window(function, monkeypatch):
     """Where the whole is attained each window is; the ranks of windows are those in their arrays."""
     monkeypatch.setattr("conslaw.attained.attainment.LARGEST", 90)
