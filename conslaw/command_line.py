@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from conslaw.errors import ConslawError, Interrupted
 from conslaw.sweeps import command as sweep_command
@@ -177,6 +177,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write what is needed to check the answer again ('conslaw verify FILE')",
     )
+    analyze.add_argument(
+        "--at",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="say whether this is all near given weights: .npz of arrays, .pt of a state_dict; without FILE "
+        "those of the module itself (with --json a second object, on a line of its own)",
+    )
     analyze.set_defaults(run=_analyze)
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
     count.set_defaults(run=_count)
@@ -261,7 +269,29 @@ def _analyze(options: argparse.Namespace) -> int:
     from conslaw.analysis import analyze
 
     names = ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz", "budget", "workers")
-    return _answer(options, lambda: _asked(analyze, options, names))
+    if options.at is None:
+        return _answer(options, lambda: _asked(analyze, options, names))
+    import json
+
+    from conslaw.attained.weights_file import weights_from
+
+    weights: Any = weights_from(options.at) if options.at else None
+    asked: list[tuple[Analysis, int]] = []
+
+    def ask() -> tuple[Analysis, int]:
+        asked.append(_asked(analyze, options, names))
+        return asked[0]
+
+    status = _answer(options, ask)
+    if status:
+        return status
+    weights = getattr(options, "module", None) if weights is None else weights
+    if weights is None:
+        raise ConslawError("--at: only a PyTorch module has weights of its own; give --at FILE")
+    with time_limit(options.timeout):
+        found = asked[0][0].at(weights, seed=options.seed)
+    print(json.dumps(found.to_json()) if options.json else f"\n{found}", flush=True)
+    return 0
 
 
 def _count(options: argparse.Namespace) -> int:
@@ -418,6 +448,7 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
         if callable(made) and not _is_module(made):
             made = made()
         if _is_module(made):
+            options.module = made
             made = _from_module(made, options.input)
         elif options.input:
             raise ConslawError(f"--input {options.input[0]!r} is for a PyTorch module, which {name} is not")

@@ -1,6 +1,8 @@
 """Near one's own weights: ranks of true gradients against theorems, published values and floats."""
 
+import json
 import os
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +20,7 @@ from conslaw.attained.gradients import RealNetwork
 from conslaw.attained.kinks import Kinks
 from conslaw.attained.layers import chain_of
 from conslaw.attained.ranks import certified_rank, of_floats
+from conslaw.command_line import main
 from conslaw.models.nn import activations
 from conslaw.models.readings import filled
 
@@ -535,3 +538,55 @@ def test_what_cannot_be_evaluated_is_said():
     again = conslaw.Analysis.from_json(analysis.to_json())
     with pytest.raises(conslaw.ConslawError, match="read back"):
         again.at(weights)
+
+
+# the command line
+
+
+def test_the_command_says_it_of_weights_in_a_file(tmp_path, capsys):
+    file = tmp_path / "weights.npz"
+    np.savez(file, **random_weights(conslaw.relu([3, 4, 1]), 0))
+    assert main(["analyze", "relu", "3-4-1", "--at", str(file)]) == 0
+    assert "near the given weights" in capsys.readouterr().out
+    assert main(["analyze", "relu", "3-4-1", "--json", "--at", str(file)]) == 0
+    analysis, found = capsys.readouterr().out.splitlines()
+    assert conslaw.Analysis.from_json(json.loads(analysis)).laws_found == 4
+    assert Attainment.from_json(json.loads(found)).attained
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("w.npz", b"hello", "no arrays in it"),
+        ("w.npz", b"", "no arrays in it"),
+        ("w.pt", b"hello", "no arrays in it|PyTorch"),
+        ("w.txt", b"", "give a file .npz"),
+        (None, b"", "No such file"),
+    ],
+)
+def test_files_without_weights(tmp_path, capsys, name, content, message):
+    file = tmp_path / (name or "none.npz")
+    if name:
+        file.write_bytes(content)
+    assert main(["analyze", "relu", "3-4-1", "--at", str(file)]) == 2
+    assert re.fullmatch(f"conslaw: [^\\n]*({message})[^\\n]*\n", capsys.readouterr().err)
+
+
+def test_a_module_has_weights_of_its_own(tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text(
+        "import torch\ntorch.manual_seed(0)\n"
+        "net = torch.nn.Sequential(torch.nn.Linear(8, 9), torch.nn.ReLU(), torch.nn.Linear(9, 2))\n"
+    )
+    command = ["analyze", f"{tmp_path / 'net.py'}:net", "--input", "1,8", "--at"]
+    assert main(command) == 0
+    own = capsys.readouterr().out
+    assert "9 laws, no more, for this network" in own
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(8, 9), torch.nn.ReLU(), torch.nn.Linear(9, 2))
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    assert main([*command, str(tmp_path / "net.pt")]) == 0
+    assert capsys.readouterr().out == own
+    torch.save(net, tmp_path / "whole.pt")  # code, which is not run
+    assert main([*command, str(tmp_path / "whole.pt")]) == 2
+    assert main(["analyze", "relu", "3-4-1", "--at"]) == 2

@@ -91,11 +91,10 @@ def _layers(model: Model, node: Expression) -> Chain | None:
         values = GATES[model.readings[gate].operation](**model.readings[gate].options).gates()
         if values[0] == values[1]:
             return None
-    names: list[str] = [x.weight for x in made]
-    names += [x.bias for x in made if x.bias is not None]
+    own = [*(x.weight for x in made), *(x.bias for x in made if x.bias is not None)]
     views = [at for name, (_, at) in views_of(model).items() if name == node.attribute]
     repeated = any(np.unique(at).size < at.size for at in views)
-    if sorted(names) != sorted(map(str, model.parameters)) or repeated or len(views_of(model)) > 1:
+    if sorted(own) != sorted(model.parameters) or repeated or len(views_of(model)) > 1:
         return None
     return Chain(tuple(made[::-1]), str(node.attribute))
 
