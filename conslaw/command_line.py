@@ -182,8 +182,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         const="",
         metavar="FILE",
-        help="say whether this is all near given weights: .npz of arrays, .pt of a state_dict; without FILE "
-        "those of the module itself (with --json a second object, on a line of its own)",
+        help="whether this is all near weights: .npz, or .pt of a state_dict (default: the module's own)",
     )
     analyze.set_defaults(run=_analyze)
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
