@@ -36,10 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: all is well; 1: a certificate is not valid; 2: bad input; 3: a certificate would take more work to
     check than it may; 4: stopped by ``--timeout``; 130: interrupted.  What was proved until then is printed.
     """
-    for stream in (
-        sys.stdout,
-        sys.stderr,
-    ):  # a terminal that cannot show a sign gets a question mark, not a traceback
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets a question mark
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
@@ -281,11 +278,9 @@ def _analyze(options: argparse.Namespace) -> int:
         asked.append(_asked(analyze, options, names))
         return asked[0]
 
-    status = _answer(options, ask)
-    if status:
+    if status := _answer(options, ask):
         return status
-    weights = getattr(options, "module", None) if weights is None else weights
-    if weights is None:
+    if weights is None and (weights := getattr(options, "module", None)) is None:
         raise ConslawError("--at: only a PyTorch module has weights of its own; give --at FILE")
     with time_limit(options.timeout):
         found = asked[0][0].at(weights, seed=options.seed)

@@ -105,6 +105,28 @@ def test_other_networks_are_no_chain_of_layers():
     assert [x.transposed for x in turned.layers] == [False, True]
 
 
+MODULES = [
+    *(("ELU", (0.5,)), ("CELU", (2.0,)), ("SELU", ()), ("Softplus", (2.0, 1.0)), ("Threshold", (0.1, 0.2))),
+    *(("RMSNorm", (6,)), ("GroupNorm", (2, 6))),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), MODULES if THOROUGH else MODULES[::3])
+def test_ranks_of_modules_are_those_of_their_gradients(kind, options):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(1)
+    layer = getattr(torch.nn, kind)(*options)
+    module = torch.nn.Sequential(torch.nn.Linear(4, 6), layer, torch.nn.Linear(6, 2)).double()
+    data, rows = torch.randn(60, 4, dtype=torch.float64), []
+    for x in data:
+        for out in module(x[None]).ravel():
+            parts = torch.autograd.grad(out, list(module.parameters()), retain_graph=True)
+            rows.append(torch.cat([part.ravel() for part in parts]))
+    sizes = torch.linalg.svdvals(torch.stack(rows))
+    found = conslaw.analyze(conslaw.from_torch(module, data[:1])).at(module, data)
+    assert found.rank == int((sizes > 1e-10 * sizes[0]).sum())
+
+
 # the command line
 
 
