@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from conslaw.errors import ConslawError, Interrupted
@@ -33,8 +34,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status.
 
-    0: all is well; 1: a certificate is not valid; 2: bad input; 3: a certificate would take more work to
-    check than it may; 4: stopped by ``--timeout``; 130: interrupted.  What was proved until then is printed.
+    0: all is well; 1: a certificate is not valid; 2: bad input; 3: not checked, as it takes too much work;
+    4: stopped by ``--timeout``; 130: interrupted.  What was proved until then is printed.
     """
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets a question mark
         if hasattr(stream, "reconfigure"):
@@ -272,18 +273,13 @@ def _analyze(options: argparse.Namespace) -> int:
     from conslaw.attained.weights_file import weights_from
 
     weights: Any = weights_from(options.at) if options.at else None
-    asked: list[tuple[Analysis, int]] = []
-
-    def ask() -> tuple[Analysis, int]:
-        asked.append(_asked(analyze, options, names))
-        return asked[0]
-
-    if status := _answer(options, ask):
+    asked = cache(lambda: _asked(analyze, options, names))
+    if status := _answer(options, asked):
         return status
     if weights is None and (weights := getattr(options, "module", None)) is None:
         raise ConslawError("--at: only a PyTorch module has weights of its own; give --at FILE")
     with time_limit(options.timeout):
-        found = asked[0][0].at(weights, seed=options.seed)
+        found = asked()[0].at(weights, seed=options.seed)
     print(json.dumps(found.to_json()) if options.json else f"\n{found}", flush=True)
     return 0
 
