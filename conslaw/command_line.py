@@ -6,7 +6,8 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from conslaw.errors import ConslawError, Interrupted
 from conslaw.sweeps import command as sweep_command
@@ -33,13 +34,10 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status.
 
-    0: all is well; 1: a certificate is not valid; 2: bad input; 3: a certificate would take more work to
-    check than it may; 4: stopped by ``--timeout``; 130: interrupted.  What was proved until then is printed.
+    0: all is well; 1: a certificate is not valid; 2: bad input; 3: not checked, as it takes too much work;
+    4: stopped by ``--timeout``; 130: interrupted.  What was proved until then is printed.
     """
-    for stream in (
-        sys.stdout,
-        sys.stderr,
-    ):  # a terminal that cannot show a sign gets a question mark, not a traceback
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets a question mark
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
@@ -177,6 +175,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write what is needed to check the answer again ('conslaw verify FILE')",
     )
+    analyze.add_argument(
+        "--at",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="whether this is all near weights: .npz, or .pt of a state_dict (default: the module's own)",
+    )
     analyze.set_defaults(run=_analyze)
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
     count.set_defaults(run=_count)
@@ -261,7 +266,22 @@ def _analyze(options: argparse.Namespace) -> int:
     from conslaw.analysis import analyze
 
     names = ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz", "budget", "workers")
-    return _answer(options, lambda: _asked(analyze, options, names))
+    if options.at is None:
+        return _answer(options, lambda: _asked(analyze, options, names))
+    import json
+
+    from conslaw.attained.weights_file import weights_from
+
+    weights: Any = weights_from(options.at) if options.at else None
+    asked = cache(lambda: _asked(analyze, options, names))
+    if status := _answer(options, asked):
+        return status
+    if weights is None and (weights := getattr(options, "module", None)) is None:
+        raise ConslawError("--at: only a PyTorch module has weights of its own; give --at FILE")
+    with time_limit(options.timeout):
+        found = asked()[0].at(weights, seed=options.seed)
+    print(json.dumps(found.to_json()) if options.json else f"\n{found}", flush=True)
+    return 0
 
 
 def _count(options: argparse.Namespace) -> int:
@@ -418,6 +438,7 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
         if callable(made) and not _is_module(made):
             made = made()
         if _is_module(made):
+            options.module = made
             made = _from_module(made, options.input)
         elif options.input:
             raise ConslawError(f"--input {options.input[0]!r} is for a PyTorch module, which {name} is not")

@@ -272,7 +272,7 @@ def combinations_of_windows(flow: Flow) -> list[Combination]:
 def _of_window(part: Flow, *, along: bool) -> list[Combination] | None:
     """The conserved combinations of a window; None if it is too long."""
     own = IndexClasses.of(part)
-    ways = [own, *([with_small_classes_whole(own)] if _has_numbers(part) else [])]
+    ways = [own, *([with_small_classes_whole(own)] if has_numbers(part) else [])]
     short = [x for x in dict.fromkeys(ways) if is_short(x)]
     return [c for x in short for c in matrix_combinations(x, along=along)] if short else None
 
@@ -282,7 +282,7 @@ def with_small_classes_whole(classes: IndexClasses) -> IndexClasses:
     return classes.without([c for c, n in classes.lengths.items() if n <= SMALL_CLASS], classes.zero)
 
 
-def _has_numbers(flow: Flow) -> bool:
+def has_numbers(flow: Flow) -> bool:
     """Whether numbers other than 1 and -1 stand in the code of a flow: they may be lengths of classes."""
     assert flow.model is not None
     numbers = (x.attribute for x in topological_order([flow.model.potential]) if x.operation == "constant")

@@ -15,7 +15,7 @@ from conslaw.laws.exact_fields import expansion
 from conslaw.laws.group_ranks import GroupColouring
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import LieRanks
-from conslaw.laws.matrix_ansatz import MatrixLaws, terms_of_few
+from conslaw.laws.matrix_ansatz import MatrixLaws, has_numbers, terms_of_few
 from conslaw.laws.plain_rank import PlainRun
 from conslaw.laws.rational import RationalLaws, Search
 from conslaw.laws.splitting import Coloured, Colouring, Split
@@ -25,6 +25,7 @@ LITTLE = 2.0  # units up to which the route that leaves less open goes before on
 PER_UNKNOWN, PER_TERM = 4e-6, 6.7e-6  # units, measured: of the ansatz with monomials, of the fields in full
 
 LEAST = 0.004  # of any ansatz
+MANY = 20_000  # monomials with data that are given: equations with large numbers are dear
 
 Bound: TypeAlias = LieRanks | Coloured
 
@@ -62,7 +63,8 @@ class Question:
         if self.ansatz is not None:
             return self.ansatz == "matrix"
         unknowns = ansatz_size(self.given, self.degree, self.time_degree, self.homogeneous)
-        return _work(self.given, unknowns) > min(LITTLE, self.budget)
+        many = unknowns > MANY and self.given.model is not None and has_numbers(self.given)
+        return many or work_of_ansatz(self.given, unknowns) > min(LITTLE, self.budget)
 
     @cached_property
     def has_windows(self) -> bool:
@@ -94,7 +96,7 @@ class Question:
 
     def _ansatz(self, logs: bool) -> tuple[int, float]:
         unknowns = ansatz_size(self.flow, self.degree, self.time_degree, self.homogeneous, logs=logs)
-        return unknowns, _work(self.flow, unknowns)
+        return unknowns, work_of_ansatz(self.flow, unknowns)
 
     def polynomials(self, *, logs: bool = False) -> PolynomialLaws:
         """All laws of that ansatz."""
@@ -109,7 +111,7 @@ class Question:
         )
 
 
-def _work(flow: Flow, unknowns: int) -> float:
+def work_of_ansatz(flow: Flow, unknowns: int) -> float:
     """Of the ansatz."""
     return LEAST + max(PER_UNKNOWN * min(unknowns, 10**300), PER_TERM * expansion(flow))
 
@@ -134,7 +136,7 @@ class Known:
     lower : the split in which the gradients of ``laws`` were counted, if they were
     quotients : those that are independent of ``laws``; None before they are looked for
     searched : up to which degree they were looked for
-    polynomials, logs : whether all polynomials were looked for, also in logarithms
+    linear, polynomials, logs : whether linear laws, all polynomials were looked for, also in logarithms
     """
 
     question: Question
@@ -153,6 +155,7 @@ class Known:
     lower: Split | None = None
     quotients: RationalLaws | None = None
     searched: int = 0
+    linear: bool = False
     polynomials: bool = False
     logs: bool = False
 

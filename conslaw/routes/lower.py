@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.finite_field import RowSpace
-from conslaw.laws.ansatz import PolynomialLaws
+from conslaw.laws.ansatz import PolynomialLaws, polynomial_laws, with_more
 from conslaw.laws.exact_fields import has_logarithms, has_room, random_sample
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.matrix_ansatz import (
@@ -25,11 +25,11 @@ from conslaw.laws.matrix_ansatz import (
     in_order,
     matrix_combinations,
 )
-from conslaw.laws.matrix_notation import family
+from conslaw.laws.matrix_notation import MOST_TERMS, family
 from conslaw.laws.plain_rank import PER_PRODUCT
 from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Split
-from conslaw.routes.known import LEAST, Known
+from conslaw.routes.known import LEAST, Known, work_of_ansatz
 
 Part = tuple[Known, float]  # what is known after a part of a route, and its units of work
 
@@ -118,6 +118,29 @@ def with_families(known: Known, added: Sequence[int], where: Split | None) -> Kn
     flow, pairs = known.question.flow, zip(known.combinations, added, strict=True)
     laws = MatrixLaws([family(flow, c, n) for c, n in pairs if n], sum(added), flow)
     return replace(known, laws=laws, found=sum(added), lower=where)
+
+
+def work_of_linear(known: Known) -> float | None:
+    """Linear laws beside the combinations: of data that are given and do not span all inputs."""
+    question, laws = known.question, known.laws
+    asked = isinstance(question.degree, int) and question.degree > 1 and not question.homogeneous
+    given = question.given.model is not None and not question.given.model.arguments
+    if not asked or not given or known.linear or not isinstance(laws, MatrixLaws) or laws.terms > MOST_TERMS:
+        return None
+    unknowns = question.flow.dimension + 1
+    return None if unknowns > question.max_unknowns else work_of_ansatz(question.flow, unknowns)
+
+
+def linear(known: Known) -> Part:
+    """Find them.  They count only if nothing is left open then: others of the degree were not looked for."""
+    work, question = work_of_linear(known) or 0.0, known.question
+    found = polynomial_laws(question.flow, degree=1, seed=question.seed, max_unknowns=question.max_unknowns)
+    known = replace(known, linear=True)
+    if len(found) and isinstance(known.laws, MatrixLaws):
+        laws = with_more(found, known.laws.polynomials, question.flow, question.seed)
+        if laws.independent == known.at_most:
+            known = replace(known, laws=laws, found=laws.independent, lower=None)
+    return known, work
 
 
 def work_of_monomials(known: Known) -> float | None:
