@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from math import inf, prod
 from typing import Any, NamedTuple
 
@@ -140,8 +140,8 @@ class GroupColouring(NamedTuple):
 def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
     """All of them, from cheap to dear, without those that have too large parts; none if there are no groups.
 
-    Equal shares of every class that has as many indices, as few arrays zero as can be; and one colour for
-    all.
+    Equal shares of every class that has as many indices, as few arrays zero as can be; colours of which only
+    the first have indices of shorter classes (the size of a head, beside a width); and one colour for all.
     """
     if flow.model is None or flow.metric_words is None or flow.name != "gradient" or len(flow.fields) > 1:
         return ()
@@ -150,9 +150,13 @@ def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
     every, known = IndexClasses.of(flow), dict[frozenset[int], IndexClasses | None]()
     moved = {c for axes in every.state.values() for c in axes} - {RIGID}
     found = [(every, Counter([tuple(every.lengths.values())]))] if moved else []
-    numbers = {every.lengths[c] // k for c in moved for k in (1, 2, 4)} - {0, 1}
-    for number in sorted(numbers, reverse=True):
-        some = frozenset(c for c in moved if every.lengths[c] >= number)
+    lengths = {every.lengths[c] for c in moved} - {1}
+    numbers = {n // k for n in lengths for k in (1, 2, 4)} - {0, 1}
+    pairs = {(number, number) for number in numbers} | {pair for pair in product(lengths, lengths)}
+    for number, least in sorted(pairs, reverse=True):
+        some = frozenset(c for c in moved if every.lengths[c] >= least)
+        if least > number:
+            continue
         if some not in known:
             known[some] = _decoupled(every, parts.groups, some)
         if classes := known[some]:
@@ -164,10 +168,10 @@ def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
 
 
 def _shares(lengths: Sequence[int], number: int) -> Counter[Widths]:
-    """Equal shares of every class for so many colours; very long classes (a vocabulary) have more colours, in
-    which there is nothing else.
+    """Equal shares of every class for so many colours; classes with fewer indices have one in each of the
+    first; very long classes (a vocabulary) have more colours, in which there is nothing else.
     """
-    colours = [number if n <= LONG * number else n // FEW_OF_A_COLOUR for n in lengths]
+    colours = [min(n, number) if n <= LONG * number else n // FEW_OF_A_COLOUR for n in lengths]
     return Counter(
         tuple(n // k + (a < n % k) if a < k else 0 for n, k in zip(lengths, colours, strict=True))
         for a in range(max(colours))
@@ -337,7 +341,7 @@ def _group_block(
     ranks = ranks_by_depth(
         samples, len(columns), p, limit=DEPTH, target=target, width=width, patience=PATIENCE
     )
-    if not alone:
+    if not alone or not elements:  # none are drawn where laws leave no room
         return _Found(size, ranks, ranks[-1], np.zeros((0, last), dtype=np.uint64))
     space = RowSpace.zero(len(columns), p).extend(np.concatenate(elements))
     basis = np.zeros((space.rank, len(columns)), dtype=np.uint64)
