@@ -154,13 +154,15 @@ def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
     lengths = {every.lengths[c] for c in moved} - {1}
     numbers = {n // k for n in lengths for k in (1, 2, 4)} - {0, 1}
     pairs = {(least, n) for least, n in product(lengths, numbers) if n > least} | {(n, n) for n in numbers}
+    tried = set[tuple[frozenset[int], int]]()
     for least, number in sorted(pairs, reverse=True):
         of_two = _of_two_longest(every) if number > least else moved
         some = frozenset(c for c in of_two if every.lengths[c] >= least)
         if some not in known:
             known[some] = _decoupled(every, parts.groups, some)
-        if classes := known[some]:
+        if (some, number) not in tried and (classes := known[some]):
             found.append((classes, _shares(list(classes.lengths.values()), number), number == least))
+        tried.add((some, number))
     centred = any(axes.count(c) > 1 for axes in every.data.values() for c in {*axes} - {RIGID})
     made = list[tuple[bool, float, GroupColouring]]()
     for classes, colours, even in found:
