@@ -30,6 +30,7 @@ from conslaw.models.zero_data import Kept, data_that_matter, with_zero_data
 
 POINTS, MOST_SAMPLES, SURPLUS = 2, 200, 4
 MOST_ARRAYS = 8  # data arrays that are made smaller, those used last in the code
+PATCHES = (2, 4)  # pixels in a row of each of very many data arrays
 WORTH_IT = 500_000  # entries of the code, for all samples of a rank, from which it is tried
 
 
@@ -47,7 +48,9 @@ def with_few_data(flow: Flow) -> Flow:
         return flow
     first = [n for n in _from_the_end(flow.model.potential) if n in arrays]
     try:
-        chosen = _chosen(classes, first[:MOST_ARRAYS])
+        chosen = (len(first) > MOST_ARRAYS and _all_at_once(classes, first)) or _chosen(
+            classes, first[:MOST_ARRAYS]
+        )
     except ZeroDivisionError:  # mod p, by a constant's denominator
         return flow
     return restricted(flow, chosen) if chosen else flow
@@ -109,6 +112,26 @@ def _chosen(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, list[list
                 break
             length *= 2
     return kept
+
+
+def _all_at_once(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, list[list[int] | None]]:
+    """The same for many arrays (a deep network): equally many indices of each; two neighbours meet in all
+    taps of a kernel of three.  Empty if as much is not spanned with few.
+    """
+    small = _of_one_neuron(classes)
+    span = _Span(small)
+    most = span.rank({})
+    for length in PATCHES:
+        kept = dict[str, list[list[int] | None]]()
+        for name in arrays:
+            matter = data_that_matter(small, kept)[name]
+            places = _places(classes.flow.data[name], classes.data[name])
+            indices = [np.flatnonzero(m) if x else None for m, x in zip(matter or (), places, strict=True)]
+            if any(i is not None and len(i) > length for i in indices):
+                kept[name] = [None if i is None else _middle(i.tolist(), length) for i in indices]
+        if span.rank(kept) == most:
+            return kept
+    return {}
 
 
 def _of_one_neuron(classes: IndexClasses) -> Model:

@@ -252,7 +252,9 @@ def splits(flow: Flow) -> list[IndexClasses]:
     moved = sorted({c for axes in every.state.values() for c in axes} - {RIGID})
     nodes = len(topological_order([flow.model.potential]))
     most = min(MOST_CHOICES, max(2, MOST_LOOKED_AT // nodes // len(moved or [0])))
-    kept = islice((some for k in range(len(moved), 0, -1) for some in combinations(moved, k)), most)
+    longer = tuple(c for c in moved if every.lengths[c] > 1)  # kernels of one pixel have axes of length one
+    choices = (some for k in range(len(moved), 0, -1) for some in combinations(moved, k))
+    kept = dict.fromkeys([tuple(moved), longer, *islice(choices, most)])
     found = list[IndexClasses]()
     for some in kept:
         for zero in ([], vectors) if constant and vectors else ([],):
