@@ -48,7 +48,8 @@ from conslaw.laws.subnetworks import (
 )
 
 MOST_CHOICES, MOST_LOOKED_AT = 64, 20_000  # sets of classes that are looked at, and nodes of code for them
-AN_ENTRY = 3e-7  # units for an entry of the code, in all brackets of a coordinate
+LONG_CODE = 150  # nodes
+AN_ENTRY, AN_ENTRY_OF_GRADIENTS = 3e-7, 1e-8  # units for an entry of the code, in all brackets of a coordinate
 
 
 @dataclass(frozen=True)
@@ -199,20 +200,28 @@ def every_colouring(choices: Sequence[IndexClasses]) -> tuple[Colouring, ...]:
         for x in choices
         for colours in colourings(x)
     ]
-    return tuple(sorted((x for x in found if x.work < inf), key=lambda x: x.work))
+    return tuple(sorted((x for x in found if x.work < inf), key=lambda x: (x.classes.flips != {}, x.work)))
 
 
 def _work(classes: IndexClasses, colouring: Counter[Widths]) -> float:
     """About how many units the rest of a colouring takes: infinite if a part is too large."""
     total = 0.0
     for colours, _ in shapes(classes, colouring):
-        helpers = helpers_of(colouring, colours)
+        helpers = _helping(classes, colouring, colours)
         if classes.dimension(lengths_of(classes, [*colours, *helpers])) > LARGEST:
             return inf
         own = classes.dimension(lengths_of(classes, colours))
-        values = AN_ENTRY * _entries(classes, tuple(lengths_of(classes, colours).items())) * own
+        an_entry = AN_ENTRY if classes.flips or _single(classes) else AN_ENTRY_OF_GRADIENTS
+        values = an_entry * _entries(classes, tuple(lengths_of(classes, colours).items())) * own
         total += 0.02 + values + 2e-6 * own**2 + 1e-9 * own**3
     return total
+
+
+def _helping(
+    classes: IndexClasses, colouring: Counter[Widths], colours: Sequence[Widths]
+) -> list[Widths]:
+    """The colours that help: none without sign flips, where weights lie between colours."""
+    return helpers_of(colouring, colours) if classes.flips or _single(classes) else []
 
 
 @lru_cache(maxsize=4096)
@@ -237,7 +246,8 @@ def splits(flow: Flow) -> list[IndexClasses]:
     theorems here apply to it.
 
     With constant learning rates all classes may be coloured; with another diagonal metric, where weights
-    between colours must not vanish, only one axis of each array.
+    between colours must not vanish, only one axis of each array.  In long code, where brackets are dear, sign
+    flips are done without as well: the point is richer then (no bias vanishes), and gradients may do.
     """
     if flow.model is None or flow.name not in ("gradient", "momentum"):
         return []
@@ -262,9 +272,8 @@ def splits(flow: Flow) -> list[IndexClasses]:
             single = _single(classes)
             fits = constant or (single and all(classes.decouples(x) for x in flow.metric_entries.values()))
             if fits and classes.decouples(flow.model.potential):
-                flips = (
-                    [{}] if single or not constant else [classes.signs(vectors=odd) for odd in (True, False)]
-                )
+                flips = [classes.signs(vectors=odd) for odd in (True, False)] if constant else [{}]
+                flips = [{}] if single else [*([{}] if nodes > LONG_CODE else []), *flips]
                 found += [replace(classes, flips=x) for i, x in enumerate(flips) if x not in flips[:i]]
                 break
     return found
@@ -336,7 +345,7 @@ def split_ranks(
         move?
         """
         (colours, copies), block, found = shape, None, None
-        helpers = helpers_of(colouring, colours)
+        helpers = _helping(classes, colouring, colours)
         rng = np.random.default_rng([seed, *np.ravel(colours)])
         part = subnetwork(classes, colours, (), seed=seed, p=p)
         if part.exact.any():
