@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from math import lcm, prod
-from typing import Any
 
 import numpy as np
 

@@ -49,7 +49,11 @@ from conslaw.laws.subnetworks import (
 
 MOST_CHOICES, MOST_LOOKED_AT = 64, 20_000  # sets of classes that are looked at, and nodes of code for them
 LONG_CODE = 150  # nodes
-AN_ENTRY, AN_ENTRY_OF_GRADIENTS = 3e-7, 1e-8  # units for an entry of the code, in all brackets of a coordinate
+AN_ENTRY = 3e-7  # units for an entry of the code, in all brackets of a coordinate
+AN_ENTRY_OF_GRADIENTS = 1e-8  # the same, in gradients alone
+    3e-7,
+    1e-8,
+)  # units for an entry of the code, in all brackets of a coordinate
 
 
 @dataclass(frozen=True)
@@ -217,9 +221,7 @@ def _work(classes: IndexClasses, colouring: Counter[Widths]) -> float:
     return total
 
 
-def _helping(
-    classes: IndexClasses, colouring: Counter[Widths], colours: Sequence[Widths]
-) -> list[Widths]:
+def _helping(classes: IndexClasses, colouring: Counter[Widths], colours: Sequence[Widths]) -> list[Widths]:
     """The colours that help: none without sign flips, where weights lie between colours."""
     return helpers_of(colouring, colours) if classes.flips or _single(classes) else []
 
@@ -264,7 +266,7 @@ def splits(flow: Flow) -> list[IndexClasses]:
     most = min(MOST_CHOICES, max(2, MOST_LOOKED_AT // nodes // len(moved or [0])))
     longer = tuple(c for c in moved if every.lengths[c] > 1)  # kernels of one pixel have axes of length one
     choices = (some for k in range(len(moved), 0, -1) for some in combinations(moved, k))
-    kept = dict.fromkeys([tuple(moved), longer, *islice(choices, most)])
+    kept = dict.fromkeys([tuple(moved), *([longer] if longer else []), *islice(choices, most)])
     found = list[IndexClasses]()
     for some in kept:
         for zero in ([], vectors) if constant and vectors else ([],):
