@@ -51,9 +51,6 @@ MOST_CHOICES, MOST_LOOKED_AT = 64, 20_000  # sets of classes that are looked at,
 LONG_CODE = 150  # nodes
 AN_ENTRY = 3e-7  # units for an entry of the code, in all brackets of a coordinate
 AN_ENTRY_OF_GRADIENTS = 1e-8  # the same, in gradients alone
-    3e-7,
-    1e-8,
-)  # units for an entry of the code, in all brackets of a coordinate
 
 
 @dataclass(frozen=True)
