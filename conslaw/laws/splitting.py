@@ -263,7 +263,7 @@ def splits(flow: Flow) -> list[IndexClasses]:
     most = min(MOST_CHOICES, max(2, MOST_LOOKED_AT // nodes // len(moved or [0])))
     longer = tuple(c for c in moved if every.lengths[c] > 1)  # kernels of one pixel have axes of length one
     choices = (some for k in range(len(moved), 0, -1) for some in combinations(moved, k))
-    kept = dict.fromkeys([tuple(moved), *([longer] if longer else []), *islice(choices, most)])
+    kept = dict.fromkeys(some for some in (tuple(moved), longer, *islice(choices, most)) if some)
     found = list[IndexClasses]()
     for some in kept:
         for zero in ([], vectors) if constant and vectors else ([],):
