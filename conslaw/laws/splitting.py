@@ -195,13 +195,18 @@ class Colouring:
 
 
 def every_colouring(choices: Sequence[IndexClasses]) -> tuple[Colouring, ...]:
-    """All colourings of some sets of classes, from cheap to dear, without those that have too large parts."""
+    """All colourings of some sets of classes, from cheap to dear, without those that have too large parts;
+    first those where nothing vanishes by sign flips.
+    """
     found = [
         Colouring(x, colours, len(list(shapes(x, colours))), _work(x, colours))
         for x in choices
         for colours in colourings(x)
     ]
-    return tuple(sorted((x for x in found if x.work < inf), key=lambda x: (x.classes.flips != {}, x.work)))
+    rich = [x.work < inf and not x.classes.flips and not _single(x.classes) for x in found]
+    first = [x for x, good in zip(found, rich, strict=True) if good]
+    others = [x for x, good in zip(found, rich, strict=True) if not good and x.work < inf]
+    return tuple(x for some in (first, others) for x in sorted(some, key=lambda x: x.work))
 
 
 def _work(classes: IndexClasses, colouring: Counter[Widths]) -> float:
