@@ -113,7 +113,11 @@ def test_laws_are_written_in_the_names_of_the_module():
 @pytest.mark.parametrize("blocks", [[(3, 1), (3, 1)], [(3, 1), (4, 2)], [(2, 1)] * 5])
 def test_a_resnet_has_the_laws_of_its_channels(blocks):
     """Hidden channels of blocks, channels of stages, and of each shortcut the difference of two shifts."""
-    starts = [(c, stride) for (c, stride), before in zip(blocks, [blocks[0], *blocks]) if c != before[0]]
+    starts = [
+        (c, stride)
+        for (c, stride), before in zip(blocks, [blocks[0], *blocks], strict=False)
+        if c != before[0]
+    ]
     hidden, streams = sum(c for c, _ in blocks), blocks[0][0] + sum(c for c, _ in starts)
     shifts = sum(c for c, _ in starts)
     net = ResNet(blocks, 3, stem=3, pool=False)
