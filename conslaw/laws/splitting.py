@@ -193,6 +193,11 @@ class Colouring:
     shapes: int
     work: float
 
+    @property
+    def rich(self) -> bool:
+        """Whether weights lie between colours, and nothing vanishes by sign flips."""
+        return not self.classes.flips and not _single(self.classes)
+
 
 def every_colouring(choices: Sequence[IndexClasses]) -> tuple[Colouring, ...]:
     """All colourings of some sets of classes, from cheap to dear, without those that have too large parts;
@@ -203,10 +208,7 @@ def every_colouring(choices: Sequence[IndexClasses]) -> tuple[Colouring, ...]:
         for x in choices
         for colours in colourings(x)
     ]
-    rich = [x.work < inf and not x.classes.flips and not _single(x.classes) for x in found]
-    first = [x for x, good in zip(found, rich, strict=True) if good]
-    others = [x for x, good in zip(found, rich, strict=True) if not good and x.work < inf]
-    return tuple(x for some in (first, others) for x in sorted(some, key=lambda x: x.work))
+    return tuple(sorted((x for x in found if x.work < inf), key=lambda x: (not x.rich, x.work)))
 
 
 def _work(classes: IndexClasses, colouring: Counter[Widths]) -> float:
@@ -267,10 +269,9 @@ def splits(flow: Flow) -> list[IndexClasses]:
     nodes = len(topological_order([flow.model.potential]))
     most = min(MOST_CHOICES, max(2, MOST_LOOKED_AT // nodes // len(moved or [0])))
     longer = tuple(c for c in moved if every.lengths[c] > 1)  # kernels of one pixel have axes of length one
-    choices = (some for k in range(len(moved), 0, -1) for some in combinations(moved, k))
-    kept = dict.fromkeys(some for some in (tuple(moved), longer, *islice(choices, most)) if some)
+    kept = dict.fromkeys([tuple(moved), *_subsets(longer, most), *_subsets(moved, most)])
     found = list[IndexClasses]()
-    for some in kept:
+    for some in filter(None, kept):
         for zero in ([], vectors) if constant and vectors else ([],):
             classes = every.without(set(every.lengths) - set(some), zero)
             single = _single(classes)
@@ -281,6 +282,11 @@ def splits(flow: Flow) -> list[IndexClasses]:
                 found += [replace(classes, flips=x) for i, x in enumerate(flips) if x not in flips[:i]]
                 break
     return found
+
+
+def _subsets(classes: Sequence[int], most: int) -> Iterator[tuple[int, ...]]:
+    """The first so many subsets of some classes, the largest first."""
+    return islice((some for k in range(len(classes), 0, -1) for some in combinations(classes, k)), most)
 
 
 def _single(classes: IndexClasses) -> bool:
@@ -341,6 +347,8 @@ def split_ranks(
     usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
     apart = sums_apart(combinations, usable)
     every = list(shapes(classes, colouring))
+    long = flow.model is not None and len(topological_order([flow.model.potential])) > LONG_CODE
+    gradients_do = long and not classes.flips and not _single(classes)  # as a rule
     if _work(classes, colouring) == inf:
         return None
 
@@ -358,7 +366,7 @@ def split_ranks(
             # gradients of laws annihilate the trace
             most = int(part.exact.sum()) - (sum(law_ranks(gradients, p)) if apart else sum(laws))
             aided = partial(with_helpers, classes, colours, helpers, seed=seed, p=p)
-            ranks, helped = block_ranks(part, aided, most, rng, p)
+            ranks, helped = block_ranks(part, None if gradients_do else aided, most, rng, p)
             block = Block(colours, copies, int(part.exact.sum()), ranks, helped, tuple(laws))
         own, others = part.number == 0, part.number > 0
         own[: len(flow.fields) - 1] = False  # time
