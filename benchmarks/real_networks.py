@@ -48,7 +48,7 @@ def resnet18() -> Made:
     import torch
     from written_out import RESNET18, ResNet
 
-    return ResNet(RESNET18, 1000), (torch.zeros(1, 3, 32, 32),)
+    return ResNet(RESNET18, 1000), (torch.zeros(1, 3, 64, 64),)  # at 32 the last stage is one pixel
 
 
 def gpt2_small() -> Made:
