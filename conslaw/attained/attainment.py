@@ -11,7 +11,7 @@ import numpy as np
 
 from conslaw import display
 from conslaw.algebra.threads import one_blas_thread
-from conslaw.attained.given import constants_of, evaluable, inputs_of, sources_of, weights_of
+from conslaw.attained.given import constants_of, evaluable, inputs_of, sources_of
 from conslaw.attained.gradients import RealNetwork
 from conslaw.attained.ranks import generic_rank
 from conslaw.attained.search import LEAST, MOST, Search
@@ -20,6 +20,7 @@ from conslaw.errors import ConslawError, check_seed
 from conslaw.flows.flow import Flow
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.windows import alike, arrays_of_windows, window
+from conslaw.models.weights import weights_of
 
 LARGEST = 20_000  # parameters
 
