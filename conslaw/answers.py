@@ -431,8 +431,8 @@ class Analysis(Count, NearWeights):
         display.check_stamp(data, "analysis", ANALYSIS_VERSION)
         space = StateSpace.from_json(data["state"])
         families = [FoundFamily.from_json(family, space) for family in data["law_families"]]
-        rest = (data[name] for name in ("laws_beside_families", "looked_for", "laws_are_long"))
-        laws = RecordedLaws(data["laws"], families, *rest, space=space)
+        left, looked_for, long = (data[n] for n in ("laws_beside_families", "looked_for", "laws_are_long"))
+        laws = RecordedLaws(data["laws"], families, left, looked_for, long, space)
         names = ("degree", "homogeneous", "laws_found", "complete", "ansatz")
         found = {name: data[name] for name in names}
         found |= {"polynomial_laws": laws, **dict.fromkeys(("rational_laws", "lower_split"))}
