@@ -77,6 +77,8 @@ def load(source: str | Path | Mapping[str, Any]) -> Any:
         )
     module, _, name = HOMES[kind].rpartition(".")
     home = getattr(import_module(f"conslaw.{module}"), name)
+    if kind == "analysis":
+        data.pop("values", None)  # of the command line with --evaluate
     try:
         answer = home.from_json(data)
         again = [json.dumps({**x, "made_by": ""}, sort_keys=True) for x in (data, answer.to_json())]

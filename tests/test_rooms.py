@@ -22,7 +22,7 @@ FLOORS = [
     ["varieties", "regions", "recorded", "routes", "attained"],
     ["answers"],
     ["analysis", "layers"],
-    ["sweeps", "training"],
+    ["sweeps", "training", "weights_file"],
     ["networks", "nn", "command_line", "saved"],
     ["__main__"],
 ]

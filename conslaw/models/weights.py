@@ -80,13 +80,18 @@ def names_shown(model: Model) -> Mapping[str, str]:
     return names if isinstance(names, Mapping) else {}
 
 
+def as_numpy(value: Any) -> Any:
+    """A tensor as an array of NumPy, of the same numbers; anything else as it is."""
+    if not callable(getattr(value, "detach", None)):
+        return value
+    tensor = value.detach().cpu()
+    return tensor.double().numpy() if tensor.is_floating_point() else tensor.numpy()
+
+
 def as_array(value: Any, what: str, shape: Shape | None = None) -> Array:
     """Finite real numbers as float64; of a shape, if one is given."""
     try:
-        if callable(getattr(value, "detach", None)):  # a tensor
-            value = value.detach().cpu()
-            value = value.numpy() if value.is_complex() else value.double().numpy()
-        array = np.asarray(value)
+        array = np.asarray(as_numpy(value))
         real = array.dtype.kind != "c" and array.astype(np.float64)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # the last: a tensor without entries
         real = False
