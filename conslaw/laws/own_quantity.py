@@ -10,7 +10,7 @@ is only probable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import reduce
@@ -42,7 +42,7 @@ from conslaw.models.weights import Array
 
 VERSION = 1  # of the JSON
 RUNS = 2  # random points, each mod a prime of its own
-MOST_EXPANDED = 2e6  # terms of an identity that is written out
+FEW_TERMS, MANY_TERMS = 1e5, 5e6  # of an identity that is written out before others are tried, and after
 MOST_EXACT = 3e6  # multiplications of exact numbers
 DRAWS = 20  # of small points for a witness
 
@@ -207,7 +207,7 @@ def is_conserved(flow: Flow | Model, quantity: Any, *, seed: int = 0) -> Conserv
         if (found := _moving(asked, rng)) is not None:
             witness = _exact_witness(asked, found.entry, rng) or found
             return Conserved(title, asked.text, False, "a witness", 0.0, witness)
-    for how, proof in PROOFS.items():
+    for how, proof in PROOFS:
         try:
             if proof(asked):
                 return Conserved(title, asked.text, True, how, 0.0)
@@ -310,13 +310,13 @@ def _tested(value: Expression) -> tuple[Expression, Mapping[str, tuple[int, ...]
     return contract(value, input_array(test, value.shape), letters, letters, ""), {test: value.shape}
 
 
-def vanishes(flow: Flow, value: Expression) -> bool:
+def vanishes(flow: Flow, value: Expression, most: float = MANY_TERMS) -> bool:
     """Whether the derivative of each entry along each field is zero, written out: proved if true."""
     total, tests = _tested(value)
     slopes = _derivatives(flow, total)
     arrays = {**flow.state, **flow.data, **tests}
     nodes = topological_order(slopes)
-    if sum(prod(x.shape) * x.count for x in count_terms(nodes, size(arrays))) > MOST_EXPANDED:
+    if sum(prod(x.shape) * x.count for x in count_terms(nodes, size(arrays))) > most:
         raise TooLargeError("an identity of too many terms")
     for slope in slopes:
         numbers = Polynomials(1 + size(arrays))
@@ -324,10 +324,6 @@ def vanishes(flow: Flow, value: Expression) -> bool:
         if len(numbers.cleared(found)[0]):
             return False
     return True
-
-
-def _written_out(asked: Quantity) -> bool:
-    return vanishes(asked.flow, asked.value)
 
 
 def _of_few_neurons(asked: Quantity) -> bool:
@@ -364,10 +360,15 @@ def _holds_at_any_width(part: Flow, asked: Quantity) -> bool:
     return vanishes(smaller, value)
 
 
-PROOFS = {
-    "its derivative, written out, is zero": _written_out,
-    "its derivative is zero for few neurons, so for any number": _of_few_neurons,
-}
+WRITTEN, SMALL = (
+    "its derivative, written out, is zero",
+    "its derivative is zero for few neurons, so for any number",
+)
+PROOFS: list[tuple[str, Callable[[Quantity], bool]]] = [
+    (WRITTEN, lambda asked: vanishes(asked.flow, asked.value, FEW_TERMS)),
+    (SMALL, _of_few_neurons),
+    (WRITTEN, lambda asked: vanishes(asked.flow, asked.value)),
+]
 
 
 # probably
