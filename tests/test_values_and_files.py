@@ -112,19 +112,19 @@ def test_values_of_modules_in_their_own_names():
     class Attention(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.a = torch.nn.MultiheadAttention(4, 2)
+            self.a = torch.nn.MultiheadAttention(8, 2)
 
         def forward(self, x):
             return self.a(x, x, x)[0]
 
     heads = Attention()
-    analysis = conslaw.analyze(conslaw.from_torch(heads, torch.zeros(3, 1, 4)))  # arrays in pieces
+    analysis = conslaw.analyze(conslaw.from_torch(heads, torch.zeros(3, 1, 8)))  # arrays in pieces
     values = analysis.evaluate(heads)
     packed = heads.a.in_proj_weight.detach().double().numpy()
-    q, k = packed[:4].reshape(2, 2, 4), packed[4:8].reshape(2, 2, 4)
-    bias = heads.a.in_proj_bias.detach().double().numpy()[:4].reshape(2, 2)
+    q, k = packed[:8].reshape(2, 4, 8), packed[8:16].reshape(2, 4, 8)
+    bias = heads.a.in_proj_bias.detach().double().numpy()[:8].reshape(2, 4)
     expected = q @ q.swapaxes(1, 2) - k @ k.swapaxes(1, 2) + bias[:, :, None] * bias[:, None, :]
-    assert any(x.shape == (2, 2, 2) and np.allclose(x, expected) for x in values.values())
+    assert any(x.shape == (2, 4, 4) and np.allclose(x, expected) for x in values.values())
     with pytest.raises(conslaw.ConslawError, match="no part"):
         analysis.evaluate({**heads.state_dict(), "a.in_proj_weight": np.zeros((3, 3))})
 

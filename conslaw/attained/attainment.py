@@ -185,7 +185,7 @@ def attained(
     laws_found: int,
     complete: bool,
 ) -> Attainment:
-    """See :meth:`conslaw.Analysis.at`; ``first`` is about the rank of the fields, where to stop."""
+    """See :meth:`conslaw.answers.Analysis.at`; ``first`` is about the rank of the fields, where to stop."""
     model, seed = flow.model, check_seed(seed)
     if model is None:
         raise ConslawError(f"{flow.name}: fields without a network have no weights that could be looked at")

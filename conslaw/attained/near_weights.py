@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class NearWeights:
-    """What an :class:`conslaw.Analysis` says near given weights."""
+    """What an :class:`conslaw.answers.Analysis` says near given weights."""
 
     @property
     def space(self: Any) -> StateSpace:
