@@ -2,9 +2,9 @@
 one.
 
 *No* is a witness: a point of the state and data at which the quantity moves, computed exactly.  *Yes* is an
-identity of polynomials: the derivative along every field, written out, is zero; or the quantity is a
-combination of laws that are proved at any width; or the identity holds for so few neurons that it holds for
-any number (:mod:`conslaw.laws.matrix_ansatz`).  Else it is zero at random points mod random primes, and that
+identity of polynomials: the derivative along every field, written out, is zero; or it is for so few neurons
+that it is for any number (:mod:`conslaw.laws.matrix_ansatz`); or the quantity is a combination of laws that
+are proved at any width.  Else it is zero at random points mod random primes, and that
 is only probable.
 """
 
@@ -31,6 +31,7 @@ from conslaw.algebra.threads import one_blas_thread
 from conslaw.errors import ConslawError, TooLargeError, check_seed
 from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.brackets import RandomField
+from conslaw.laws.combination_of_laws import is_combination_of_laws
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import random_point
 from conslaw.laws.matrix_ansatz import indices_of_slopes
@@ -360,13 +361,15 @@ def _holds_at_any_width(part: Flow, asked: Quantity) -> bool:
     return vanishes(smaller, value)
 
 
-WRITTEN, SMALL = (
+WRITTEN, SMALL, SPAN = (
     "its derivative, written out, is zero",
     "its derivative is zero for few neurons, so for any number",
+    "a combination of laws that hold at any width",
 )
 PROOFS: list[tuple[str, Callable[[Quantity], bool]]] = [
     (WRITTEN, lambda asked: vanishes(asked.flow, asked.value, FEW_TERMS)),
     (SMALL, _of_few_neurons),
+    (SPAN, lambda asked: is_combination_of_laws(asked.flow, asked.value)),
     (WRITTEN, lambda asked: vanishes(asked.flow, asked.value)),
 ]
 

@@ -11,7 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import conslaw
+from conslaw.algebra.expressions import input_array
 from conslaw.laws import own_quantity
+from conslaw.laws.candidates import candidates
+from conslaw.laws.combination_of_laws import is_combination_of_laws
+from conslaw.laws.matrix_ansatz import combinations_of_windows
 
 MANY = 100 if os.environ.get("THOROUGH") else 5
 NET = conslaw.linear([3, 2, 4])
@@ -111,6 +115,34 @@ def test_large_and_deep_networks_are_proved_without_writing_them_out():
     relu = conslaw.is_conserved(conslaw.relu([784, 100, 10]), "W1 W1ᵀ − W2ᵀ W2")
     assert not relu  # of a ReLU network only the diagonal is
     assert "read as free data" in str(relu) or relu.witness
+
+
+@settings(max_examples=MANY, deadline=None)
+@given(widths=st.lists(st.integers(1, 4), min_size=3, max_size=4), flow=FLOWS, seed=st.integers(0, 100))
+def test_combinations_of_laws_are_told_from_others(widths, flow, seed):
+    """Each of three proofs says yes to laws alone: the first writes out what the others do not."""
+    flow, rng = flow(conslaw.linear(widths)), np.random.default_rng(seed)
+    z = {n: input_array(n, s) for n, s in flow.state.items()}
+    some = [c.entry(z, [int(rng.integers(n)) for n in c.array(z).shape]) for c in candidates(flow)]
+    power = z["time"] ** flow.time_degree if flow.time else 1
+    for _ in range(3):
+        picked = rng.choice(len(some), size=min(3, len(some)), replace=False).tolist()
+        value = power * sum(int(rng.integers(-2, 3)) * some[i] for i in picked) + 0 * power * some[0]
+        assert not is_combination_of_laws(flow, value) or own_quantity.vanishes(flow, value)
+    for law in combinations_of_windows(flow):
+        array = law.timed(law.array(z)).reshape(-1)
+        mixed = sum(int(rng.integers(-2, 3)) * array[i] for i in range(min(4, array.size))) + 7
+        assert is_combination_of_laws(flow, mixed)
+        assert own_quantity.vanishes(flow, mixed)
+
+
+def test_single_entries_in_a_network_of_millions_of_parameters_are_proved():
+    net = conslaw.linear([1000, 1000, 1000])
+    yes = conslaw.is_conserved(net, lambda z: z.W1[0] @ z.W1[1] - z.W2[:, 0] @ z.W2[:, 1])
+    assert yes.proved == {"conserved": True}
+    no = conslaw.is_conserved(net, lambda z: z.W1[0] @ z.W1[1] - z.W2[:, 0] @ z.W2[:, 2])
+    assert no.proved == {"conserved": False}
+    assert 0 < no.witness.velocity < no.witness.prime
 
 
 def test_what_no_proof_reaches_is_only_probable(monkeypatch):
