@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from itertools import permutations
 from math import prod
 
@@ -43,8 +44,7 @@ def is_combination_of_laws(flow: Flow, value: Expression) -> bool:
     [polynomials] = evaluate([value], number(flow.state), numbers)
     if numbers.denominators:
         return False
-    laws = combinations_of_windows(flow)
-    places, left = _Places(flow), MOST_WORK
+    laws, places, left = _laws(flow), _Places(flow), MOST_WORK
     for polynomial in terms(polynomials):
         rest = {m: Fraction(c) for m, c in polynomial if m}  # a constant is conserved
         taken = set[tuple[int, tuple[int, ...]]]()
@@ -66,6 +66,12 @@ def is_combination_of_laws(flow: Flow, value: Expression) -> bool:
                 if not rest[m]:
                     del rest[m]
     return True
+
+
+@lru_cache(maxsize=8)
+def _laws(flow: Flow) -> list[Combination]:
+    """Found once for all that is asked about a flow."""
+    return combinations_of_windows(flow)
 
 
 class _Places:

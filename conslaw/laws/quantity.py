@@ -26,6 +26,8 @@ from conslaw.laws.matrix_notation import FoundFamily
 from conslaw.models.potential import Arrays, run_array_code
 
 MOST_TERMS = 200_000  # of a quantity
+LARGEST_DEGREE = 1000
+LONGEST_NOTATION, MOST_FACTORS = 10_000, 100
 MOST_NODES = 20_000  # of its array code
 LONGEST_TEXT = 10**7  # characters
 TAKEN = (
@@ -127,9 +129,11 @@ PRODUCT = re.compile(rf"(?:([0-9]{{1,18}}) )?({FACTOR}(?: {FACTOR})*)")
 
 def _in_notation(text: str, inputs: Mapping[str, Expression]) -> Expression | None:
     """A sum of products of matrices, 'W1 W1ᵀ − 2 W2ᵀ W2', vectors being columns; None if it is none."""
-    parts = re.split(r"\s*([-−+])\s*", text.strip()[:10_000])
     if "ᵀ" not in text and not re.fullmatch(FACTOR, text.strip()):
         return None
+    if len(text) > LONGEST_NOTATION:
+        raise TooLargeError(f"quantity: more than {LONGEST_NOTATION:,} characters in matrix notation")
+    parts = re.split(r" *([-−+]) *", text.strip())
     signs, products = ["+", *parts[1::2]], parts[::2]
     if not products[0]:  # a sign in front
         signs, products = signs[1:], products[1:]
@@ -138,7 +142,10 @@ def _in_notation(text: str, inputs: Mapping[str, Expression]) -> Expression | No
         found = PRODUCT.fullmatch(product)
         if not found:
             raise ConslawError(f"quantity={text[:60]!r}: {product[:40]!r} is no product of matrices; {TAKEN}")
-        factors = [_factor(text, name, inputs) for name in found[2].split(" ")]
+        names = found[2].split(" ")
+        if len(names) > MOST_FACTORS:
+            raise TooLargeError(f"quantity={text[:60]!r}: a product of more than {MOST_FACTORS} matrices")
+        factors = [_factor(text, name, inputs) for name in names]
         scale = int(found[1] or 1) * (1 if sign == "+" else -1)
         try:
             terms.append(scale * reduce(lambda a, b: a @ b, factors))
@@ -189,6 +196,8 @@ CONSTANT: Terms = {(): Fraction(1)}
 def _product(x: Terms, y: Terms) -> Terms:
     if x == CONSTANT or y == CONSTANT:
         return y if x == CONSTANT else x
+    if max(map(len, x), default=0) + max(map(len, y), default=0) > LARGEST_DEGREE:
+        raise TooLargeError(f"quantity: of a degree above {LARGEST_DEGREE:,}: give array code")
     if len(x) * len(y) > 10 * MOST_TERMS:
         raise TooLargeError(f"quantity: more than {MOST_TERMS:,} terms when written out: give array code")
     found = dict[Monomial, Fraction]()
@@ -292,8 +301,10 @@ class _OfState:
             if len(terms) == 1:  # a power at once
                 [(m, c)] = terms.items()
                 check_power(max(abs(c.numerator), c.denominator), exponent)
-                if len(m) * exponent > 10_000:
-                    raise TooLargeError(f"quantity: the power {exponent} is of a degree above 10,000")
+                if len(m) * exponent > LARGEST_DEGREE:
+                    raise TooLargeError(
+                        f"quantity: the power {exponent} is of a degree above {LARGEST_DEGREE:,}"
+                    )
             elif len(terms) > 1 and exponent > 1000:
                 raise TooLargeError(f"quantity: the power {exponent} of a sum has too many terms")
         result, square, n = self.integer(1), base, int(exponent)
@@ -322,7 +333,7 @@ class _OfState:
         if time is None or time.kind != "exp" or not rate.is_Rational:
             raise ConslawError(f"quantity: exp({str(argument)[:40]}): time stands in it as {self._clock()}")
         power = Fraction(int(rate.p), int(rate.q)) / time.rate
-        if power.denominator > 1 or abs(power) > 10_000:
+        if power.denominator > 1 or abs(power) > LARGEST_DEGREE:
             raise ConslawError(f"quantity: exp({argument}): time stands in it as {self._clock()}")
         return self.power(self._variable(TIME, ()), power)
 

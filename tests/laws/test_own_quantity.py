@@ -118,7 +118,7 @@ def test_large_and_deep_networks_are_proved_without_writing_them_out():
 
 
 @settings(max_examples=MANY, deadline=None)
-@given(widths=st.lists(st.integers(1, 4), min_size=3, max_size=4), flow=FLOWS, seed=st.integers(0, 100))
+@given(widths=st.lists(st.integers(1, 3), min_size=3, max_size=3), flow=FLOWS, seed=st.integers(0, 100))
 def test_combinations_of_laws_are_told_from_others(widths, flow, seed):
     """Each of three proofs says yes to laws alone: the first writes out what the others do not."""
     flow, rng = flow(conslaw.linear(widths)), np.random.default_rng(seed)
@@ -129,7 +129,7 @@ def test_combinations_of_laws_are_told_from_others(widths, flow, seed):
         picked = rng.choice(len(some), size=min(3, len(some)), replace=False).tolist()
         value = power * sum(int(rng.integers(-2, 3)) * some[i] for i in picked) + 0 * power * some[0]
         assert not is_combination_of_laws(flow, value) or own_quantity.vanishes(flow, value)
-    for law in combinations_of_windows(flow):
+    for law in combinations_of_windows(flow)[:6]:
         array = law.timed(law.array(z)).reshape(-1)
         mixed = sum(int(rng.integers(-2, 3)) * array[i] for i in range(min(4, array.size))) + 7
         assert is_combination_of_laws(flow, mixed)
@@ -213,6 +213,7 @@ BAD = {
     "1/(W1[0,0] - W1[0,0])": "divides by zero",
     "__import__('os').system('true')": "not part of a law",
     "W1[0,0]**9**9**9": "not expected",
+    "W1[0,0]*" * 100_000 + "1": "of a degree above",
 }
 
 
