@@ -12,7 +12,7 @@ was there to be found.  The three ways to miss it are bounded in :func:`error_pr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import comb, log2
 from typing import Any
@@ -52,7 +52,7 @@ DEPTH_AT_POINT = (
     6  # brackets tried at a point of the user's, where an unchanged rank is no proof that it stays
 )
 
-Point = Mapping[str, Any]
+Point = Any  # a mapping of arrays, a state_dict or a module
 
 
 @dataclass(frozen=True)
