@@ -83,7 +83,8 @@ def load(source: str | Path | Mapping[str, Any]) -> Any:
         answer = home.from_json(data)
         again = [json.dumps({**x, "made_by": ""}, sort_keys=True) for x in (data, answer.to_json())]
         trouble = _problem(data) or ("" if again[0] == again[1] else "its parts do not agree")
-        str(answer), repr(answer), answer._repr_html_()  # it shows what it showed
+        if not trouble:
+            str(answer), repr(answer), answer._repr_html_()  # it shows what it showed
     except ConslawError as error:
         raise ConslawError(f"load: {error}") from None
     except Exception as error:  # whatever hostile values bring about
