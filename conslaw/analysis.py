@@ -50,8 +50,9 @@ def count(
         The same seed gives the same run.
     prime : int, optional
         A prime between 2**20 and 2**31 to compute with; random ones by default.
-    point : mapping from state array to integers or fractions, optional
-        Count at this point instead of a generic one; the answer holds there only.
+    point : mapping from state array to values, ``state_dict`` or module, optional
+        Count at this point instead of a generic one; the answer holds there only.  Floats are the exact
+        numbers that they are.
     split : bool, optional
         Whether to split the network into subnetworks.  By default where the plain rank is more than a unit
         or so of work. The bound is proved either way; how probable it is that it is attained is not known

@@ -15,12 +15,11 @@ from conslaw.errors import ConslawError
 from conslaw.flows.flow import Flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws
 from conslaw.laws.lie import LieRanks
-from conslaw.laws.matrix_ansatz import (
-    MatrixLaws,
-)
-from conslaw.laws.matrix_notation import MOST_TERMS, LawFamily, law_families
+from conslaw.laws.matrix_ansatz import MatrixLaws
+from conslaw.laws.matrix_notation import MOST_TERMS, FoundFamily, LawFamily, law_families
 from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Coloured, Split
+from conslaw.laws.state_space import StateSpace
 from conslaw.models.readings import said
 from conslaw.recorded import RecordedLaws, RecordedSplit
 from conslaw.routes.plan import RouteTaken
@@ -28,7 +27,8 @@ from conslaw.routes.plan import RouteTaken
 if TYPE_CHECKING:
     import sympy
 
-VERSION = 1  # of the JSON of both answers
+VERSION = 1  # of the JSON of counts
+ANALYSIS_VERSION = 2  # and of analyses: 2 has the state and the terms of families
 SHOWN_TERMS = 500  # terms of laws that are shown beside their notation
 
 
@@ -411,7 +411,7 @@ class Analysis(Count, NearWeights):
         seconds = known.pop("seconds")
         return {
             **known,
-            **display.stamp("analysis", VERSION),
+            **display.stamp("analysis", ANALYSIS_VERSION),
             "degree": degree,
             "homogeneous": self.homogeneous,
             "laws_found": self.laws_found,
@@ -422,16 +422,18 @@ class Analysis(Count, NearWeights):
             "laws_are_long": self._is_long(),
             "laws_beside_families": [] if laws is None else self._left(len(laws)),
             "looked_for": self._looked_for(),
+            "state": self.space.to_json(),
             "seconds": seconds,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """An analysis from its JSON; it shows what it showed, but has no certificate."""
-        display.check_stamp(data, "analysis", VERSION)
-        families = [LawFamily(**family) for family in data["law_families"]]
-        rest = (data[name] for name in ("laws_beside_families", "looked_for", "laws_are_long"))
-        laws = RecordedLaws(data["laws"], families, *rest)
+        """An analysis from its JSON; it shows what it showed and evaluates laws, but has no certificate."""
+        display.check_stamp(data, "analysis", ANALYSIS_VERSION)
+        space = StateSpace.from_json(data["state"])
+        families = [FoundFamily.from_json(family, space) for family in data["law_families"]]
+        left, looked_for, long = (data[n] for n in ("laws_beside_families", "looked_for", "laws_are_long"))
+        laws = RecordedLaws(data["laws"], families, left, looked_for, long, space)
         names = ("degree", "homogeneous", "laws_found", "complete", "ansatz")
         found = {name: data[name] for name in names}
         found |= {"polynomial_laws": laws, **dict.fromkeys(("rational_laws", "lower_split"))}

@@ -182,8 +182,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="whether this is all near weights: .npz, or .pt of a state_dict (default: the module's own)",
     )
+    analyze.add_argument(
+        "--evaluate", metavar="FILE", help="print the values of the laws at the weights in an .npz file"
+    )
     analyze.set_defaults(run=_analyze)
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
+    count.add_argument(
+        "--point", metavar="FILE", help="count at the weights in an .npz file, as the exact numbers they are"
+    )
     count.set_defaults(run=_count)
     dimension = commands.add_parser(
         "dimension", parents=[network], help="the dimension of the set of functions that a model represents"
@@ -224,11 +230,12 @@ def _show_progress(options: argparse.Namespace) -> None:
 
 
 def _print(result: Count | Dimension, options: argparse.Namespace) -> None:
-    import json
+    from conslaw.weights_file import said
 
     if sys.stderr.isatty() and not options.json:
         print("\033[K", end="", file=sys.stderr, flush=True)
-    print(json.dumps(result.to_json()) if options.json else result, flush=True)
+    for line in said(result, getattr(options, "weights", None), json=options.json):
+        print(line, flush=True)
     if getattr(options, "explain", False) and not options.json:
         explained = getattr(result, "explained", None)
         print(f"\n{explained() if explained else ''}", flush=True)
@@ -263,16 +270,16 @@ def _asked(question: Callable[..., C], options: argparse.Namespace, names: Seque
 
 
 def _analyze(options: argparse.Namespace) -> int:
+    from conslaw import weights_file
     from conslaw.analysis import analyze
 
     names = ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz", "budget", "workers")
+    options.weights = options.evaluate and weights_file.read(options.evaluate, "--evaluate")
     if options.at is None:
         return _answer(options, lambda: _asked(analyze, options, names))
     import json
 
-    from conslaw.attained.weights_file import weights_from
-
-    weights: Any = weights_from(options.at) if options.at else None
+    weights: Any = weights_file.read(options.at, "--at") if options.at else None
     asked = cache(lambda: _asked(analyze, options, names))
     if status := _answer(options, asked):
         return status
@@ -285,9 +292,11 @@ def _analyze(options: argparse.Namespace) -> int:
 
 
 def _count(options: argparse.Namespace) -> int:
+    from conslaw import weights_file
     from conslaw.analysis import count
 
-    counted, status = _asked(count, options, ("seed", "split", "budget", "workers"))
+    options.point = options.point and weights_file.read(options.point, "--point")
+    counted, status = _asked(count, options, ("seed", "split", "budget", "workers", "point"))
     _print(counted, options)
     return status
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from conslaw.errors import ConslawError
 from conslaw.laws.law_text import parse_law
 from conslaw.laws.matrix_notation import LawFamily
+from conslaw.laws.state_space import StateSpace
 
 if TYPE_CHECKING:
     import sympy
@@ -37,6 +38,7 @@ class RecordedLaws:
     left: Sequence[int]
     looked_for: Sequence[str]
     long: bool
+    space: StateSpace
 
     def __len__(self) -> int:
         return len(self.strings())

@@ -67,7 +67,8 @@ SELECTED = {
     "periodicity": ["None"],
 }
 ANSWERS = [
-    *("Analysis", "Count", "Verification", "varieties.CriticalPoints", "varieties.Dimension"),
+    *("answers.Analysis", "answers.Count", "certificates.verification.Verification"),
+    *("varieties.CriticalPoints", "varieties.Dimension", "laws.own_quantity.Conserved"),
     *("varieties.Equations", "regions.DataPatterns", "regions.PolyhedralComplex", "regions.Polytope"),
     *("regions.Crossings", "regions.Film", "regions.Topology"),
 ]
@@ -123,6 +124,27 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     "conslaw.flow_from_fields": ([["[[y, -x]]", "[[x, 2*y]]"], ["[x, y]"]], {"drift": ["None", "[x, y]"]}),
     "conslaw.parse_law": ([["'W1[0,1]**2 - exp(2*t)'", "'log(x)/3'", "'('*60", "'x**9**9**9'"]], {}),
     "conslaw.verify": ([["certificate", "json.dumps(certificate)", "'/nowhere'"]], {"budget": ["1", "0.01"]}),
+    "conslaw.load": ([["shown", "json.dumps(shown)", "'/nowhere'", "json.dumps(shown)[:-9]"]], {}),
+    "conslaw.saved.save": ([["analysis"], ["place"]], {}),
+    "conslaw.is_conserved": (
+        [
+            [*SMALL],
+            [
+                *("'W1[0,0]**2'", "lambda z: z.W1 @ z.W1.T", "'W1 W1ᵀ − W2ᵀ W2'", "sympy.Symbol('t')"),
+                *("lambda z: z.W1.sum() / z.W1[0, 0]", "'log(W1[0,0])'", "family", "lambda z: z.W1_dot"),
+            ],
+        ],
+        {"seed": ["0", "3"]},
+    ),
+    "conslaw.dimension": ([["own", "net", "square"]], {"seed": ["0"]}),
+    "analysis.evaluate": (
+        [["at", "{**at, 'W9': 1}"]],
+        {"velocities": ["None", "at"], "time": ["None", "0.5"], "names": ["None", "{'W1': 'W1'}"]},
+    ),
+    "family.evaluate": (
+        [["at"]],
+        {"velocities": ["None"], "time": ["None"], "names": ["None", "{'W1': 'W1'}"]},
+    ),
     "family.law": ([["0", "1"], ["0", "1"]], {}),
     "conslaw.varieties.equations": ([["square"]], {"degree": ["1", "2"]}),
     "conslaw.varieties.dimension": ([["own", "net", "square"]], {"seed": ["0"]}),
@@ -248,6 +270,9 @@ def names():
     import sympy
 
     import conslaw
+    import conslaw.certificates.verification
+    import conslaw.laws.own_quantity
+    import conslaw.saved
     from conslaw.command_line import main
 
     def command(*arguments):
@@ -272,6 +297,8 @@ def names():
         "mlp": mlp,
         "layer": layer,
         "shown": analysis.to_json(),
+        "analysis": analysis,
+        "at": {"W1": [[1], [2]], "W2": [[3, 0.5]]},
         "np": np,
         "sympy": sympy,
         "json": json,

@@ -41,10 +41,11 @@ def test_results_are_frozen_and_carry_the_names_of_the_json():
     with pytest.raises(FrozenInstanceError):
         analysis.laws_found = 7
     data = json.loads(json.dumps(analysis.to_json()))
-    stamp = {"format": "conslaw analysis", "version": 1, "made_by": f"conslaw {conslaw.__version__}"}
+    stamp = {"format": "conslaw analysis", "version": 2, "made_by": f"conslaw {conslaw.__version__}"}
     assert {name: data.pop(name) for name in stamp} == stamp
     assert (data.pop("laws_beside_families"), data.pop("looked_for")) == ([], [])
     assert data.pop("laws_are_long") is False
+    assert data.pop("state") == json.loads(json.dumps(analysis.space.to_json()))
     assert data.pop("route") == json.loads(json.dumps(analysis.route.to_json()))
     for name, value in data.items():
         ours = getattr(analysis, name)

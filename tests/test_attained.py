@@ -444,6 +444,6 @@ def test_what_cannot_be_evaluated_is_said():
     smooth = conslaw.analyze(network([2, 2, 1], nn.tanh))
     with pytest.raises(conslaw.ConslawError, match="follows from"):
         smooth.at(SOME, {"x": np.ones((1, 2)), "tanh1_slope": np.ones((1, 2))})
-    again = conslaw.Analysis.from_json(analysis.to_json())
+    again = conslaw.load(analysis.to_json())
     with pytest.raises(conslaw.ConslawError, match="read back"):
         again.at(weights)

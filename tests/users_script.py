@@ -28,3 +28,7 @@ mine = conslaw.model(potential, parameters={"W": [3, np.int64(2)]}, data={"x": [
 analysis = conslaw.analyze(mine)
 complete: bool = analysis.complete
 print(analysis, complete)
+weights = {"W": np.array([[1.0, 2.0], [0.5, 0.25], [0.0, 1.0]])}
+values: dict[str, np.ndarray[Any, Any]] = analysis.evaluate(weights)
+mine_too: bool = conslaw.is_conserved(mine, lambda z: z.W.sum()).conserved
+print(values, mine_too, conslaw.count(mine, point=weights), conslaw.load(analysis.to_json()))

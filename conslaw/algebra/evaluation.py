@@ -124,6 +124,8 @@ def _pull_back(node: Expression, position: int, adjoint: Expression) -> Expressi
         return contract(
             adjoint, _ones(tuple(argument.shape[i] for i in node.attribute)), kept, summed, letters
         )
+    if node.operation == "reciprocal":
+        return -(adjoint * node * node)
     assert node.operation == "product"
     a, b, out = node.attribute
     own, other = (a, b) if position == 0 else (b, a)

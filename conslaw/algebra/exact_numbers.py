@@ -70,7 +70,7 @@ def exact_array(values: object, shape: tuple[int, ...], what: str) -> npt.NDArra
         np.asarray(values)  # complains of what is ragged
         given = np.array(values, dtype=object)
     except ValueError:
-        raise ConslawError(f"{what}={values!r} is ragged; the state has shape {shape}") from None
+        raise ConslawError(f"{what}={values!r:.200} is ragged; the state has shape {shape}") from None
     if given.shape != shape:
         raise ConslawError(f"{what} has shape {given.shape}; the state has {shape}")
     exact = np.empty(shape, dtype=object)
@@ -80,6 +80,6 @@ def exact_array(values: object, shape: tuple[int, ...], what: str) -> npt.NDArra
         exact.reshape(-1)[:] = [Fraction(int(a), int(b)) for a, b in pairs]
     except (AttributeError, TypeError, ValueError, OverflowError):
         raise ConslawError(
-            f"{what}={values!r} is not exact: give integers, fractions.Fraction values or floats"
+            f"{what}={values!r:.200} is not exact: give integers, fractions.Fraction values or floats"
         ) from None
     return exact

@@ -11,7 +11,7 @@ import numpy as np
 
 from conslaw import display
 from conslaw.algebra.threads import one_blas_thread
-from conslaw.attained.given import constants_of, evaluable, inputs_of, sources_of, weights_of
+from conslaw.attained.given import constants_of, evaluable, inputs_of, sources_of
 from conslaw.attained.gradients import RealNetwork
 from conslaw.attained.kinks import Kinks
 from conslaw.attained.layers import chain_of
@@ -22,6 +22,7 @@ from conslaw.errors import ConslawError, check_seed
 from conslaw.flows.flow import Flow
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.windows import alike, arrays_of_windows, window
+from conslaw.models.weights import weights_of
 
 LARGEST = 20_000  # parameters
 
@@ -187,7 +188,7 @@ def attained(
     laws_found: int,
     complete: bool,
 ) -> Attainment:
-    """See :meth:`conslaw.Analysis.at`; ``first`` is about the rank of the fields, where to stop."""
+    """See :meth:`conslaw.answers.Analysis.at`; ``first`` is about the rank of the fields, where to stop."""
     model, seed = flow.model, check_seed(seed)
     if model is None:
         raise ConslawError(f"{flow.name}: fields without a network have no weights that could be looked at")

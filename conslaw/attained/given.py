@@ -16,6 +16,7 @@ from conslaw.errors import ConslawError
 from conslaw.models import networks
 from conslaw.models.networks import nn_relu
 from conslaw.models.potential import Model
+from conslaw.models.weights import as_array
 
 # operations of modules whose readings keep all options, so that they can be evaluated
 OF_MODULES = (
@@ -24,62 +25,6 @@ OF_MODULES = (
     *("layer_norm", "rms_norm", "group_norm", "cross_entropy", "hardtanh", "softshrink", "softmax"),
     *("elu", "celu", "selu", "softplus", "threshold"),
 )
-
-
-def weights_of(model: Model, weights: Any, names: Mapping[str, str] | None) -> dict[str, Array]:
-    """The parameters of a model as float64 arrays.
-
-    Raises
-    ------
-    ConslawError
-        If an array is missing, has another shape, or entries that are no finite real numbers.
-    """
-    found = weights.state_dict() if callable(getattr(weights, "state_dict", None)) else weights
-    if not isinstance(found, Mapping):
-        raise ConslawError(
-            f"weights={str(weights)[:60]!r}: give a mapping of arrays, a state_dict or a module"
-        )
-    if not isinstance(names, Mapping | None) or any(n not in model.parameters for n in names or {}):
-        raise ConslawError(
-            f"names={names!r}: give a mapping from the model's names, "
-            f"{', '.join(model.parameters)[:200]}, to those of the weights"
-        )
-    shown = {**names_shown(model), **(names or {})}
-    made = dict[str, Array]()
-    for name, shape in model.parameters.items():
-        key = name if name in found else shown.get(name, name)
-        if key not in found:
-            raise ConslawError(
-                f"weights have no {key!r}, but {', '.join(map(str, found))[:200]}; where names differ give "
-                f"names={{{name!r}: ...}}"
-            )
-        made[name] = as_array(found[key], f"weights: {key}", shape)
-    return made
-
-
-def names_shown(model: Model) -> Mapping[str, str]:
-    """For each parameter its name in the module that the model was made from."""
-    names = model.arguments.get("names", {})
-    return names if isinstance(names, Mapping) else {}
-
-
-def as_array(value: Any, what: str, shape: Shape | None = None) -> Array:
-    """Finite real numbers as float64; of a shape, if one is given."""
-    try:
-        if callable(getattr(value, "detach", None)):  # a tensor
-            value = value.detach().cpu()
-            value = value.numpy() if value.is_complex() else value.double().numpy()
-        array = np.asarray(value)
-        real = array.dtype.kind != "c" and array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last: a tensor without entries
-        real = False
-    if real is False:
-        raise ConslawError(f"{what}: give an array of real numbers")
-    if not np.isfinite(real).all():
-        raise ConslawError(f"{what} has entries that are NaN or infinite: give finite numbers")
-    if shape is not None and real.shape != shape:
-        raise ConslawError(f"{what} has shape {real.shape}, where the model has {shape}")
-    return np.asarray(real)
 
 
 @dataclass(frozen=True)

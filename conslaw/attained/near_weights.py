@@ -1,19 +1,30 @@
-"""The question that an analysis can be asked about weights."""
+"""The questions that an analysis can be asked about weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from conslaw.errors import ConslawError
+from conslaw.laws.law_text import Floats
 from conslaw.laws.lie import LieRanks
+from conslaw.laws.state_space import StateSpace
+from conslaw.models.weights import Array
 
 if TYPE_CHECKING:
     from conslaw.attained.attainment import Attainment
 
 
 class NearWeights:
-    """What an :class:`conslaw.Analysis` says near given weights."""
+    """What an :class:`conslaw.answers.Analysis` says near given weights."""
+
+    @property
+    def space(self: Any) -> StateSpace:
+        """The state that the laws are functions of, and where it is in the weights of the model."""
+        recorded = getattr(self.polynomial_laws, "space", None)
+        return recorded or StateSpace.of(self.analyzed)
 
     def at(
         self: Any, weights: Any, inputs: Any = None, *, names: Mapping[str, str] | None = None, seed: int = 0
@@ -72,3 +83,53 @@ class NearWeights:
             laws_found=self.laws_found,
             complete=self.complete,
         )
+
+    def evaluate(
+        self: Any,
+        weights: Any,
+        velocities: Any = None,
+        time: float | None = None,
+        *,
+        names: Mapping[str, str] | None = None,
+    ) -> dict[str, Array]:
+        """The values of all laws at weights, as floats.
+
+        Parameters
+        ----------
+        weights : mapping, ``state_dict`` or module
+            An array of real numbers for each parameter of the model, in its names or in those of the module.
+        velocities : the same, optional
+            Of a momentum flow: the velocities of the parameters.
+        time : float, optional
+            The time t, where laws depend on it.
+        names : mapping, optional
+            For parameters that are called otherwise in ``weights``: their names there.
+
+        Returns
+        -------
+        dict
+            From the text of each family in :attr:`law_families` to the array of its values: (size, size) for
+            a matrix, (size,) for a vector, () for a scalar, with an axis (each,) in front if there is one
+            for each slice; then from the text of each law in no family to its value, of shape ().  NaN where
+            a law is not defined: the logarithm of a number <= 0, a quotient by 0.
+
+        Raises
+        ------
+        ConslawError
+            For arrays that are missing, of another shape, not finite or not real; for velocities or a time
+            that are missing or superfluous.
+
+        Examples
+        --------
+        >>> import conslaw
+        >>> analysis = conslaw.analyze(conslaw.linear([2, 2, 2]))
+        >>> analysis.evaluate({"W1": [[1, 0], [2, 1]], "W2": [[3, 0], [0, 1]]})
+        {'W1 W1ᵀ − W2ᵀ W2': array([[-8.,  2.],
+               [ 2.,  4.]])}
+        """
+        point, t = self.space.point(weights, velocities, time, names)
+        values = {family.text: family.value(point, t) for family in self.law_families}
+        left = [] if self._many else self._left(self._count())
+        written = self._written() if left else []
+        floats = Floats(point, t)
+        return values | {written[i]: np.array(floats.value(written[i])) for i in left}

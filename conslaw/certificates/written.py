@@ -25,7 +25,6 @@ from conslaw.laws.exact_fields import exact_fields, random_sample
 from conslaw.laws.group_ranks import Groups
 from conslaw.laws.lie import LieRanks, random_start
 from conslaw.laws.matrix_ansatz import MatrixLaws
-from conslaw.laws.matrix_notation import FoundFamily
 from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Coloured, Split
 from conslaw.models.networks import FAMILIES
@@ -214,7 +213,7 @@ def _families(laws: MatrixLaws, split: Split | None) -> dict[str, Any]:
             for block in where["blocks"]
         ]
         where = {name: value for name, value in where.items() if name != "beside"} | {"blocks": blocks}
-    return {"method": "families", "split": where, "families": [_family(f) for f in laws.families]}
+    return {"method": "families", "split": where, "families": [f.to_json() for f in laws.families]}
 
 
 def _polynomials(
@@ -240,14 +239,6 @@ def _polynomials(
         "coordinates": [names[i].text(1) for i in used],
     }
     return {"method": "polynomials", **point, "laws": laws}
-
-
-def _family(family: FoundFamily) -> dict[str, Any]:
-    terms = [
-        {"coefficient": coefficient, "factors": [list(f) for f in c.factors], "indices": c.out}
-        for coefficient, c in family.combination.terms
-    ]
-    return {**family.to_json(), "time_power": family.combination.power, "terms": terms}
 
 
 def _texts(polynomials: PolynomialArray, names: Sequence[Coordinate]) -> list[str]:

@@ -63,6 +63,31 @@ class Candidate:
         matrix = {"symmetric": self.size * (self.size + 1) // 2, "skew": self.size * (self.size - 1) // 2}
         return self.each * matrix.get(self.kind, self.size)
 
+    def fits(self, state: Mapping[str, Shape]) -> bool:
+        """Whether it is a contraction of arrays of this state as they are made here, of its kind and size."""
+        sizes, letters = dict[str, int](), [own for _, own in self.factors]
+        for name, own in self.factors:
+            if (
+                len(own) != len(state.get(name, own + " "))
+                or len({*own}) < len(own)
+                or not set(own) <= set(LETTERS)
+            ):
+                return False
+            if any(sizes.setdefault(c, n) != n for c, n in zip(own, state[name], strict=True)):
+                return False
+        if not 1 <= len(letters) <= 2 or len({*self.out}) < len(self.out) or not {*self.out} <= sizes.keys():
+            return False
+        lengths = [sizes[c] for c in self.out]
+        if self.kind in ("symmetric", "skew"):
+            if not 2 <= len(self.out) <= 3:
+                return False
+            one, other = self.out[-2], self.out[-1]
+            pair = len(letters) == 2 and letters[0].replace(one, other) == letters[1] and one in letters[0]
+            return pair and prod(lengths[:-2]) == self.each and lengths[-2:] == [self.size] * 2
+        heads = [] if self.each == 1 else [self.each]
+        whole = prod(lengths) == self.each * self.size and lengths[: len(heads)] == heads
+        return len({*letters}) == 1 and whole
+
     def array(self, state: Mapping[str, Expression]) -> Expression:
         """The whole array, of shape (size, size) for a matrix, (each, size, size) for one for each slice."""
         arrays = [state[name] for name, _ in self.factors]

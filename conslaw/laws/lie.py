@@ -12,7 +12,7 @@ was there to be found.  The three ways to miss it are bounded in :func:`error_pr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import comb, log2
 from typing import Any
@@ -39,6 +39,7 @@ from conslaw.flows.flow import TIME, Flow, check_flow
 from conslaw.laws.brackets import RandomField, State, random_residues, trace_samples
 from conslaw.laws.few_data import with_all_data, with_few_data
 from conslaw.models.potential import Model
+from conslaw.models.weights import arrays_in, as_numpy, names_shown
 from conslaw.models.zero_data import Kept
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ DEPTH_AT_POINT = (
     6  # brackets tried at a point of the user's, where an unchanged rank is no proof that it stays
 )
 
-Point = Mapping[str, Any]
+Point = Any  # a mapping of arrays, a state_dict or a module
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,11 @@ def lie_ranks(
         Draws the prime, the point and the samples; the same seed gives the same run.
     prime : int, optional
         A prime between 2**20 and 2**31; random between 2**30 and 2**31 by default.
-    point : mapping from state array to values (integers or fractions), optional
-        Where to take the rank (``"time"`` is the value of what that array stands for, such as exp(tau t)).
-        There it may be smaller than generically, and may grow after standing still, so brackets of up to 6
-        fields are tried; the bound is for laws whose gradients are independent at this point.
+    point : mapping from state array to values, ``state_dict`` or module, optional
+        Integers, fractions or floats, which are the exact numbers that they are; a module's arrays have its
+        own names (``"time"`` is the value of what that array stands for, such as exp(tau t)).
+        The rank there may be smaller than generically, and may grow after standing still, so brackets of up
+        to 6 fields are tried; the bound is for laws whose gradients are independent at this point.
     most : int, optional
         Give up if the rank is larger than this.
     laws : int
@@ -208,16 +210,23 @@ def random_point(flow: Flow, rng: np.random.Generator, p: int, count: int = 1) -
 
 
 def exact_point(flow: Flow, point: Point) -> dict[str, npt.NDArray[Any]]:
-    """A point of the user's, of exact numbers."""
-    if not isinstance(point, Mapping) or set(point) != set(flow.state):
-        given = sorted(map(str, point)) if isinstance(point, Mapping) else repr(point)
+    """A point of the user's, of exact numbers: floats are the exact numbers that they are."""
+    arrays = arrays_in(point, "point")
+    shown = names_shown(flow.model) if flow.model else {}
+    found = {name: shown[name] if name not in arrays and name in shown else name for name in flow.state}
+    more = set() if shown else set(arrays) - set(found.values())  # a module has buffers, too
+    if more or any(key not in arrays for key in found.values()):
         raise ConslawError(
-            f"point has arrays {given}; the state has {sorted(flow.state)}: give each of them a value"
+            f"point has arrays {sorted(map(str, arrays))}; the state has {sorted(found.values())}: give each "
+            f"of them a value"
         )
-    exact = {name: exact_array(point[name], shape, f"point: {name}") for name, shape in flow.state.items()}
+    exact = {
+        name: exact_array(as_numpy(arrays[key]), flow.state[name], f"point: {key}")
+        for name, key in found.items()
+    }
     reduced = flow.time is not None and (flow.time.kind == "exp" or (flow.damping or "").endswith("/t"))
     if reduced and not exact[TIME] > 0:
-        raise ConslawError(f"point: time={point[TIME]!r} stands for {flow.time.text(1)}, which is positive")  # type: ignore[union-attr]
+        raise ConslawError(f"point: time={arrays[TIME]!r} stands for {flow.time.text(1)}, which is positive")  # type: ignore[union-attr]
     return exact
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from conslaw.algebra.einsum import einsum
 from conslaw.algebra.evaluation import evaluate, gradient, topological_order
-from conslaw.algebra.expressions import LETTERS, input_array
+from conslaw.algebra.expressions import LETTERS, Expression, input_array
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import RowSpace
 from conslaw.algebra.interpretations import Counts, Kinds
@@ -348,13 +348,20 @@ def indices_of_derivative(classes: IndexClasses, candidate: Candidate) -> dict[i
     is not known.
     """
     state = arrays_of(classes.flow)
-    array = candidate.array(state)
+    return indices_of_slopes(classes, candidate.array(state), candidate.axes(classes), state)
+
+
+def indices_of_slopes(
+    classes: IndexClasses, array: Expression, axes_of_array: Axes, state: Mapping[str, Expression]
+) -> dict[int, int] | None:
+    """The same of any array of functions of the state, whose axes are of these classes."""
     tests = {f"_{k}": input_array(f"_{k}", (n,)) for k, n in enumerate(array.shape)}  # they pick an entry
     letters = LETTERS[: array.ndim]
     value = einsum(",".join([letters, *letters]) + "->", array, *tests.values())
-    names = sorted({name for name, _ in candidate.factors})
+    used = {x.attribute for x in topological_order([array]) if x.operation == "input"}
+    names = sorted(used & state.keys())
     slopes = dict(zip(names, gradient(value, [state[n] for n in names]), strict=True))
-    more: dict[str, Axes] = {name: (c,) for name, c in zip(tests, candidate.axes(classes), strict=True)}
+    more: dict[str, Axes] = {name: (c,) for name, c in zip(tests, axes_of_array, strict=True)}
     polynomials, kinds, counts = [value], dict[str, Kinds](), dict[str, Counts]()
     pairs = zip(classes.flow.fields, velocities_of_fields(classes), strict=True)
     for k, (one, velocity) in enumerate(pairs):

@@ -17,15 +17,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from fractions import Fraction
 from functools import lru_cache, reduce
 from operator import add
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from conslaw.algebra.evaluation import evaluate
-from conslaw.algebra.expressions import Expression
+from conslaw.algebra.expressions import Expression, input_array
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import Residues, RowSpace, fraction
 from conslaw.algebra.jets import Jets, lift, part
@@ -37,7 +38,10 @@ from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.brackets import RandomField, State
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
 from conslaw.laws.exact_fields import coefficients, exact_fields, lie_derivative
+from conslaw.laws.forms import values_of
 from conslaw.laws.lie import random_point
+from conslaw.laws.state_space import StateSpace
+from conslaw.models.weights import Array
 
 if TYPE_CHECKING:
     import sympy
@@ -99,7 +103,38 @@ class LawFamily:
         >>> family.law(0, 1)
         W1[0, 0]*W1[1, 0] - W2[0, 0]*W2[0, 1]
         """
-        raise ConslawError(f"{self.text} was read back from JSON: analyze the flow again for single laws")
+        raise NotImplementedError
+
+    def evaluate(
+        self,
+        weights: Any,
+        velocities: Any = None,
+        time: float | None = None,
+        *,
+        names: Mapping[str, str] | None = None,
+    ) -> Array:
+        """The values of all entries at weights, as floats.
+
+        Parameters
+        ----------
+        weights, velocities, time, names : see :meth:`conslaw.answers.Analysis.evaluate`
+
+        Returns
+        -------
+        array
+            Of shape (size, size) for a symmetric or skew family, (size,) for a vector, () for a scalar; of
+            that of the arrays for an ``"array"``; with an axis (each,) in front if there is one for each
+            slice.
+
+        Examples
+        --------
+        >>> import conslaw
+        >>> [family] = conslaw.analyze(conslaw.linear([1, 2, 1])).law_families
+        >>> family.evaluate({"W1": [[1], [2]], "W2": [[3, 0]]})
+        array([[-8.,  2.],
+               [ 2.,  4.]])
+        """
+        raise NotImplementedError
 
     def in_names(self, names: Mapping[str, str]) -> Self:
         """The same, written in other names of the arrays: those of a PyTorch module are no identifiers."""
@@ -127,14 +162,68 @@ def _renamed(text: str, names: Mapping[str, str], joint: str) -> str:
 
 @dataclass(frozen=True)
 class FoundFamily(LawFamily):
-    """A family with the combination of arrays that it is made of, and the flow that conserves it."""
+    """A family with the combination of arrays that it is made of, and the state that these are of."""
 
     combination: Combination = field(repr=False, compare=False, kw_only=True)
-    flow: Flow = field(repr=False, compare=False, kw_only=True)
+    space: StateSpace = field(repr=False, compare=False, kw_only=True)
+
+    def to_json(self) -> dict[str, object]:
+        """A JSON-ready dictionary."""
+        terms = [
+            {"coefficient": coefficient, "factors": [list(f) for f in c.factors], "indices": c.out}
+            for coefficient, c in self.combination.terms
+        ]
+        return {**super().to_json(), "time_power": self.combination.power, "terms": terms}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], space: StateSpace) -> Self:
+        """A family of a state from that dictionary."""
+        plain = {x.name: data[x.name] for x in dataclass_fields(LawFamily)}
+        shown = {"kind": data["kind"], "size": data["size"], "each": data["each"]}
+        terms = [
+            (
+                term["coefficient"],
+                Candidate(
+                    factors=tuple(map(tuple, term["factors"])),
+                    out=term["indices"],
+                    text=("",),
+                    latex=("",),
+                    **shown,
+                ),
+            )
+            for term in data["terms"]
+        ]
+        if not terms or not all(c.fits(space.state) for _, c in terms):
+            raise ConslawError(f"the family {data['text'][:60]!r} does not fit the arrays of the state")
+        if data["time_power"] and space.time is None:
+            raise ConslawError(f"the family {data['text'][:60]!r} has a power of time, and the state none")
+        return cls(**plain, combination=Combination(tuple(terms), data["time_power"]), space=space)
+
+    def evaluate(
+        self,
+        weights: Any,
+        velocities: Any = None,
+        time: float | None = None,
+        *,
+        names: Mapping[str, str] | None = None,
+    ) -> Array:
+        """The values of all entries at weights, as floats."""
+        point, t = self.space.point(weights, velocities, time, names)
+        return self.value(point, t)
+
+    def value(self, point: Mapping[str, Array], time: float | None) -> Array:
+        """The same at a point of the state."""
+        with np.errstate(all="ignore"):  # what overflows is infinite
+            found = np.asarray(values_of(self.combination, point))
+            if not self.combination.power:
+                return found
+            if time is None:
+                raise ConslawError(f"{self.text} depends on time: give it as time=...")
+            return found * self.space.clock(time) ** self.combination.power
 
     def law(self, *index: int) -> sympy.Expr:
         """One entry as a SymPy expression."""
-        state = arrays_of(self.flow)
+        state = {name: input_array(name, shape) for name, shape in self.space.state.items()}
         shape = self.combination.array(state).shape
         if len(index) != len(shape) or not all(
             isinstance(i, int | np.integer) and not isinstance(i, bool) and 0 <= i < n
@@ -145,9 +234,9 @@ class FoundFamily(LawFamily):
             add, [coefficient * c.entry(state, index) for coefficient, c in self.combination.terms]
         )
         [polynomial] = evaluate(
-            [self.combination.timed(entry).reshape(1)], number(self.flow.state), Polynomials()
+            [self.combination.timed(entry).reshape(1)], number(self.space.state), Polynomials()
         )
-        return to_sympy(terms(polynomial)[0], self.flow.coordinates)
+        return to_sympy(terms(polynomial)[0], self.space.coordinates)
 
 
 def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[FoundFamily], list[int]]:
@@ -198,7 +287,9 @@ def family(flow: Flow, combination: Combination, laws: int) -> FoundFamily:
         other = free.pop(0)
         text = re.sub(rf"(?<=[\[,]){letter}(?=[\],])", other, text)
         latex = re.sub(rf"(?<=[_{{,]){letter}(?=[}},^ ]|$)", other, latex)
-    return FoundFamily(text, latex, like.kind, like.size, laws, like.each, combination=combination, flow=flow)
+    return FoundFamily(
+        text, latex, like.kind, like.size, laws, like.each, combination=combination, space=StateSpace.of(flow)
+    )
 
 
 def conserved_combinations(

@@ -15,12 +15,13 @@ import numpy as np
 from conslaw import display
 from conslaw.answers import Analysis
 from conslaw.errors import ConslawError, check_flags, check_seed
+from conslaw.laws.forms import Part
 from conslaw.models.potential import is_positive_integer
 from conslaw.training.drift import Drift, LawDrift
 from conslaw.training.optimizers import WAYS, NoPredictionError, arrays_of, groups_of, rates_of, step_of
 from conslaw.training.predictions import Predicted, Step
 from conslaw.training.slices import LARGEST, Slices, numbers
-from conslaw.training.watched import Part, Watched, watched
+from conslaw.training.watched import Watched, watched
 
 
 @dataclass

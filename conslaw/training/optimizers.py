@@ -9,11 +9,11 @@ from typing import Any
 
 from conslaw.answers import Analysis
 from conslaw.errors import ConslawError
+from conslaw.models.weights import plain
 from conslaw.training.predictions import Step
 
 SAME = 1e-6  # relative difference of learning rates that are called equal
 WAYS = ("momentum", "dampening", "nesterov", "weight_decay", "maximize")  # of SGD, by group, beside lr
-WRAPPED = ("_orig_mod.", "module.")  # in front of the names in compiled and parallel modules
 
 
 class NoPredictionError(Exception):
@@ -74,7 +74,7 @@ def arrays_of(module: Any, analysis: Analysis, names: Mapping[str, str] | None) 
 
 def _named(module: Any, wanted: set[str], *, complete: bool) -> dict[str, Any]:
     """The parameters of a module by name, if these are among them, or if they are all that are trained."""
-    own = {_plain(name): p for name, p in module.named_parameters()}
+    own = {plain(name): p for name, p in module.named_parameters()}
     missing = sorted(wanted - set(own))
     more = [name for name, p in own.items() if p.requires_grad and name not in wanted]
     if missing or (more and complete):
@@ -97,13 +97,6 @@ def _check(array: Array, called: str, *, split: bool) -> None:
         raise ConslawError(f"{called} is of {p.dtype}: laws are watched in float32 and float64 weights")
     if not p.requires_grad:
         raise ConslawError(f"{called} is not trained (requires_grad=False): analyze it as data")
-
-
-def _plain(name: str) -> str:
-    """A name without what wrappers put in front."""
-    while name.startswith(WRAPPED):
-        name = name.removeprefix("_orig_mod.").removeprefix("module.")
-    return name
 
 
 def groups_of(optimizer: Any, arrays: Mapping[str, Array]) -> dict[str, int]:

@@ -23,7 +23,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from conslaw.training.watched import Arrays, Part, Values, Watched
+from conslaw.laws.forms import Arrays, Part, Values
+from conslaw.training.watched import Watched
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,53 +23,23 @@ from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import write
 from conslaw.flows.flow import TIME, Flow, velocity
 from conslaw.laws.ansatz import PolynomialLaws
-from conslaw.laws.candidates import Candidate
+from conslaw.laws.forms import (
+    Arrays,
+    Part,
+    Probed,
+    Sums,
+    Values,
+    axes_of,
+    first_of,
+    form_of,
+    labels_of,
+    order_of,
+    summed,
+)
 from conslaw.laws.matrix_notation import FoundFamily
-
-Arrays: TypeAlias = Mapping[str, Any]
-Values: TypeAlias = Any  # a vector: an array of NumPy, or a tensor
 
 PROBES = 4  # random vectors z with which z' G z stands for a Gram matrix G
 UNITS = 8  # of a vector of laws, the first ones, where not all entries are wanted
-
-
-class Form(Protocol):
-    """A linear or bilinear form."""
-
-    multiplies: ClassVar[bool]
-    """Whether it makes matrix products, which automatic mixed precision would round."""
-
-    def __call__(self, *arrays: Values) -> Values:
-        """Its value."""
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """A linear form of one array, or a bilinear form of two, which is symmetric if they are the same: a
-    vector of numbers.
-
-    Attributes
-    ----------
-    arrays : the names of its arguments
-    form : the form, on what is looked at of these
-    index : what is looked at of each array
-    """
-
-    arrays: tuple[str, ...]
-    form: Form
-    index: tuple[slice, ...] = ()
-
-    def of(self, x: Arrays) -> Values:
-        """Its value at a point."""
-        return self.form(*[x[name][self.index] if self.index else x[name] for name in self.arrays])
-
-    def between(self, x: Arrays, y: Arrays) -> Values:
-        """The symmetric bilinear form whose square is a part of degree 2."""
-        one, other = self.arrays
-        if one == other:
-            return self.form(*[z[one][self.index] if self.index else z[one] for z in (x, y)])
-        a, b, c, d = (z[n][self.index] if self.index else z[n] for z in (x, y) for n in (one, other))
-        return (self.form(a, d) + self.form(c, b)) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,18 +128,18 @@ def _family(family: FoundFamily, flow: Flow, entries: bool, rng: np.random.Gener
     few = not entries and like.each * like.size > (PROBES if like.kind == "symmetric" else UNITS)
     if like.kind == "symmetric" and few:
         probes = rng.choice([-1, 1], (like.size, PROBES))
-        forms = [_Probed(*_axes(c), probes) for c in candidates]
-        labels = _labels(like, [f"z{k}" for k in range(PROBES)])
+        forms = [Probed(*axes_of(c), probes) for c in candidates]
+        labels = labels_of(like, [f"z{k}" for k in range(PROBES)])
     elif like.kind in ("symmetric", "skew"):
         rows, columns = np.triu_indices(like.size, int(skew))
-        forms = [_Gram(*_axes(c), rows, columns, skew) for c in candidates]
-        labels = _labels(like, [f"{i},{j}" for i, j in zip(rows.tolist(), columns.tolist(), strict=True)])
+        forms = [form_of(c) for c in candidates]
+        labels = labels_of(like, [f"{i},{j}" for i, j in zip(rows.tolist(), columns.tolist(), strict=True)])
     else:
         some = few and len(like.out) == 1
-        forms = [_Sums(_summed(c), _order(c)) for c in candidates]
-        indices = [_first(c, UNITS) if some else () for c in candidates]
+        forms = [Sums(summed(c), order_of(c)) for c in candidates]
+        indices = [first_of(c, UNITS) if some else () for c in candidates]
         count = UNITS if some else like.size
-        labels = _labels(like, [str(k) for k in range(count)] if count > 1 else [""])
+        labels = labels_of(like, [str(k) for k in range(count)] if count > 1 else [""])
     arrays = [tuple(name for name, _ in c.factors) for c in candidates]
     parts = [Part(*given) for given in zip(arrays, forms, indices, strict=True)]
     coefficients = [coefficient for coefficient, _ in family.combination.terms]
@@ -180,97 +150,6 @@ def _family(family: FoundFamily, flow: Flow, entries: bool, rng: np.random.Gener
         text, latex = (family.combination.written(None, latex=which) for which in (False, True))
     both = tuple(zip(coefficients, parts, strict=True))
     return Watched(text, latex, both, tuple(labels), skew, family.combination.power)
-
-
-def _labels(like: Candidate, entries: list[str]) -> list[str]:
-    """One for each entry, of each slice."""
-    return [f"{h},{x}" for h in range(like.each) for x in entries] if like.each > 1 else entries
-
-
-def _axes(candidate: Candidate) -> tuple[int | None, int]:
-    """The axis of the slices of an array, if there are some, and that of which Gram matrices are made."""
-    letters = candidate.factors[0][1]
-    return (letters.index(candidate.out[0]) if candidate.each > 1 else None), letters.index(candidate.out[-2])
-
-
-def _summed(candidate: Candidate) -> tuple[int, ...]:
-    """Which axes are summed over."""
-    return tuple(i for i, c in enumerate(candidate.factors[0][1]) if c not in candidate.out)
-
-
-def _order(candidate: Candidate) -> tuple[int, ...]:
-    """The order in which the other axes are wanted; nothing if it is theirs."""
-    kept = [c for c in candidate.factors[0][1] if c in candidate.out]
-    order = tuple(kept.index(c) for c in candidate.out)
-    return order if order != tuple(range(len(order))) else ()
-
-
-def _first(candidate: Candidate, count: int) -> tuple[slice, ...]:
-    """So many indices of the axis that is not summed over, the first ones."""
-    letters = candidate.factors[0][1]
-    return (*[slice(None)] * letters.index(candidate.out), slice(count))
-
-
-def _permuted(array: Values, order: Sequence[int]) -> Values:
-    return array.permute(order) if hasattr(array, "permute") else array.transpose(order)
-
-
-def _unfolded(array: Values, head: int | None, axis: int) -> Values:
-    """An array as matrices, one for each slice, with that axis first."""
-    first = [axis] if head is None else [head, axis]
-    order = [*first, *(i for i in range(array.ndim) if i not in first)]
-    array = _permuted(array, order)
-    sizes = tuple(array.shape)
-    return array.reshape(1 if head is None else sizes[0], sizes[len(first) - 1], -1)
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Sums of entries, or of products of two arrays entry by entry, over some axes."""
-
-    axes: tuple[int, ...]
-    order: tuple[int, ...]
-    multiplies: ClassVar[bool] = False
-
-    def __call__(self, *arrays: Values) -> Values:
-        product = arrays[0] * arrays[1] if len(arrays) > 1 else arrays[0]
-        total = np.asarray(product.sum(self.axes)) if self.axes else product  # one object is no array
-        total = _permuted(total, self.order) if self.order else total
-        return total if total.ndim == 1 else total.reshape(-1)
-
-
-@dataclass(frozen=True, eq=False)
-class _Gram:
-    """The entries of A B' that are no repetitions, symmetric (A B' + B A') / 2, or skew A B' - B A'."""
-
-    head: int | None
-    axis: int
-    rows: Any
-    columns: Any
-    skew: bool
-    multiplies: ClassVar[bool] = True
-
-    def __call__(self, x: Values, y: Values) -> Values:
-        one, other = (_unfolded(z, self.head, self.axis) for z in (x, y))
-        gram = one @ other.swapaxes(1, 2)
-        upper, lower = gram[:, self.rows, self.columns], gram[:, self.columns, self.rows]
-        return (upper - lower if self.skew else (upper + lower) / 2).reshape(-1)
-
-
-@dataclass(frozen=True, eq=False)
-class _Probed:
-    """z' A B' z for some vectors z."""
-
-    head: int | None
-    axis: int
-    probes: Any
-    multiplies: ClassVar[bool] = True
-
-    def __call__(self, x: Values, y: Values) -> Values:
-        probes = x.new_tensor(self.probes) if hasattr(x, "new_tensor") else self.probes
-        one = _unfolded(x, self.head, self.axis).swapaxes(1, 2) @ probes
-        other = one if y is x else _unfolded(y, self.head, self.axis).swapaxes(1, 2) @ probes
-        return (one * other).sum(1).reshape(-1)
 
 
 @dataclass(frozen=True, eq=False)

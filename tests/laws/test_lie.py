@@ -360,7 +360,7 @@ def test_bad_primes_seeds_and_points_survive():
         conslaw.count(flow, seed=-1)
     for point, message in [
         ({}, "the state has"),
-        (5, "the state has"),
+        (5, "give a mapping"),
         ({"W1": [[1, 2], [3]]}, "ragged"),
         ({"W1": [1]}, "shape"),
         ({"W1": [[float("nan"), 1], [1, 1]]}, "not exact"),

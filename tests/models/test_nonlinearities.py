@@ -410,7 +410,7 @@ def test_what_an_answer_is_about():
     assert "the parametrisation that its readings make" in analysis.about
     assert "proved for the parametrisation" in str(analysis)
     assert "silu" in analysis.explained()
-    assert conslaw.Analysis.from_json(analysis.to_json()).about == analysis.about
+    assert conslaw.load(analysis.to_json()).about == analysis.about
     certificate = analysis.certificate()
     assert [r["operation"] for r in certificate["model"]["readings"]] == ["silu"]
     assert "in the parametrisation that its readings make" in certificate["claim"]

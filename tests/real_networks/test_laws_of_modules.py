@@ -106,7 +106,7 @@ def test_laws_are_written_in_the_names_of_the_module():
     assert "in_proj_bias[4:8]" in texts
     assert any("out_proj.weight[:,h]" in text for text in texts)
     assert all("in\\_proj\\_weight[0:4]" in f.latex for f in analysis.law_families if "weight[0:4]" in f.text)
-    again = conslaw.Analysis.from_json(analysis.to_json())
+    again = conslaw.load(analysis.to_json())
     assert [family.text for family in again.law_families] == texts
 
 
