@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conslaw.errors import ConslawError
-from conslaw.laws.law_text import parse_law
+from conslaw.laws.law_text import law_latex, parse_law
 from conslaw.laws.matrix_notation import LawFamily
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ class RecordedLaws:
     families: Sequence[LawFamily]
     left: Sequence[int]
     looked_for: Sequence[str]
-    long: bool
 
     def __len__(self) -> int:
         return len(self.strings())
@@ -50,8 +49,8 @@ class RecordedLaws:
         return list(self.texts)
 
     def latex(self) -> list[str]:
-        """The laws as text, for LaTeX."""
-        return [rf"\texttt{{{text}}}".replace("_", r"\_").replace("**", "^") for text in self.strings()]
+        """The laws as LaTeX."""
+        return list(map(law_latex, self.strings()))
 
     def expressions(self) -> list[sympy.Expr]:
         """The laws as SymPy expressions."""

@@ -1,11 +1,14 @@
-"""How the coordinates of a state space are written in a law: as text, as LaTeX and in SymPy."""
+"""How the coordinates of a state space are written in a law: as text and in SymPy."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import normalize
 
@@ -42,18 +45,6 @@ class Coordinate:
             return _powered("t", power * self.rate)
         entry = f"{self.name}[{','.join(map(str, self.index))}]" if self.index else self.name
         return _powered(f"log({entry})" if self.kind == "log" else entry, Fraction(power))
-
-    def latex(self, power: int) -> str:
-        """Its power as LaTeX."""
-        if self.kind == "exp":
-            rate = power * self.rate
-            over = f"/{rate.denominator}" if rate.denominator > 1 else ""
-            return f"e^{{{rate.numerator if rate.numerator > 1 else ''}t{over}}}"
-        exponent = f"^{{{power * self.rate}}}" if power * self.rate != 1 else ""
-        if self.kind == "power":
-            return f"t{exponent}"
-        entry = latex_name(self.name) + (f"_{{{','.join(map(str, self.index))}}}" if self.index else "")
-        return rf"\log{exponent}({entry})" if self.kind == "log" else entry + exponent
 
     def symbol(self) -> Any:
         """The SymPy expression: an entry of an ``IndexedBase``, a ``Symbol`` for a scalar, or a function of
@@ -97,23 +88,39 @@ def entries(arrays: Mapping[str, Shape]) -> list[Coordinate]:
     ]
 
 
-def write(polynomial: Terms, coordinates: Sequence[Coordinate], *, latex: bool = False) -> str:
+def write(polynomial: Terms, coordinates: Sequence[Coordinate]) -> str:
     """A polynomial, its variables numbered from 1, in these coordinates."""
     text = ""
     for monomial, coefficient in polynomial:
         powers = [(coordinates[v - 1], monomial.count(v)) for v in dict.fromkeys(monomial)]
-        factors = [c.latex(power) if latex else c.text(power) for c, power in powers]
+        factors = [c.text(power) for c, power in powers]
         number = [] if abs(coefficient) == 1 and factors else [str(abs(coefficient))]
         sign = (" - " if coefficient < 0 else " + ") if text else ("-" if coefficient < 0 else "")
-        text += sign + (" " if latex else "*").join(number + factors)
+        text += sign + "*".join(number + factors)
     return text or "0"
 
 
-def to_sympy(polynomial: Terms, coordinates: Sequence[Coordinate]) -> sympy.Expr:
-    """A polynomial as a SymPy expression in these coordinates."""
+def write_law(law: Terms, coordinates: Sequence[Coordinate]) -> str:
+    """A law: what is a factor of all its terms, such as ``exp(t/2)``, stands once."""
+    factor, rest = _common(law)
+    written = write(rest, coordinates)
+    return f"{write([(factor, 1)], coordinates)}*({written})" if factor else written
+
+
+def to_sympy(law: Terms, coordinates: Sequence[Coordinate]) -> sympy.Expr:
+    """The same as a SymPy expression in these coordinates."""
     import sympy
 
-    symbols = {v: coordinates[v - 1].symbol() for monomial, _ in polynomial for v in monomial}
-    return sympy.Add(
-        *[sympy.Mul(sympy.Rational(str(c)), *[symbols[v] for v in monomial]) for monomial, c in polynomial]
-    )
+    symbols = {v: coordinates[v - 1].symbol() for monomial, _ in law for v in monomial}
+    factor, rest = _common(law)
+    products = [sympy.Mul(sympy.Rational(str(c)), *[symbols[v] for v in monomial]) for monomial, c in rest]
+    return sympy.Mul(*[symbols[v] for v in factor], sympy.Add(*products))
+
+
+def _common(law: Terms) -> tuple[tuple[int, ...], Terms]:
+    """The monomial that divides all terms of a sum, and what is left of them."""
+    if len(law) < 2:
+        return (), law
+    factor = reduce(and_, [Counter(monomial) for monomial, _ in law])
+    left = [(tuple((Counter(monomial) - factor).elements()), c) for monomial, c in law] if factor else law
+    return tuple(factor.elements()), left

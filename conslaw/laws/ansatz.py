@@ -39,7 +39,7 @@ from conslaw.algebra.sparse_kernel import (
     sparser,
 )
 from conslaw.errors import ConslawError, TooLargeError, check_flags, check_memory, check_seed
-from conslaw.flows.coordinates import Coordinate, to_sympy, write
+from conslaw.flows.coordinates import Coordinate, to_sympy, write_law
 from conslaw.flows.flow import TIME, Flow, check_flow
 from conslaw.laws.ansatz_equations import ansatz_kernel
 from conslaw.laws.exact_fields import (
@@ -50,6 +50,7 @@ from conslaw.laws.exact_fields import (
     random_sample,
     state_gradients,
 )
+from conslaw.laws.law_text import law_latex
 from conslaw.models.potential import Model, is_positive_integer
 
 if TYPE_CHECKING:
@@ -92,11 +93,11 @@ class PolynomialLaws:
 
     def strings(self) -> list[str]:
         """The laws as text in the model's own names: ``W1[0,0]**2 - W2[0,0]**2``."""
-        return [write(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
+        return [write_law(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
 
     def latex(self) -> list[str]:
         """The laws as LaTeX."""
-        return [write(polynomial, self.coordinates, latex=True) for polynomial in terms(self.polynomials)]
+        return list(map(law_latex, self.strings()))
 
     def expressions(self) -> list[sympy.Expr]:
         """The laws as SymPy expressions in ``IndexedBase`` symbols of the model's own names (``Symbol`` for a

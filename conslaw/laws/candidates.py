@@ -25,6 +25,7 @@ from conslaw.algebra.uniform_axes import RIGID, Axes
 from conslaw.flows.coordinates import Coordinate, latex_name, text_name
 from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.index_classes import IndexClasses, velocities
+from conslaw.laws.law_text import law_latex
 
 ORDER = ("symmetric", "skew", "array", "vector", "scalar")  # the larger a family, the earlier it is tried
 MOST_ALIKE = 8  # arrays with the same classes of which products are looked at
@@ -139,7 +140,8 @@ class Combination:
         whole = head + "".join(f" {minus if negative else '+'} {written}" for negative, written in parts[1:])
         if not self.power or time is None:
             return whole
-        factor = time.latex(self.power) if latex else time.text(self.power)
+        factor = time.text(self.power)
+        factor = law_latex(factor) if latex else factor
         return f"{factor} ({whole})" if len(parts) > 1 else f"{factor} {whole}"
 
 

@@ -1,11 +1,18 @@
-"""Laws as text, read back: sums, products and powers of entries, ``exp``, ``log``.  Nothing is evaluated."""
+"""Laws as text, read back: sums, products and powers of entries, ``exp``, ``log``.  Nothing is evaluated.
+
+One reader for all that a law is made into: what its operations are is said by :class:`_InSymPy` and
+:class:`_InLatex`.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from conslaw.errors import ConslawError
+from conslaw.flows.coordinates import latex_name
 
 if TYPE_CHECKING:
     import sympy
@@ -13,6 +20,9 @@ if TYPE_CHECKING:
 TOKEN = re.compile(r"\s*(\*\*|[-+*/()]|[0-9]+|[^\W\d]\w*(?:\[[0-9]+(?:,[0-9]+)*\])?)")
 DEEPEST = 50  # brackets in brackets
 LONGEST = 1000  # digits of a number
+SUM, PRODUCT, FACTOR = range(3)  # how tightly LaTeX binds
+
+T = TypeVar("T")
 
 
 def parse_law(text: str) -> sympy.Expr:
@@ -40,6 +50,22 @@ def parse_law(text: str) -> sympy.Expr:
     >>> conslaw.parse_law("W1[0,1]**2 - 2*W1[0,0]**2")
     -2*W1[0, 0]**2 + W1[0, 1]**2
     """
+    return _read(text, _InSymPy())
+
+
+def law_latex(text: str) -> str:
+    r"""A law that conslaw wrote as text, as LaTeX.
+
+    Examples
+    --------
+    >>> from conslaw.laws.law_text import law_latex
+    >>> law_latex("exp(t/2)*(W1[0,1]**2 - 2*x/3)")
+    'e^{t/2} ({W_{1}}_{0,1}^{2} - \\frac{2 x}{3})'
+    """
+    return _read(text, _InLatex()).text
+
+
+def _read(text: str, operations: _Operations[T]) -> T:
     if not isinstance(text, str):
         raise ConslawError(f"parse_law({text!r}): give the text of a law")
     tokens, position, end = list[str](), 0, len(text.rstrip())
@@ -49,18 +75,111 @@ def parse_law(text: str) -> sympy.Expr:
             raise ConslawError(f"parse_law: {text[position : position + 40]!r} is not part of a law")
         tokens.append(found[1])
         position = found.end()
-    reader = _Reader(text, tokens)
+    reader = _Reader(text, tokens, operations)
     law = reader.sum()
     if reader.position < len(tokens):
         raise reader.error()
     return law
 
 
-class _Reader:
+class _Operations(Protocol[T]):
+    """What sums, products, powers, numbers, functions and entries are."""
+
+    def negative(self, a: T) -> T: ...
+    def plus(self, a: T, b: T) -> T: ...
+    def minus(self, a: T, b: T) -> T: ...
+    def times(self, a: T, b: T) -> T: ...
+    def over(self, a: T, b: T) -> T | None: ...
+    def power(self, base: T, exponent: Fraction) -> T: ...
+    def number(self, digits: str) -> T: ...
+    def function(self, name: str, argument: T) -> T: ...
+    def entry(self, name: str, index: tuple[int, ...]) -> T: ...
+
+
+class _InSymPy:
+    def __init__(self) -> None:
+        import sympy
+
+        self.sympy = sympy
+
+    def negative(self, a: sympy.Expr) -> sympy.Expr:
+        return -a
+
+    def plus(self, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
+        return a + b
+
+    def minus(self, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
+        return a - b
+
+    def times(self, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
+        return a * b
+
+    def over(self, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
+        return None if b == 0 else a / b
+
+    def power(self, base: sympy.Expr, exponent: Fraction) -> sympy.Expr:
+        return base ** self.sympy.Rational(exponent.numerator, exponent.denominator)
+
+    def number(self, digits: str) -> sympy.Expr:
+        return self.sympy.Integer(digits)
+
+    def function(self, name: str, argument: sympy.Expr) -> sympy.Expr:
+        return getattr(self.sympy, name)(argument)
+
+    def entry(self, name: str, index: tuple[int, ...]) -> sympy.Expr:
+        return self.sympy.IndexedBase(name)[index] if index else self.sympy.Symbol(name)
+
+
+@dataclass(frozen=True)
+class _Latex:
+    text: str
+    binds: int = FACTOR
+
+    def within(self, binds: int) -> str:
+        """In brackets where it binds less tightly."""
+        return self.text if self.binds >= binds else f"({self.text})"
+
+
+class _InLatex:
+    def negative(self, a: _Latex) -> _Latex:
+        return _Latex(f"-{a.within(PRODUCT)}", SUM)
+
+    def plus(self, a: _Latex, b: _Latex) -> _Latex:
+        return _Latex(f"{a.text} + {b.within(PRODUCT)}", SUM)
+
+    def minus(self, a: _Latex, b: _Latex) -> _Latex:
+        return _Latex(f"{a.text} - {b.within(PRODUCT)}", SUM)
+
+    def times(self, a: _Latex, b: _Latex) -> _Latex:
+        right = b.within(PRODUCT)
+        sign = r" \cdot " if right[0].isdigit() else " "
+        return _Latex(f"{a.within(PRODUCT)}{sign}{right}", PRODUCT)
+
+    def over(self, a: _Latex, b: _Latex) -> _Latex:
+        return _Latex(rf"\frac{{{a.text}}}{{{b.text}}}")
+
+    def power(self, base: _Latex, exponent: Fraction) -> _Latex:
+        return _Latex(f"{base.within(FACTOR)}^{{{exponent}}}", PRODUCT)
+
+    def number(self, digits: str) -> _Latex:
+        return _Latex(digits)
+
+    def function(self, name: str, argument: _Latex) -> _Latex:
+        if name == "log":
+            return _Latex(rf"\log({argument.text})")
+        line = re.sub(r"\\frac\{([\w ]*)\}\{(\w*)\}", r"\1/\2", argument.text)  # a small fraction
+        return _Latex(f"e^{{{line}}}", PRODUCT)
+
+    def entry(self, name: str, index: tuple[int, ...]) -> _Latex:
+        return _Latex(latex_name(name) + (f"_{{{','.join(map(str, index))}}}" if index else ""))
+
+
+class _Reader(Generic[T]):
     """Recursive descent; ``position`` is the next token."""
 
-    def __init__(self, text: str, tokens: list[str]) -> None:
+    def __init__(self, text: str, tokens: list[str], operations: _Operations[T]) -> None:
         self.text, self.tokens, self.position, self.depth = text, tokens, 0, 0
+        self.make = operations
 
     def error(self) -> ConslawError:
         place = "the end" if self.position >= len(self.tokens) else repr(self.tokens[self.position][:40])
@@ -73,32 +192,41 @@ class _Reader:
             return self.tokens[self.position - 1]
         return ""
 
-    def sum(self) -> sympy.Expr:
-        total = -self.product() if self.next("-") else self.product()
+    def sum(self) -> T:
+        total = self.make.negative(self.product()) if self.next("-") else self.product()
         while sign := self.next("+", "-"):
             term = self.product()
-            total = total + term if sign == "+" else total - term
+            total = self.make.plus(total, term) if sign == "+" else self.make.minus(total, term)
         return total
 
-    def product(self) -> sympy.Expr:
+    def product(self) -> T:
         value = self.power()
         while sign := self.next("*", "/"):
             factor = self.power()
-            if sign == "/" and factor == 0:
+            found = self.make.times(value, factor) if sign == "*" else self.make.over(value, factor)
+            if found is None:
                 raise self.error()
-            value = value * factor if sign == "*" else value / factor
+            value = found
         return value
 
-    def power(self) -> sympy.Expr:
+    def power(self) -> T:
         base = self.atom()
         if not self.next("**"):
             return base
-        exponent = self.bracket() if self.next("(") else self.number()
-        if not exponent.is_Rational or max(abs(exponent.p), exponent.q) > 10**6:
+        if not self.next("("):
+            exponent = Fraction(self.digits())
+        else:
+            sign = -1 if self.next("-") else 1
+            numerator, over = int(self.digits()), self.next("/")
+            denominator = int(self.digits()) if over else 1
+            if not denominator or not self.next(")"):
+                raise self.error()
+            exponent = Fraction(sign * numerator, denominator)
+        if max(abs(exponent.numerator), exponent.denominator) > 10**6:
             raise self.error()
-        return base**exponent
+        return self.make.power(base, exponent)
 
-    def bracket(self) -> sympy.Expr:
+    def bracket(self) -> T:
         """What stands in brackets, the first of which is passed."""
         self.depth += 1
         if self.depth > DEEPEST:
@@ -109,30 +237,23 @@ class _Reader:
         self.depth -= 1
         return value
 
-    def number(self) -> sympy.Expr:
-        import sympy
-
-        if self.position >= len(self.tokens) or not self.tokens[self.position].isascii():
-            raise self.error()
-        if not self.tokens[self.position].isdigit():
+    def digits(self) -> str:
+        token = self.tokens[self.position] if self.position < len(self.tokens) else ""
+        if not token.isascii() or not token.isdigit():
             raise self.error()
         self.position += 1
-        return sympy.Integer(self.tokens[self.position - 1])
+        return token
 
-    def atom(self) -> sympy.Expr:
-        import sympy
-
+    def atom(self) -> T:
         if self.next("("):
             return self.bracket()
         token = self.tokens[self.position] if self.position < len(self.tokens) else ""
         if token[:1].isdigit():
-            return self.number()
+            return self.make.number(self.digits())
         if not token or token in "+-*/)":
             raise self.error()
         self.position += 1
         name, _, index = token.rstrip("]").partition("[")
         if name in ("exp", "log") and not index and self.next("("):
-            return getattr(sympy, name)(self.bracket())
-        if index:
-            return sympy.IndexedBase(name)[tuple(map(int, index.split(",")))]
-        return sympy.Symbol(name)
+            return self.make.function(name, self.bracket())
+        return self.make.entry(name, tuple(map(int, index.split(","))) if index else ())

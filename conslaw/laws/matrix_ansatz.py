@@ -20,11 +20,12 @@ from conslaw.algebra.interpretations import Counts, Kinds
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, number, terms
 from conslaw.algebra.uniform_axes import RIGID, Axes
 from conslaw.errors import ConslawError, check_memory
-from conslaw.flows.coordinates import to_sympy, write
+from conslaw.flows.coordinates import to_sympy, write_law
 from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
 from conslaw.laws.exact_fields import expansion, expansion_of_gradient
 from conslaw.laws.index_classes import IndexClasses, only_own
+from conslaw.laws.law_text import law_latex
 from conslaw.laws.lie import random_point
 from conslaw.laws.windows import MOST_ARRAYS, alike, ends, sets_of_windows, window, window_at_any_place
 
@@ -95,12 +96,11 @@ class MatrixLaws:
     def strings(self) -> list[str]:
         """The entries as text."""
         coordinates = self.flow.coordinates
-        return [write(polynomial, coordinates) for polynomial in terms(self.polynomials)]
+        return [write_law(polynomial, coordinates) for polynomial in terms(self.polynomials)]
 
     def latex(self) -> list[str]:
         """The entries as LaTeX."""
-        coordinates = self.flow.coordinates
-        return [write(polynomial, coordinates, latex=True) for polynomial in terms(self.polynomials)]
+        return list(map(law_latex, self.strings()))
 
     def expressions(self) -> list[sympy.Expr]:
         """The entries as SymPy expressions."""

@@ -30,6 +30,7 @@ from conslaw.flows.coordinates import Coordinate, to_sympy, write
 from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.brackets import RandomField, flattened
 from conslaw.laws.exact_fields import Sample, exact_fields, lie_derivative, random_sample, state_gradients
+from conslaw.laws.law_text import law_latex
 from conslaw.laws.lie import random_point
 from conslaw.models.potential import Model, is_positive_integer
 
@@ -68,11 +69,7 @@ class RationalLaws:
 
     def latex(self) -> list[str]:
         """The laws as LaTeX."""
-        pairs = zip(terms(self.numerators), terms(self.denominators), strict=True)
-        return [
-            rf"\frac{{{write(p, self.coordinates, latex=True)}}}{{{write(q, self.coordinates, latex=True)}}}"
-            for p, q in pairs
-        ]
+        return list(map(law_latex, self.strings()))
 
     def expressions(self) -> list[sympy.Expr]:
         """The laws as SymPy expressions."""
