@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from conslaw.laws.matrix_notation import LawFamily as LawFamily
     from conslaw.laws.rational import RationalLaws as RationalLaws
     from conslaw.laws.rational import rational_laws as rational_laws
+    from conslaw.long_work import progress as progress
     from conslaw.models.from_sympy import from_sympy as from_sympy
     from conslaw.models.from_torch import from_torch as from_torch
     from conslaw.models.networks import icnn as icnn
@@ -51,6 +52,7 @@ _HOMES = {
     "laws.lie": ("LieRanks", "lie_ranks"),
     "laws.matrix_notation": ("LawFamily",),
     "laws.rational": ("RationalLaws", "rational_laws"),
+    "long_work": ("progress",),
     "models.from_sympy": ("from_sympy",),
     "models.from_torch": ("from_torch",),
     "models.networks": ("icnn", "linear", "monomial", "nmf", "pca", "relu"),

@@ -24,6 +24,7 @@ from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Coloured, Split
 from conslaw.models.readings import said
 from conslaw.recorded import RecordedLaws, RecordedSplit
+from conslaw.remarks import remarks
 from conslaw.routes.plan import RouteTaken
 
 if TYPE_CHECKING:
@@ -313,55 +314,12 @@ class Analysis(Count, NearWeights):
         )
         rows = [row for row in counted.rows if row[0] != "laws exactly"]
         network = ", of the network" if self.readings else ""
-        listed = found if self._many else self._count()
-        of = f", of {listed:,} listed" if listed > found else ""
+        of = f", of {self.listed:,} listed" if self.listed > found else ""
         rows.append(("laws found", f"{found:,}   proved independent{of}{network}"))
         if self.ansatz == "matrix":
             rows.append(("found by", "matrix ansatz: combinations of the arrays"))
         rows.append(("complete", f"proved{self._of_what}" if self.complete else "no: the bounds do not meet"))
-        remarks = [] if self.complete else [self._what_is_open(up_to), *self._how_to_go_on()]
-        remarks += self._how_to_count()
-        return display.Summary(counted.title, rows, remarks, self._sections(up_to, every=every))
-
-    def _how_to_count(self) -> list[str]:
-        """Why there are more entries than laws, or more laws than independent ones, where there are."""
-        fewer = any(family.laws < family.entries for family in self.law_families)
-        more = not self._many and self._count() > self.laws_found
-        entries = (
-            "Entries that follow from laws listed before (by a common trace, say) are not counted again."
-        )
-        functions = "Some of the laws listed are functions of others, so that fewer are independent."
-        return [entries] * fewer + [functions] * (more and self.complete)
-
-    def _what_is_open(self, up_to: str) -> str:
-        """What is proved, and what is probable, where the bounds do not meet."""
-        found, most, chance = self.laws_found, self.laws_at_most, self.error_probability
-        if self.split:
-            return (
-                f"Proved: {found:,} to {most:,} independent laws.  The upper bound is a rank at a special "
-                f"point and may be too large;\na plain rank is too much work here."
-            )
-        if not self.lie_ranks[-1]:
-            return (
-                f"Proved: at least {found:,} independent laws.  A plain rank is too much work here, and the "
-                f"network\nwas not split into subnetworks: nothing is known from above."
-            )
-        if chance is None:
-            return f"Proved: {found:,} to {most:,} independent laws."
-        probable = f"Probable: exactly {most:,} (except with probability < {chance:.0e})"
-        if self.ansatz is None:
-            return f"Proved: {found:,} to {most:,} independent laws.\n{probable}."
-        tried = " or ".join(self._looked_for())
-        form = f"no polynomial form {up_to}{tried and f', and none was found {tried}'}"
-        return (
-            f"Proved: {found:,} to {most:,} independent laws.  {probable};\n"
-            f"then {most - found:,} of them {'has' if most - found == 1 else 'have'} {form}."
-        )
-
-    def _how_to_go_on(self) -> list[str]:
-        """What was not looked for, and what would be with more work."""
-        kinds = f"Polynomials up to degree {self.degree} that are not of these kinds were not looked for."
-        return [*([kinds] if self.ansatz == "matrix" else []), *self.route.remarks()]
+        return display.Summary(counted.title, rows, remarks(self, up_to), self._sections(up_to, every=every))
 
     def _left(self, count: int) -> list[int]:
         """The numbers of the laws that no notation covers, of so many."""
@@ -397,6 +355,11 @@ class Analysis(Count, NearWeights):
     def with_laws(self) -> display.Summary:
         """What there is to show, with all laws as polynomials."""
         return self._summary(every=True)
+
+    @property
+    def listed(self) -> int:
+        """The number of laws that are listed or could be: some may be functions of others."""
+        return self.laws_found if self._many else self._count()
 
     def _count(self) -> int:
         """The number of laws that are written out."""

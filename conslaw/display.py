@@ -7,7 +7,6 @@ notebooks, :func:`latex` for papers.  An output that cannot show a sign gets it 
 from __future__ import annotations
 
 import codecs
-import os
 import re
 import shutil
 import sys
@@ -25,8 +24,9 @@ from conslaw.version import __version__
 
 WIDTH = 80  # columns of a repr at most
 SHOWN = 20  # laws shown before the rest is summed up; all are in the attributes and the JSON
-IN_ASCII = {"ᵀ": "^T", "−": "-", "‖": "||", "²": "^2", "³": "^3", "Σ": "sum ", "₍": "_(", "₎": ")"}
-IN_ASCII |= {"…": "...", "×": "x", "⊙": "o", "·": "*", "≤": "<=", "≥": ">=", "→": "->"}
+IN_ASCII = "conslaw-ascii"  # how to treat what cannot be encoded: see codecs.register_error
+SIGNS = {"ᵀ": "^T", "−": "-", "‖": "||", "²": "^2", "³": "^3", "Σ": "sum ", "₍": "_(", "₎": ")"}
+SIGNS |= {"…": "...", "×": "x", "⊙": "o", "·": "*", "≤": "<=", "≥": ">=", "→": "->"}
 LETTERS = f"{ascii_letters}{digits}_"
 IN_TEXT = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
 IN_TEXT |= {"<": r"\textless{}", ">": r"\textgreater{}"}
@@ -136,10 +136,9 @@ def numbers(values: Sequence[int]) -> str:
 
 
 def columns() -> int | None:
-    """Of the terminal, or as the variable COLUMNS says; None for a file or a pipe: a line for each thing."""
-    if os.environ.get("COLUMNS", "").isdigit() or (sys.stdout is not None and sys.stdout.isatty()):
-        return max(shutil.get_terminal_size().columns, 20)
-    return None
+    """Of the terminal (or as COLUMNS says); None for a file or a pipe, which get a line for each thing."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return max(shutil.get_terminal_size().columns, 20) if terminal else None
 
 
 def text(summary: Summary, width: int | None = None) -> str:
@@ -180,7 +179,7 @@ def in_signs_of(stream: Any, text: str) -> str:
     """A text in signs that a stream can show: others are written in ASCII."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
-        return text.encode(encoding, "conslaw").decode(encoding)
+        return text.encode(encoding, IN_ASCII).decode(encoding)
     except LookupError:  # an encoding that Python does not know
         return text
 
@@ -197,8 +196,8 @@ def in_ascii(error: UnicodeError) -> tuple[str, int]:
     if sign == DOT or DOT in marks:
         letters = rest[: len(rest) - len(rest.lstrip(LETTERS))]
         return f"{'' if sign == DOT else base}{letters}_dot", error.start + 1 + len(letters)
-    if sign in IN_ASCII:
-        return IN_ASCII[sign], error.start + 1
+    if sign in SIGNS:
+        return SIGNS[sign], error.start + 1
     greek = re.fullmatch(r"GREEK (?:SMALL|(CAPITAL)) LETTER (\w+)", name_of_sign(sign, ""))
     if greek:
         return greek[2].capitalize() if greek[1] else greek[2].lower(), error.start + 1
@@ -207,7 +206,7 @@ def in_ascii(error: UnicodeError) -> tuple[str, int]:
     return ascii(sign)[1:-1], error.start + 1
 
 
-codecs.register_error("conslaw", in_ascii)
+codecs.register_error(IN_ASCII, in_ascii)
 
 
 # as HTML and LaTeX
@@ -251,6 +250,6 @@ def in_latex(words: str) -> str:
 
 def _plain(words: str) -> str:
     """Text with the signs that mean something in LaTeX escaped, and those of formulas in ASCII."""
-    said = "".join(IN_ASCII.get(sign, sign) for sign in words)
+    said = "".join(SIGNS.get(sign, sign) for sign in words)
     escaped = {sign: "\\" + sign for sign in "#$%&_{}"} | {"\n": " "} | IN_TEXT
     return "".join(escaped.get(sign, sign) for sign in said)

@@ -328,7 +328,7 @@ def grown(
             found = space.rank
             space = confirm(depth, space)
             exhausted = space.rank == found
-        logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
+        logger.info("Lie ranks: depth %d, rank %s of at most %s", depth, f"{space.rank:,}", f"{target:,}")
     if space.rank < target and not exhausted:
         return replace(trace, space=space, batch=2 * trace.batch)
     before, ranks = trace.ranks[-1] if trace.ranks else 0, (*trace.ranks, space.rank)

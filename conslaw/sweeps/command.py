@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from conslaw.errors import ConslawError
+from conslaw.long_work import CLEARED, is_terminal
 
 REFUTED = 1
 RUN = ("timeout", "memory", "workers", "cluster", "retry")  # options that a sweep may be gone on with
@@ -128,7 +129,7 @@ def _swept(given: dict[str, Any]) -> Any:
             found = status(file)
             done = sum(found.statuses.values())
             said = f"{done:,} of {found.cases:,} cases are kept: conslaw sweep --resume {file}"
-            print(f"\nconslaw: {said}", file=sys.stderr)
+            print(f"{CLEARED if is_terminal() else ''}conslaw: {said}", file=sys.stderr)
         raise
 
 
