@@ -14,7 +14,6 @@ from conslaw.certificates.written import certificate
 from conslaw.errors import ConslawError
 from conslaw.flows.flow import Flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws
-from conslaw.laws.law_text import law_latex
 from conslaw.laws.lie import LieRanks
 from conslaw.laws.matrix_ansatz import (
     MatrixLaws,
@@ -304,6 +303,9 @@ class Analysis(Count, NearWeights):
     def _written(self) -> list[str]:
         return [law for found in self._found for law in found.strings()]
 
+    def _latex(self) -> list[str]:
+        return [law for found in self._found for law in found.latex()]
+
     def _summary(self, *, every: bool = False) -> display.Summary:
         counted = super()._summary()
         found = self.laws_found
@@ -347,10 +349,10 @@ class Analysis(Count, NearWeights):
                 display.Section(f"as {count:,} polynomial{'s' * (count > 1)}: analysis.laws, or --laws"),
             ]
         heading = "laws" if not families else "as polynomials" if every else "and as polynomials"
-        written = self._written()
-        chosen = [written[i] for i in left]
-        latex = list(map(law_latex, chosen[: None if every else display.SHOWN]))
-        return [*sections, display.Section(heading, chosen, latex, count if every else display.SHOWN)]
+        written, latex = self._written(), self._latex()
+        text, formulas = ([laws[i] for i in left] for laws in (written, latex))
+        most = count if every else display.SHOWN
+        return [*sections, display.Section(heading, text, formulas, shown=most)]
 
     def with_laws(self) -> display.Summary:
         """What there is to show, with all laws as polynomials."""

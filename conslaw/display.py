@@ -132,6 +132,13 @@ def numbers(values: Sequence[int]) -> str:
     return ("; " if any(abs(n) > 999 for n in values) else ", ").join(f"{n:,}" for n in values)
 
 
+def arrays(shapes: Mapping[str, Sequence[int]]) -> str:
+    """Arrays with their shapes: ``W1 2×3, W2 4×2``; some, if they are many."""
+    named = [f"{name} {'×'.join(f'{n:,}' for n in x) or 'scalar'}" for name, x in shapes.items()]
+    more = [f"... and {len(named) - SHOWN:,} more"] if len(named) > SHOWN else []
+    return ", ".join([*named[:SHOWN], *more]) or "none"
+
+
 # as text
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conslaw.errors import ConslawError
-from conslaw.laws.law_text import law_latex, parse_law
+from conslaw.laws.law_latex import law_latex
+from conslaw.laws.law_text import parse_law
 from conslaw.laws.matrix_notation import LawFamily
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""How the coordinates of a state space are written in a law: as text and in SymPy."""
+"""How the coordinates of a state space are written in a law: as text, as LaTeX and in SymPy."""
 
 from __future__ import annotations
 
@@ -46,6 +46,18 @@ class Coordinate:
         entry = f"{self.name}[{','.join(map(str, self.index))}]" if self.index else self.name
         return _powered(f"log({entry})" if self.kind == "log" else entry, Fraction(power))
 
+    def latex(self, power: int) -> str:
+        """Its power as LaTeX."""
+        if self.kind == "exp":
+            rate = power * self.rate
+            over = f"/{rate.denominator}" if rate.denominator > 1 else ""
+            return f"e^{{{rate.numerator if rate.numerator > 1 else ''}t{over}}}"
+        exponent = f"^{{{power * self.rate}}}" if power * self.rate != 1 else ""
+        if self.kind == "power":
+            return f"t{exponent}"
+        entry = latex_name(self.name) + (f"_{{{','.join(map(str, self.index))}}}" if self.index else "")
+        return rf"\log{exponent}({entry})" if self.kind == "log" else entry + exponent
+
     def symbol(self) -> Any:
         """The SymPy expression: an entry of an ``IndexedBase``, a ``Symbol`` for a scalar, or a function of
         one.
@@ -88,23 +100,24 @@ def entries(arrays: Mapping[str, Shape]) -> list[Coordinate]:
     ]
 
 
-def write(polynomial: Terms, coordinates: Sequence[Coordinate]) -> str:
+def write(polynomial: Terms, coordinates: Sequence[Coordinate], *, latex: bool = False) -> str:
     """A polynomial, its variables numbered from 1, in these coordinates."""
     text = ""
     for monomial, coefficient in polynomial:
         powers = [(coordinates[v - 1], monomial.count(v)) for v in dict.fromkeys(monomial)]
-        factors = [c.text(power) for c, power in powers]
+        factors = [c.latex(power) if latex else c.text(power) for c, power in powers]
         number = [] if abs(coefficient) == 1 and factors else [str(abs(coefficient))]
         sign = (" - " if coefficient < 0 else " + ") if text else ("-" if coefficient < 0 else "")
-        text += sign + "*".join(number + factors)
+        text += sign + (" " if latex else "*").join(number + factors)
     return text or "0"
 
 
-def write_law(law: Terms, coordinates: Sequence[Coordinate]) -> str:
+def write_law(law: Terms, coordinates: Sequence[Coordinate], *, latex: bool = False) -> str:
     """A law: what is a factor of all its terms, such as ``exp(t/2)``, stands once."""
     factor, rest = _common(law)
-    written = write(rest, coordinates)
-    return f"{write([(factor, 1)], coordinates)}*({written})" if factor else written
+    written = write(rest, coordinates, latex=latex)
+    before = write([(factor, 1)], coordinates, latex=latex)
+    return f"{before}{' ' if latex else '*'}({written})" if factor else written
 
 
 def to_sympy(law: Terms, coordinates: Sequence[Coordinate]) -> sympy.Expr:
@@ -119,8 +132,8 @@ def to_sympy(law: Terms, coordinates: Sequence[Coordinate]) -> sympy.Expr:
 
 def _common(law: Terms) -> tuple[tuple[int, ...], Terms]:
     """The monomial that divides all terms of a sum, and what is left of them."""
-    if len(law) < 2:
+    factor = reduce(and_, [Counter(monomial) for monomial, _ in law]) if len(law) > 1 else Counter()
+    if not factor:
         return (), law
-    factor = reduce(and_, [Counter(monomial) for monomial, _ in law])
-    left = [(tuple((Counter(monomial) - factor).elements()), c) for monomial, c in law] if factor else law
+    left = [(tuple((Counter(monomial) - factor).elements()), c) for monomial, c in law]
     return tuple(factor.elements()), left

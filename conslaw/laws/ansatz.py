@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from conslaw import display
 from conslaw.algebra.finite_field import Residues, RowSpace, random_prime, rank
 from conslaw.algebra.polynomials import (
     PolynomialArray,
@@ -50,7 +51,6 @@ from conslaw.laws.exact_fields import (
     random_sample,
     state_gradients,
 )
-from conslaw.laws.law_text import law_latex
 from conslaw.models.potential import Model, is_positive_integer
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ logger = logging.getLogger(__name__)
 LARGEST_DEGREE = 60  # of a law
 
 
-@dataclass(frozen=True)
-class PolynomialLaws:
+@dataclass(frozen=True, repr=False)
+class PolynomialLaws(display.Shown):
     """All polynomial laws of an ansatz.
 
     Attributes
@@ -97,13 +97,22 @@ class PolynomialLaws:
 
     def latex(self) -> list[str]:
         """The laws as LaTeX."""
-        return list(map(law_latex, self.strings()))
+        return [write_law(polynomial, self.coordinates, latex=True) for polynomial in terms(self.polynomials)]
 
     def expressions(self) -> list[sympy.Expr]:
         """The laws as SymPy expressions in ``IndexedBase`` symbols of the model's own names (``Symbol`` for a
         scalar).
         """
         return [to_sympy(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
+
+    def _summary(self) -> display.Summary:
+        rows: list[tuple[str, str | int]] = [
+            ("laws", len(self)),
+            ("independent", f"{self.independent:,}   proved at least"),
+            ("monomials of the ansatz", self.unknowns),
+        ]
+        laws = display.Section("laws", self.strings(), self.latex())
+        return display.Summary("polynomial laws", rows, (), [laws] if len(self) else [])
 
     def gradients(self, sample: Sample) -> Residues:
         """The gradients (k, n) in the state coordinates at a random sample."""

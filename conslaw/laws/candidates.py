@@ -25,7 +25,6 @@ from conslaw.algebra.uniform_axes import RIGID, Axes
 from conslaw.flows.coordinates import Coordinate, latex_name, text_name
 from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.index_classes import IndexClasses, velocities
-from conslaw.laws.law_text import law_latex
 
 ORDER = ("symmetric", "skew", "array", "vector", "scalar")  # the larger a family, the earlier it is tried
 MOST_ALIKE = 8  # arrays with the same classes of which products are looked at
@@ -140,8 +139,7 @@ class Combination:
         whole = head + "".join(f" {minus if negative else '+'} {written}" for negative, written in parts[1:])
         if not self.power or time is None:
             return whole
-        factor = time.text(self.power)
-        factor = law_latex(factor) if latex else factor
+        factor = time.latex(self.power) if latex else time.text(self.power)
         return f"{factor} ({whole})" if len(parts) > 1 else f"{factor} {whole}"
 
 

@@ -1,28 +1,29 @@
-"""Laws as text, read back: sums, products and powers of entries, ``exp``, ``log``.  Nothing is evaluated.
+"""Laws as text, read back: sums, products and powers of entries, ``exp``, ``log``.
 
-One reader for all that a law is made into: what its operations are is said by :class:`_InSymPy` and
-:class:`_InLatex`.
+No text is ever evaluated as code: it is read by one grammar, over the numbers that are wanted (SymPy
+expressions, array code, floats).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from math import exp, log, nan
+from typing import TYPE_CHECKING, Any, Protocol
 
 from conslaw.errors import ConslawError
-from conslaw.flows.coordinates import latex_name
 
 if TYPE_CHECKING:
     import sympy
 
-TOKEN = re.compile(r"\s*(\*\*|[-+*/()]|[0-9]+|[^\W\d]\w*(?:\[[0-9]+(?:,[0-9]+)*\])?)")
+TOKEN = re.compile(r"\s*(\*\*|[-+*/()]|[0-9]+|[^\W\d]\w*(?:\[[0-9]+(?:, ?[0-9]+)*\])?)")
 DEEPEST = 50  # brackets in brackets
 LONGEST = 1000  # digits of a number
-SUM, PRODUCT, FACTOR = range(3)  # how tightly LaTeX binds
+LARGEST_POWER = 2**16  # bits of a power of a number
 
-T = TypeVar("T")
+Index = tuple[int, ...]
 
 
 def parse_law(text: str) -> sympy.Expr:
@@ -50,24 +51,48 @@ def parse_law(text: str) -> sympy.Expr:
     >>> conslaw.parse_law("W1[0,1]**2 - 2*W1[0,0]**2")
     -2*W1[0, 0]**2 + W1[0, 1]**2
     """
-    return _read(text, _InSymPy())
+    return read_law(text, SymPyNumbers())
 
 
-def law_latex(text: str) -> str:
-    r"""A law that conslaw wrote as text, as LaTeX.
+class LawNumbers(Protocol):
+    """What the text of a law is read over; the values have ``*``, ``/`` and unary ``-``."""
 
-    Examples
-    --------
-    >>> from conslaw.laws.law_text import law_latex
-    >>> law_latex("exp(t/2)*(W1[0,1]**2 - 2*x/3)")
-    'e^{t/2} ({W_{1}}_{0,1}^{2} - \\frac{2 x}{3})'
+    @property
+    def inside(self) -> LawNumbers:
+        """What the arguments of ``exp`` and ``log`` are read over."""
+
+    def integer(self, value: int) -> Any:
+        """A number."""
+
+    def entry(self, name: str, index: Index) -> Any:
+        """An entry of an array, a scalar, or time."""
+
+    def sum(self, parts: Sequence[Any]) -> Any:
+        """A sum."""
+
+    def power(self, base: Any, exponent: Fraction) -> Any:
+        """A power."""
+
+    def function(self, name: str, argument: Any) -> Any:
+        """``exp`` or ``log`` of what was read over :attr:`inside`."""
+
+
+def check_power(number: int, exponent: Fraction) -> None:
+    """Refuse a power of a number that has too many digits."""
+    if abs(exponent) * (number.bit_length() - 1) > LARGEST_POWER:
+        raise ConslawError(f"parse_law: a number of more than {LARGEST_POWER:,} bits is not part of a law")
+
+
+def read_law(text: str, over: LawNumbers) -> Any:
+    """The value of the text of a law over some numbers.
+
+    Raises
+    ------
+    ConslawError
+        For what is not in the grammar of :func:`parse_law`.
     """
-    return _read(text, _InLatex()).text
-
-
-def _read(text: str, operations: _Operations[T]) -> T:
     if not isinstance(text, str):
-        raise ConslawError(f"parse_law({text!r}): give the text of a law")
+        raise ConslawError(f"parse_law({text!r}): give the text of a law"[:300])
     tokens, position, end = list[str](), 0, len(text.rstrip())
     while position < end:
         found = TOKEN.match(text, position)
@@ -75,111 +100,124 @@ def _read(text: str, operations: _Operations[T]) -> T:
             raise ConslawError(f"parse_law: {text[position : position + 40]!r} is not part of a law")
         tokens.append(found[1])
         position = found.end()
-    reader = _Reader(text, tokens, operations)
+    reader = _Reader(text, tokens, over)
     law = reader.sum()
     if reader.position < len(tokens):
         raise reader.error()
     return law
 
 
-class _Operations(Protocol[T]):
-    """What sums, products, powers, numbers, functions and entries are."""
+@dataclass(frozen=True)
+class SymPyNumbers:
+    """SymPy expressions in entries of ``IndexedBase`` and plain symbols."""
 
-    def negative(self, a: T) -> T: ...
-    def plus(self, a: T, b: T) -> T: ...
-    def minus(self, a: T, b: T) -> T: ...
-    def times(self, a: T, b: T) -> T: ...
-    def over(self, a: T, b: T) -> T | None: ...
-    def power(self, base: T, exponent: Fraction) -> T: ...
-    def number(self, digits: str) -> T: ...
-    def function(self, name: str, argument: T) -> T: ...
-    def entry(self, name: str, index: tuple[int, ...]) -> T: ...
+    @property
+    def inside(self) -> LawNumbers:
+        return self
 
-
-class _InSymPy:
-    def __init__(self) -> None:
+    def integer(self, value: int) -> sympy.Expr:
         import sympy
 
-        self.sympy = sympy
+        return sympy.Integer(value)
 
-    def negative(self, a: sympy.Expr) -> sympy.Expr:
-        return -a
+    def entry(self, name: str, index: Index) -> sympy.Expr:
+        import sympy
 
-    def plus(self, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
-        return a + b
+        return sympy.IndexedBase(name)[index] if index else sympy.Symbol(name)
 
-    def minus(self, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
-        return a - b
+    def sum(self, parts: Sequence[sympy.Expr]) -> sympy.Expr:
+        import sympy
 
-    def times(self, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
-        return a * b
-
-    def over(self, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
-        return None if b == 0 else a / b
+        return sympy.Add(*parts)
 
     def power(self, base: sympy.Expr, exponent: Fraction) -> sympy.Expr:
-        return base ** self.sympy.Rational(exponent.numerator, exponent.denominator)
+        import sympy
 
-    def number(self, digits: str) -> sympy.Expr:
-        return self.sympy.Integer(digits)
+        number = base.as_coeff_Mul()[0]  # that SymPy takes the power of
+        if number.is_Rational:
+            check_power(max(abs(number.p), number.q), exponent)
+        return base ** sympy.Rational(exponent.numerator, exponent.denominator)
 
     def function(self, name: str, argument: sympy.Expr) -> sympy.Expr:
-        return getattr(self.sympy, name)(argument)
+        import sympy
 
-    def entry(self, name: str, index: tuple[int, ...]) -> sympy.Expr:
-        return self.sympy.IndexedBase(name)[index] if index else self.sympy.Symbol(name)
+        return getattr(sympy, name)(argument)
 
 
 @dataclass(frozen=True)
-class _Latex:
-    text: str
-    binds: int = FACTOR
+class Floats:
+    """Floats at a point: NaN where a law is not defined."""
 
-    def within(self, binds: int) -> str:
-        """In brackets where it binds less tightly."""
-        return self.text if self.binds >= binds else f"({self.text})"
+    point: Mapping[str, Any]
+    time: float | None = None
+
+    @property
+    def inside(self) -> LawNumbers:
+        return self
+
+    def integer(self, value: int) -> float:
+        return float(value)
+
+    def entry(self, name: str, index: Index) -> float:
+        if name == "t" and not index and name not in self.point:
+            if self.time is None:
+                raise ConslawError("these laws depend on time: give it as time=...")
+            return self.time
+        try:
+            return float(self.point[name][index])
+        except (KeyError, IndexError, TypeError):
+            raise ConslawError(f"{name}{list(index) or ''} is no entry of the state") from None
+
+    def sum(self, parts: Sequence[float]) -> float:
+        return sum(parts)
+
+    def power(self, base: float, exponent: Fraction) -> float:
+        found = base ** (exponent.numerator if exponent.denominator == 1 else float(exponent))
+        return nan if isinstance(found, complex) else float(found)
+
+    def function(self, name: str, argument: float) -> float:
+        return exp(argument) if name == "exp" else log(argument)
+
+    def value(self, text: str) -> float:
+        """The value of a law."""
+        try:
+            return float(read_law(text, self))
+        except (ZeroDivisionError, OverflowError, ValueError) as error:
+            if isinstance(error, ConslawError):
+                raise
+            return nan
 
 
-class _InLatex:
-    def negative(self, a: _Latex) -> _Latex:
-        return _Latex(f"-{a.within(PRODUCT)}", SUM)
+@dataclass(frozen=True)
+class _Exponents:
+    """Rational numbers alone."""
 
-    def plus(self, a: _Latex, b: _Latex) -> _Latex:
-        return _Latex(f"{a.text} + {b.within(PRODUCT)}", SUM)
+    @property
+    def inside(self) -> LawNumbers:
+        return self
 
-    def minus(self, a: _Latex, b: _Latex) -> _Latex:
-        return _Latex(f"{a.text} - {b.within(PRODUCT)}", SUM)
+    def integer(self, value: int) -> Fraction:
+        return Fraction(value)
 
-    def times(self, a: _Latex, b: _Latex) -> _Latex:
-        right = b.within(PRODUCT)
-        sign = r" \cdot " if right[0].isdigit() else " "
-        return _Latex(f"{a.within(PRODUCT)}{sign}{right}", PRODUCT)
+    def entry(self, name: str, index: Index) -> Fraction:
+        raise ConslawError(f"parse_law: {name!r} stands in an exponent: give a rational number")
 
-    def over(self, a: _Latex, b: _Latex) -> _Latex:
-        return _Latex(rf"\frac{{{a.text}}}{{{b.text}}}")
+    def sum(self, parts: Sequence[Fraction]) -> Fraction:
+        return sum(parts, Fraction(0))
 
-    def power(self, base: _Latex, exponent: Fraction) -> _Latex:
-        return _Latex(f"{base.within(FACTOR)}^{{{exponent}}}", PRODUCT)
+    def power(self, base: Fraction, exponent: Fraction) -> Fraction:
+        raise ConslawError("parse_law: a power in an exponent: give a rational number")
 
-    def number(self, digits: str) -> _Latex:
-        return _Latex(digits)
-
-    def function(self, name: str, argument: _Latex) -> _Latex:
-        if name == "log":
-            return _Latex(rf"\log({argument.text})")
-        line = re.sub(r"\\frac\{([\w ]*)\}\{(\w*)\}", r"\1/\2", argument.text)  # a small fraction
-        return _Latex(f"e^{{{line}}}", PRODUCT)
-
-    def entry(self, name: str, index: tuple[int, ...]) -> _Latex:
-        return _Latex(latex_name(name) + (f"_{{{','.join(map(str, index))}}}" if index else ""))
+    def function(self, name: str, argument: Fraction) -> Fraction:
+        raise ConslawError(f"parse_law: {name!r} stands in an exponent: give a rational number")
 
 
-class _Reader(Generic[T]):
+class _Reader:
     """Recursive descent; ``position`` is the next token."""
 
-    def __init__(self, text: str, tokens: list[str], operations: _Operations[T]) -> None:
-        self.text, self.tokens, self.position, self.depth = text, tokens, 0, 0
-        self.make = operations
+    def __init__(self, text: str, tokens: list[str], over: LawNumbers) -> None:
+        self.text, self.tokens, self.over = text, tokens, over
+        self.position, self.depth = 0, 0
 
     def error(self) -> ConslawError:
         place = "the end" if self.position >= len(self.tokens) else repr(self.tokens[self.position][:40])
@@ -192,41 +230,34 @@ class _Reader(Generic[T]):
             return self.tokens[self.position - 1]
         return ""
 
-    def sum(self) -> T:
-        total = self.make.negative(self.product()) if self.next("-") else self.product()
+    def sum(self) -> Any:
+        parts = [-self.product() if self.next("-") else self.product()]
         while sign := self.next("+", "-"):
             term = self.product()
-            total = self.make.plus(total, term) if sign == "+" else self.make.minus(total, term)
-        return total
+            parts.append(term if sign == "+" else -term)
+        return self.over.sum(parts) if len(parts) > 1 else parts[0]
 
-    def product(self) -> T:
+    def product(self) -> Any:
         value = self.power()
         while sign := self.next("*", "/"):
             factor = self.power()
-            found = self.make.times(value, factor) if sign == "*" else self.make.over(value, factor)
-            if found is None:
+            if sign == "/" and isinstance(self.over, SymPyNumbers | _Exponents) and factor == 0:
                 raise self.error()
-            value = found
+            value = value * factor if sign == "*" else value / factor
         return value
 
-    def power(self) -> T:
+    def power(self) -> Any:
         base = self.atom()
         if not self.next("**"):
             return base
-        if not self.next("("):
-            exponent = Fraction(self.digits())
-        else:
-            sign = -1 if self.next("-") else 1
-            numerator, over = int(self.digits()), self.next("/")
-            denominator = int(self.digits()) if over else 1
-            if not denominator or not self.next(")"):
-                raise self.error()
-            exponent = Fraction(sign * numerator, denominator)
+        outer, self.over = self.over, _Exponents()
+        exponent = self.bracket() if self.next("(") else self.number()
+        self.over = outer
         if max(abs(exponent.numerator), exponent.denominator) > 10**6:
             raise self.error()
-        return self.make.power(base, exponent)
+        return outer.power(base, exponent)
 
-    def bracket(self) -> T:
+    def bracket(self) -> Any:
         """What stands in brackets, the first of which is passed."""
         self.depth += 1
         if self.depth > DEEPEST:
@@ -237,23 +268,27 @@ class _Reader(Generic[T]):
         self.depth -= 1
         return value
 
-    def digits(self) -> str:
-        token = self.tokens[self.position] if self.position < len(self.tokens) else ""
-        if not token.isascii() or not token.isdigit():
+    def number(self) -> Any:
+        if self.position >= len(self.tokens) or not self.tokens[self.position].isascii():
+            raise self.error()
+        if not self.tokens[self.position].isdigit():
             raise self.error()
         self.position += 1
-        return token
+        return self.over.integer(int(self.tokens[self.position - 1]))
 
-    def atom(self) -> T:
+    def atom(self) -> Any:
         if self.next("("):
             return self.bracket()
         token = self.tokens[self.position] if self.position < len(self.tokens) else ""
         if token[:1].isdigit():
-            return self.make.number(self.digits())
-        if not token or token in "+-*/)":
+            return self.number()
+        if not token or token[0] in "+-*/)":
             raise self.error()
         self.position += 1
         name, _, index = token.rstrip("]").partition("[")
         if name in ("exp", "log") and not index and self.next("("):
-            return self.make.function(name, self.bracket())
-        return self.make.entry(name, tuple(map(int, index.split(","))) if index else ())
+            outer, self.over = self.over, self.over.inside
+            argument = self.bracket()
+            self.over = outer
+            return outer.function(name, argument)
+        return self.over.entry(name, tuple(map(int, index.split(","))) if index else ())

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conslaw import display
 from conslaw.algebra.bounds import Bounds, BoundsNumbers
 from conslaw.algebra.evaluation import evaluate
 from conslaw.algebra.exact_numbers import exact_array
@@ -55,7 +56,7 @@ Point = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class LieRanks:
+class LieRanks(display.InNotebooks):
     """The ranks of the trace, depth by depth.
 
     Attributes
@@ -82,6 +83,17 @@ class LieRanks:
     def laws_at_most(self) -> int:
         """State dimension minus the last rank."""
         return self.state_dimension - self.ranks[-1]
+
+    def _summary(self) -> display.Summary:
+        where = "near a generic point" if self.generic else "at the given point"
+        laws = f"{self.laws_at_most:,}   proved {where}"
+        rows: list[tuple[str, str | int]] = [
+            ("state dimension", self.state_dimension),
+            ("ranks, depth by depth", display.numbers(self.ranks)),
+            ("laws at most", laws),
+            ("prime, seed", f"{self.prime}, {self.seed}"),
+        ]
+        return display.Summary("Lie ranks", rows)
 
 
 @one_blas_thread()

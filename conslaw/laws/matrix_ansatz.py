@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from conslaw import display
 from conslaw.algebra.einsum import einsum
 from conslaw.algebra.evaluation import evaluate, gradient, topological_order
 from conslaw.algebra.expressions import LETTERS, input_array
@@ -25,7 +26,6 @@ from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
 from conslaw.laws.exact_fields import expansion, expansion_of_gradient
 from conslaw.laws.index_classes import IndexClasses, only_own
-from conslaw.laws.law_text import law_latex
 from conslaw.laws.lie import random_point
 from conslaw.laws.windows import MOST_ARRAYS, alike, ends, sets_of_windows, window, window_at_any_place
 
@@ -45,8 +45,8 @@ LITTLE_EXPANDED = 20_000.0  # of one that is not replaced by its code at one pla
 CHEAP, MOST_IN_BLOCKS = 3_000_000, 30_000_000  # entries of one such matrix, and of several, made at once
 
 
-@dataclass(frozen=True)
-class MatrixLaws:
+@dataclass(frozen=True, repr=False)
+class MatrixLaws(display.Shown):
     """Laws that the matrix ansatz finds: the entries of combinations of the model's own arrays.
 
     Attributes
@@ -93,6 +93,12 @@ class MatrixLaws:
         starts = np.cumsum([0, *(x.shape[0] for x in parts)]).tolist()
         return concatenate(parts, starts[:-1], (starts[-1],))
 
+    def _summary(self) -> display.Summary:
+        rows = [("independent", f"{self.independent:,}   proved at least")]
+        families = [family.latex_counted for family in self.families]
+        laws = display.Section("laws in matrix notation", list(map(str, self.families)), families)
+        return display.Summary("laws of the matrix ansatz", rows, (), [laws] if families else [])
+
     def strings(self) -> list[str]:
         """The entries as text."""
         coordinates = self.flow.coordinates
@@ -100,7 +106,8 @@ class MatrixLaws:
 
     def latex(self) -> list[str]:
         """The entries as LaTeX."""
-        return list(map(law_latex, self.strings()))
+        coordinates = self.flow.coordinates
+        return [write_law(polynomial, coordinates, latex=True) for polynomial in terms(self.polynomials)]
 
     def expressions(self) -> list[sympy.Expr]:
         """The entries as SymPy expressions."""

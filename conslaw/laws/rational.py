@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from conslaw import display
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import Residues, RowSpace, fraction
 from conslaw.algebra.jets import Jet, Jets, lift
@@ -30,7 +31,6 @@ from conslaw.flows.coordinates import Coordinate, to_sympy, write
 from conslaw.flows.flow import Flow, check_flow
 from conslaw.laws.brackets import RandomField, flattened
 from conslaw.laws.exact_fields import Sample, exact_fields, lie_derivative, random_sample, state_gradients
-from conslaw.laws.law_text import law_latex
 from conslaw.laws.lie import random_point
 from conslaw.models.potential import Model, is_positive_integer
 
@@ -42,8 +42,8 @@ WORD = 6  # iterated derivatives of up to so many fields
 CANDIDATES = 300  # echelon entries that are interpolated at most
 
 
-@dataclass(frozen=True)
-class RationalLaws:
+@dataclass(frozen=True, repr=False)
+class RationalLaws(display.Shown):
     """Rational laws P/Q, each a verified identity, and independent of one another.
 
     Attributes
@@ -69,12 +69,21 @@ class RationalLaws:
 
     def latex(self) -> list[str]:
         """The laws as LaTeX."""
-        return list(map(law_latex, self.strings()))
+        pairs = zip(terms(self.numerators), terms(self.denominators), strict=True)
+        return [
+            rf"\frac{{{write(p, self.coordinates, latex=True)}}}{{{write(q, self.coordinates, latex=True)}}}"
+            for p, q in pairs
+        ]
 
     def expressions(self) -> list[sympy.Expr]:
         """The laws as SymPy expressions."""
         pairs = zip(terms(self.numerators), terms(self.denominators), strict=True)
         return [to_sympy(p, self.coordinates) / to_sympy(q, self.coordinates) for p, q in pairs]
+
+    def _summary(self) -> display.Summary:
+        laws = display.Section("laws", self.strings(), self.latex())
+        rows = [("laws", f"{len(self):,}   proved independent")]
+        return display.Summary("quotients", rows, (), [laws] if len(self) else [])
 
     def gradients(self, sample: Sample) -> Residues:
         """The gradients (k, n) at a random sample, each times the square of its denominator."""
