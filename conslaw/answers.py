@@ -327,7 +327,8 @@ class Analysis(Count, NearWeights):
         """The numbers of the laws that no notation covers, of so many."""
         if isinstance(self.polynomial_laws, RecordedLaws):
             return list(self._families[1])
-        return [*self._families[1], *range(len(self.polynomial_laws), count)]
+        quotients = len(self.rational_laws or ())
+        return [*self._families[1], *range(count - quotients, count)]
 
     def _sections(self, up_to: str, *, every: bool) -> list[display.Section]:
         """The laws in matrix notation, and as polynomials those that are left over, or every one."""
@@ -365,9 +366,11 @@ class Analysis(Count, NearWeights):
 
     def _count(self) -> int:
         """The number of laws that are written out."""
-        if isinstance(self.polynomial_laws, RecordedLaws):
-            return len(self.polynomial_laws.texts or [])
-        return sum(len(found) for found in self._found)
+        laws = self.polynomial_laws
+        if isinstance(laws, RecordedLaws):
+            return len(laws.texts or [])
+        written = sum(f.entries for f in laws.families) if isinstance(laws, MatrixLaws) else len(laws)
+        return written + len(self.rational_laws or ())
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes.

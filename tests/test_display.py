@@ -145,6 +145,19 @@ def test_laws_that_are_listed_and_those_that_are_independent(widths):
     assert all(1 <= family.laws <= family.entries for family in analysis.law_families)
 
 
+@pytest.mark.parametrize("ansatz", ["monomials", "matrix"])
+def test_entries_that_follow_from_others_are_not_counted_again(ansatz):
+    """A Aᵀ − B Bᵀ and Aᵀ A − Bᵀ B have one trace."""
+    shapes = {"A": (3, 3), "B": (3, 3)}
+    inner = conslaw.model(lambda p, c: c.s * (p.A * p.B).sum(), parameters=shapes, data={"s": ()})
+    analysis = conslaw.analyze(inner, ansatz=ansatz)
+    assert str(analysis.law_families[1]) == "Aᵀ A − Bᵀ B   symmetric 3×3, 5 laws of 6 entries"
+    assert "are not counted again" in str(analysis)
+    assert analysis.listed == len(analysis.laws) > analysis.laws_found
+    back = conslaw.Analysis.from_json(json.loads(json.dumps(analysis.to_json())))
+    assert str(back) == str(analysis)
+
+
 @pytest.mark.parametrize(
     ("family", "said"),
     [
