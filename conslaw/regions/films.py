@@ -85,8 +85,8 @@ class Film(display.Shown):
 
 def _words(frame: Frame, level: str) -> list[str]:
     about = "" if frame.certified else "about "
-    betti = f"b0 = {frame.betti[0]}, b1 = {frame.betti[1]}"
-    said = [f"{about}{frame.polygons} polygons", f"F = {level}: {about}{betti}"]
+    betti = f"b0 = {frame.betti[0]:,}, b1 = {frame.betti[1]:,}"
+    said = [f"{about}{frame.polygons:,} polygons", f"F = {level}: {about}{betti}"]
     losses = {"training": frame.training, "validation": frame.validation}
     return said + [f"{name} loss {loss:.3g}" for name, loss in losses.items() if loss is not None]
 
