@@ -16,8 +16,8 @@ from html import escape
 from string import ascii_letters, digits
 from textwrap import wrap
 from typing import Any, Protocol, Self
+from unicodedata import decomposition, normalize
 from unicodedata import name as name_of_sign
-from unicodedata import normalize
 
 from conslaw.errors import ConslawError
 from conslaw.version import __version__
@@ -25,8 +25,8 @@ from conslaw.version import __version__
 WIDTH = 80  # columns of a repr at most
 SHOWN = 20  # laws shown before the rest is summed up; all are in the attributes and the JSON
 IN_ASCII = "conslaw-ascii"  # how to treat what cannot be encoded: see codecs.register_error
-SIGNS = {"ᵀ": "^T", "−": "-", "‖": "||", "²": "^2", "³": "^3", "Σ": "sum ", "₍": "_(", "₎": ")"}
-SIGNS |= {"…": "...", "×": "x", "⊙": "o", "·": "*", "≤": "<=", "≥": ">=", "→": "->"}
+SIGNS = {"−": "-", "‖": "||", "Σ": "sum ", "₍": "_(", "₎": ")", "…": "...", "×": "x", "⊙": "o", "·": "*"}
+SIGNS |= {"≤": "<=", "≥": ">=", "→": "->"}
 LETTERS = f"{ascii_letters}{digits}_"
 IN_TEXT = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
 IN_TEXT |= {"<": r"\textless{}", ">": r"\textgreater{}"}
@@ -203,14 +203,21 @@ def in_ascii(error: UnicodeError) -> tuple[str, int]:
     if sign == DOT or DOT in marks:
         letters = rest[: len(rest) - len(rest.lstrip(LETTERS))]
         return f"{'' if sign == DOT else base}{letters}_dot", error.start + 1 + len(letters)
-    if sign in SIGNS:
-        return SIGNS[sign], error.start + 1
+    if (known := _known(sign)) is not None:
+        return known, error.start + 1
     greek = re.fullmatch(r"GREEK (?:SMALL|(CAPITAL)) LETTER (\w+)", name_of_sign(sign, ""))
     if greek:
         return greek[2].capitalize() if greek[1] else greek[2].lower(), error.start + 1
     if base.isascii():
         return base, error.start + 1
     return ascii(sign)[1:-1], error.start + 1
+
+
+def _known(sign: str) -> str | None:
+    """A sign of formulas in ASCII: ``^T``, ``^2``, ``||``."""
+    kind, _, code = decomposition(sign).partition(" ")
+    raised = f"^{chr(int(code, 16))}" if kind == "<super>" and " " not in code else None
+    return SIGNS.get(sign, raised)
 
 
 codecs.register_error(IN_ASCII, in_ascii)
@@ -257,6 +264,6 @@ def in_latex(words: str) -> str:
 
 def _plain(words: str) -> str:
     """Text with the signs that mean something in LaTeX escaped, and those of formulas in ASCII."""
-    said = "".join(SIGNS.get(sign, sign) for sign in words)
+    said = "".join(sign if (known := _known(sign)) is None else known for sign in words)
     escaped = {sign: "\\" + sign for sign in "#$%&_{}"} | {"\n": " "} | IN_TEXT
     return "".join(escaped.get(sign, sign) for sign in said)

@@ -1,5 +1,6 @@
 """How answers are shown: in any encoding, at any width, as HTML and LaTeX, and each thing once."""
 
+import ast
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import sympy
@@ -69,6 +71,17 @@ def test_whatever_is_written_in_ascii_is(text):
 )
 def test_the_ascii_form_is_readable(text, expected):
     assert display.in_signs_of(io.TextIOWrapper(io.BytesIO(), encoding="ascii"), text) == expected
+
+
+def test_every_sign_that_conslaw_writes_has_an_ascii_form():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    for path in Path(conslaw.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                for part in node.values:
+                    text = part.value if isinstance(part, ast.Constant) else ""
+                    assert text.isascii() or "\\" not in display.in_signs_of(stream, text), path
 
 
 # lines

@@ -194,6 +194,18 @@ def test_ctrl_c_clears_the_line_of_progress():
     assert in_a_terminal(LONG, after=0, until=" of at most ") == (["begun", "conslaw: interrupted", ""], 130)
 
 
+def test_ctrl_c_in_a_sweep_says_how_to_go_on(tmp_path):
+    table = tmp_path / "t.jsonl"
+    arguments = ["sweep", "linear", "--widths", "20..60", "--depth", "2", "--out", str(table)]
+    lines, status = in_a_terminal(arguments, after=0, until=" cases")
+    said = "".join(lines)  # a path may be longer than a line
+    assert re.fullmatch(
+        rf"begunconslaw: \d+ of 68,921 cases are kept: conslaw sweep --resume {table}conslaw: interrupted",
+        said,
+    )
+    assert status == 130
+
+
 def test_a_short_answer_in_a_terminal_is_all_that_there_is():
     lines, status = in_a_terminal(["count", "linear", "2-2-1"], after=0, keys=b"")
     assert (lines[1], status) == ("linear 2-2-1, gradient flow", 0)
