@@ -178,6 +178,7 @@ def _wrapped(line: str, indent: str, width: int | None) -> list[str]:
     if width is None or len(line) <= width:
         return [line]
     kept = line.replace("   ", "\0\0\0")  # columns are not torn apart
+    kept = re.sub(r"(?<= )([-+−]) ", "\\1\0", kept)  # signs stand before what they belong to
     lines = wrap(kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return [x.replace("\0", " ") for x in lines]
 

@@ -97,10 +97,9 @@ def test_lines_are_broken_at_blanks_and_nothing_is_lost(width, widths):
         assert len(line) <= width or re.fullmatch(r" *\S+|.*\S {3}.*", line)  # one word, or columns
 
 
-@pytest.mark.parametrize("columns", ["60", "200"])
-def test_a_pipe_gets_a_line_for_each_thing(columns):
+def test_a_pipe_gets_a_line_for_each_thing():
     command = [sys.executable, "-m", "conslaw", "analyze", "linear", "3-2-4", "--laws"]
-    environment = {**os.environ, "COLUMNS": columns, "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "COLUMNS": "60", "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(command, capture_output=True, env=environment, check=True, encoding="utf-8")
     laws = conslaw.analyze(conslaw.linear([3, 2, 4])).polynomial_laws.strings()
     assert done.stdout.endswith("".join(f"  {i}. {law}\n" for i, law in enumerate(laws, start=1)))

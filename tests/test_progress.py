@@ -150,11 +150,11 @@ runpy.run_module("conslaw", run_name="__main__")
 """
 
 
-def in_a_terminal(arguments, *, after, keys=b"\x03", until="begun"):
+def in_a_terminal(arguments, *, after, keys=b"\x03", until="begun", columns="80"):
     """The screen and the exit status if keys are pressed so long after something is shown."""
     pty = pytest.importorskip("pty", reason="terminals are POSIX")
     ours, its = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": columns, "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-c", IN_A_TERMINAL, *arguments]
     process = subprocess.Popen(
         command, stdin=its, stdout=its, stderr=its, start_new_session=True, close_fds=True, env=environment
@@ -204,6 +204,13 @@ def test_ctrl_c_in_a_sweep_says_how_to_go_on(tmp_path):
         said,
     )
     assert status == 130
+
+
+def test_long_laws_wrap_to_the_terminal():
+    lines, status = in_a_terminal(["analyze", "linear", "3-2-4", "--laws"], after=0, keys=b"", columns="60")
+    assert status == 0
+    assert "     - W2[1,0]**2 - W2[2,0]**2 - W2[3,0]**2" in lines
+    assert 50 < max(map(len, lines)) <= 60
 
 
 def test_a_short_answer_in_a_terminal_is_all_that_there_is():
