@@ -202,7 +202,7 @@ def gradient_flow(
 
     >>> decayed = conslaw.gradient_flow(conslaw.linear([1, 1, 1]), weight_decay=3)
     >>> conslaw.polynomial_laws(decayed).strings()
-    ['exp(6*t)*W1[0,0]**2 - exp(6*t)*W2[0,0]**2']
+    ['exp(6*t)*(W1[0,0]**2 - W2[0,0]**2)']
 
     References
     ----------
