@@ -1,7 +1,11 @@
 """``python -m conslaw``, and the command ``conslaw``: Ctrl-C ends it in one line at any moment."""
 
+import atexit
+import os
 import signal
 import sys
+
+INTERRUPTED = 130
 
 
 def run() -> int:
@@ -9,13 +13,18 @@ def run() -> int:
     try:
         from conslaw.command_line import main
 
-        return main()
+        status = main()
     except KeyboardInterrupt:  # while Python still imports
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stderr.write("\r\033[K" * sys.stderr.isatty() + "conslaw: interrupted\n")
-        return 130
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is to end
+        status = INTERRUPTED
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is to end
+    if status == INTERRUPTED:  # Python would end by the signal if it came through exec, as in dataclasses
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

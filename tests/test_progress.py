@@ -226,7 +226,7 @@ class Stop:
     def find_spec(self, name, path, target=None):
         Stop.left -= 1
         if Stop.left == 0:
-            raise KeyboardInterrupt
+            exec("raise KeyboardInterrupt")
 import conslaw
 sys.meta_path.insert(0, Stop())
 runpy.run_module("conslaw", run_name="__main__")
