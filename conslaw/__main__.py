@@ -4,6 +4,7 @@ import atexit
 import os
 import signal
 import sys
+from contextlib import suppress
 
 INTERRUPTED = 130
 
@@ -21,8 +22,9 @@ def run() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is to end
     if status == INTERRUPTED:  # Python would end by the signal if it came through exec, as in dataclasses
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):  # nobody reads it, or it is closed
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(status)
     return status
 
