@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from conslaw.laws.lie import lie_ranks as lie_ranks
     from conslaw.laws.own_quantity import is_conserved as is_conserved
     from conslaw.laws.rational import rational_laws as rational_laws
+    from conslaw.long_work import progress as progress
     from conslaw.models.from_sympy import from_sympy as from_sympy
     from conslaw.models.from_torch import from_torch as from_torch
     from conslaw.models.networks import icnn as icnn
@@ -47,6 +48,7 @@ _HOMES = {
     "laws.lie": ("lie_ranks",),
     "laws.own_quantity": ("is_conserved",),
     "laws.rational": ("rational_laws",),
+    "long_work": ("progress",),
     "models.from_sympy": ("from_sympy",),
     "models.from_torch": ("from_torch",),
     "models.networks": ("icnn", "linear", "monomial", "nmf", "pca", "relu"),

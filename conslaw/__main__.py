@@ -1,7 +1,33 @@
-"""``python -m conslaw``."""
+"""``python -m conslaw``, and the command ``conslaw``: Ctrl-C ends it in one line at any moment."""
 
+import atexit
+import os
+import signal
 import sys
+from contextlib import suppress
 
-from conslaw.command_line import main
+INTERRUPTED = 130
 
-sys.exit(main())
+
+def run() -> int:
+    """Run the command; return its exit status."""
+    try:
+        from conslaw.command_line import main
+
+        status = main()
+    except KeyboardInterrupt:  # while Python still imports
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.stderr.write("\r\033[K" * sys.stderr.isatty() + "conslaw: interrupted\n")
+        status = INTERRUPTED
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is to end
+    if status == INTERRUPTED:  # Python would end by the signal if it came through exec, as in dataclasses
+        atexit._run_exitfuncs()
+        with suppress(OSError, ValueError):  # nobody reads it, or it is closed
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(run())

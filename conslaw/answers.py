@@ -22,6 +22,7 @@ from conslaw.laws.splitting import Coloured, Split
 from conslaw.laws.state_space import StateSpace
 from conslaw.models.readings import said
 from conslaw.recorded import RecordedLaws, RecordedSplit
+from conslaw.remarks import remarks
 from conslaw.routes.plan import RouteTaken
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of the JSON of counts
 ANALYSIS_VERSION = 2  # and of analyses: 2 has the state and the terms of families
-SHOWN_TERMS = 500  # terms of laws that are shown beside their notation
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -138,12 +138,12 @@ class Count(display.Shown):
 
     def _summary(self) -> display.Summary:
         where = "" if self.generic else " at the given point only"
-        rows = [
-            ("parameters", f"{self.parameters}"),
-            ("state dimension", f"{self.state_dimension}"),
-            ("Lie ranks", ", ".join(map(str, self.lie_ranks))),
+        rows: list[tuple[str, str | int]] = [
+            ("parameters", self.parameters),
+            ("state dimension", self.state_dimension),
+            ("Lie ranks", display.numbers(self.lie_ranks)),
             *([("split into", str(self.split))] if self.split else []),
-            ("laws at most", f"{self.laws_at_most}   proved{where}{self._of_what}"),
+            ("laws at most", f"{self.laws_at_most:,}   proved{where}{self._of_what}"),
         ]
         if not self.laws_at_most and self.generic:
             rows.append(("laws exactly", f"0   proved{self._of_what}"))
@@ -151,7 +151,7 @@ class Count(display.Shown):
             rows.append(
                 (
                     "laws exactly",
-                    f"{self.laws_at_most}   except with probability < {self.error_probability:.0e}",
+                    f"{self.laws_at_most:,}   except with probability < {self.error_probability:.0e}",
                 )
             )
         if self.readings:
@@ -307,7 +307,7 @@ class Analysis(Count, NearWeights):
     def _latex(self) -> list[str]:
         return [law for found in self._found for law in found.latex()]
 
-    def _summary(self) -> display.Summary:
+    def _summary(self, *, every: bool = False) -> display.Summary:
         counted = super()._summary()
         found = self.laws_found
         up_to = (
@@ -317,86 +317,61 @@ class Analysis(Count, NearWeights):
         )
         rows = [row for row in counted.rows if row[0] != "laws exactly"]
         network = ", of the network" if self.readings else ""
-        rows.append(("laws found", f"{found}   proved independent{network}"))
+        of = f", of {self.listed:,} listed" if self.listed > found else ""
+        rows.append(("laws found", f"{found:,}   proved independent{of}{network}"))
         if self.ansatz == "matrix":
             rows.append(("found by", "matrix ansatz: combinations of the arrays"))
         rows.append(("complete", f"proved{self._of_what}" if self.complete else "no: the bounds do not meet"))
-        remarks = [] if self.complete else [self._what_is_open(up_to), *self._how_to_go_on()]
-        return display.Summary(counted.title, rows, remarks, self._sections(up_to))
-
-    def _what_is_open(self, up_to: str) -> str:
-        """What is proved, and what is probable, where the bounds do not meet."""
-        found, most, chance = self.laws_found, self.laws_at_most, self.error_probability
-        if self.split:
-            return (
-                f"Proved: {found} to {most} independent laws.  The upper bound is a rank at a special "
-                f"point and may be too large;\na plain rank is too much work here."
-            )
-        if not self.lie_ranks[-1]:
-            return (
-                f"Proved: at least {found} independent laws.  A plain rank is too much work here, and the "
-                f"network\nwas not split into subnetworks: nothing is known from above."
-            )
-        if chance is None:
-            return f"Proved: {found} to {most} independent laws."
-        probable = f"Probable: exactly {most} (except with probability < {chance:.0e})"
-        if self.ansatz is None:
-            return f"Proved: {found} to {most} independent laws.\n{probable}."
-        tried = " or ".join(self._looked_for())
-        form = f"no polynomial form {up_to}{tried and f', and none was found {tried}'}"
-        return (
-            f"Proved: {found} to {most} independent laws.  {probable};\n"
-            f"then {most - found} of them {'has' if most - found == 1 else 'have'} {form}."
-        )
-
-    def _how_to_go_on(self) -> list[str]:
-        """What was not looked for, and what would be with more work."""
-        kinds = f"Polynomials up to degree {self.degree} that are not of these kinds were not looked for."
-        return [*([kinds] if self.ansatz == "matrix" else []), *self.route.remarks()]
+        return display.Summary(counted.title, rows, remarks(self, up_to), self._sections(up_to, every=every))
 
     def _left(self, count: int) -> list[int]:
         """The numbers of the laws that no notation covers, of so many."""
         if isinstance(self.polynomial_laws, RecordedLaws):
             return list(self._families[1])
-        return [*self._families[1], *range(len(self.polynomial_laws), count)]
+        quotients = len(self.rational_laws or ())
+        return [*self._families[1], *range(count - quotients, count)]
 
-    def _sections(self, up_to: str) -> list[display.Section]:
-        """The laws in matrix notation, and as polynomials those left over, or all if they are few."""
+    def _sections(self, up_to: str, *, every: bool) -> list[display.Section]:
+        """The laws in matrix notation, and as polynomials those that are left over, or every one."""
         if not self.laws_found:
             kind = f"no polynomial laws {up_to}" if self.ansatz else "no laws were looked for"
             return [display.Section(kind if self.laws_at_most else "no laws")]
-        families = [rf"{f.latex}\quad\text{{({str(f).partition('   ')[2]})}}" for f in self.law_families]
-        sections = (
-            [display.Section("laws in matrix notation", [str(f) for f in self.law_families], families)]
-            if families
-            else []
-        )
+        families, sections = self.law_families, list[display.Section]()
+        if families:
+            latex = [family.latex_counted for family in families]
+            sections = [display.Section("laws in matrix notation", [str(f) for f in families], latex)]
         if self._many:
             heading = f"as {self.laws_found:,} polynomials: one at a time: analysis.law_families[0].law(...)"
             return [*sections, display.Section(heading)]
-        if not families or not self._is_long():
-            return [*sections, display.Section("laws", self._written(), self._latex())]
-        left = self._left(self._count())
+        count = self._count()
+        left = list(range(count)) if every or not families else self._left(count)
         if not left:
-            heading = f"as {self.laws_found:,} polynomials: analysis.laws, or --json"
-            return [*sections, display.Section(heading)]
+            return [
+                *sections,
+                display.Section(f"as {count:,} polynomial{'s' * (count > 1)}: analysis.laws, or --laws"),
+            ]
+        heading = "laws" if not families else "as polynomials" if every else "and as polynomials"
         written, latex = self._written(), self._latex()
-        others = display.Section("and as polynomials", [written[i] for i in left], [latex[i] for i in left])
-        return [*sections, others]
+        text, formulas = ([laws[i] for i in left] for laws in (written, latex))
+        most = count if every else display.SHOWN
+        return [*sections, display.Section(heading, text, formulas, shown=most)]
+
+    def with_laws(self) -> display.Summary:
+        """What there is to show, with all laws as polynomials."""
+        return self._summary(every=True)
+
+    @property
+    def listed(self) -> int:
+        """The number of laws that are listed or could be: some may be functions of others."""
+        return self.laws_found if self._many else self._count()
 
     def _count(self) -> int:
         """The number of laws that are written out."""
-        if isinstance(self.polynomial_laws, RecordedLaws):
-            return len(self.polynomial_laws.texts or [])
-        return sum(len(found) for found in self._found)
-
-    def _is_long(self) -> bool:
-        """Whether the laws are too long to be shown beside their notation."""
         laws = self.polynomial_laws
         if isinstance(laws, RecordedLaws):
-            return laws.long
-        size = laws.terms if isinstance(laws, MatrixLaws) else len(laws.polynomials)
-        return self._count() > display.SHOWN or size > SHOWN_TERMS
+            return len(laws.texts or [])
+        written = sum(f.entries for f in laws.families) if isinstance(laws, MatrixLaws) else len(laws)
+        return written + len(self.rational_laws or ())
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary of the attributes.
@@ -419,7 +394,6 @@ class Analysis(Count, NearWeights):
             "ansatz": self.ansatz,
             "laws": laws,
             "law_families": [family.to_json() for family in self.law_families],
-            "laws_are_long": self._is_long(),
             "laws_beside_families": [] if laws is None else self._left(len(laws)),
             "looked_for": self._looked_for(),
             "state": self.space.to_json(),
@@ -432,8 +406,8 @@ class Analysis(Count, NearWeights):
         display.check_stamp(data, "analysis", ANALYSIS_VERSION)
         space = StateSpace.from_json(data["state"])
         families = [FoundFamily.from_json(family, space) for family in data["law_families"]]
-        left, looked_for, long = (data[n] for n in ("laws_beside_families", "looked_for", "laws_are_long"))
-        laws = RecordedLaws(data["laws"], families, left, looked_for, long, space)
+        left, looked_for = data["laws_beside_families"], data["looked_for"]
+        laws = RecordedLaws(data["laws"], families, left, looked_for, space)
         names = ("degree", "homogeneous", "laws_found", "complete", "ansatz")
         found = {name: data[name] for name in names}
         found |= {"polynomial_laws": laws, **dict.fromkeys(("rational_laws", "lower_split"))}

@@ -7,13 +7,13 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from conslaw import display
+from conslaw.command_options import Handler, parser
 from conslaw.errors import ConslawError, Interrupted
-from conslaw.sweeps import command as sweep_command
-from conslaw.sweeps import regions_command
+from conslaw.long_work import CLEARED, is_terminal, progress
 from conslaw.time_limit import TimeIsUp, time_limit
-from conslaw.version import __version__
 
 if TYPE_CHECKING:
     from conslaw.answers import Analysis, Count
@@ -25,41 +25,35 @@ REFUTED, BAD_INPUT, NOT_CHECKED, LATE, INTERRUPTED = 1, 2, 3, 4, 130
 C = TypeVar("C", bound="Count")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, not the usage."""
-        raise ConslawError(f"{message} (see '{self.prog} --help')")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status.
 
     0: all is well; 1: a certificate is not valid; 2: bad input; 3: not checked, as it takes too much work;
     4: stopped by ``--timeout``; 130: interrupted.  What was proved until then is printed.
     """
-    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets a question mark
+    for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=display.IN_ASCII)  # signs that it cannot show
     try:
-        options = _parser().parse_args(_no_negative(sys.argv[1:] if arguments is None else arguments))
-        _show_progress(options)
+        given = _no_negative(sys.argv[1:] if arguments is None else arguments)
+        options = parser(COMMANDS).parse_args(given)
         return options.run(options) or 0
     except ConslawError as error:
-        print(f"conslaw: {error}", file=sys.stderr)
+        _say(str(error))
         return BAD_INPUT
     except KeyboardInterrupt as stop:
         late = isinstance(stop, TimeIsUp)
         said = "time is up, and nothing is proved yet" if late else "interrupted"
-        print(f"conslaw: {said}", file=sys.stderr)
+        _say(said)
         return LATE if late else INTERRUPTED
     except MemoryError:
-        print("conslaw: out of memory: make the model or the degree smaller", file=sys.stderr)
+        _say("out of memory: make the model or the degree smaller")
         return BAD_INPUT
     except BrokenPipeError:  # the reader (head, less) has had enough
         sys.stderr.close()
         return 0
     except OSError as error:
-        print(f"conslaw: {error}", file=sys.stderr)
+        _say(str(error))
         return BAD_INPUT
 
 
@@ -71,174 +65,35 @@ def _no_negative(arguments: Sequence[str]) -> Sequence[str]:
     return arguments
 
 
-def _integer(text: str) -> int:
-    """An integer in plain digits."""
-    if not re.fullmatch(r"-?[0-9]{1,4000}", text):
-        raise argparse.ArgumentTypeError(f"{text[:60]!r} is not an integer, such as 3")
-    return int(text)
+def _say(message: str) -> None:
+    """On the standard error; on a terminal in place of what stands in the line, such as ``^C``."""
+    print(f"{CLEARED if is_terminal() else ''}conslaw: {message}", file=sys.stderr, flush=True)
 
 
-def _number(text: str) -> float:
-    """A positive number in plain digits."""
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?(e-?[0-9]{1,2})?", text):
-        raise argparse.ArgumentTypeError(f"{text[:60]!r} is not a positive number, such as 2.5")
-    return float(text)
+def _print(result: Any, options: argparse.Namespace) -> None:
+    """The answer, then the values of its laws: if weights do not fit, it comes before the complaint."""
+    import json
 
+    import numpy as np
 
-def _parser() -> argparse.ArgumentParser:
-    question = "What does training this network conserve?  Exact, proved conservation laws of gradient flows."
-    parser = _Parser(prog="conslaw", description=question)
-    parser.add_argument("--version", action="version", version=f"conslaw {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    from conslaw.weights_file import evaluated
 
-    network = _Parser(add_help=False)
-    network.add_argument(
-        "model", help="a family ('conslaw models' lists them) or FILE.py:NAME for a model of your own"
-    )
-    network.add_argument(
-        "sizes",
-        nargs="?",
-        help="sizes of the family: the widths of a network, from input to output, as 3-2-4",
-    )
-    network.add_argument(
-        "--input",
-        action="append",
-        metavar="SHAPE",
-        help="of a PyTorch module in FILE.py:NAME: 1,3,32,32, or 1,16:int64 for tokens; once for each input",
-    )
-    network.add_argument("--bias", action="store_true", help="with a bias vector on each hidden layer")
-    network.add_argument("--power", metavar="R", help="of polynomial: 2, or 2,3 (one a hidden layer)")
-    network.add_argument("--seed", type=_integer, default=0, help="draws primes, points, samples (default 0)")
-    network.add_argument("--json", action="store_true", help="print one JSON object")
-    common = _Parser(add_help=False, parents=[network])
-    common.add_argument(
-        "--flow", choices=["gradient", "momentum", "nesterov"], help="how it is trained (default gradient)"
-    )
-    common.add_argument(
-        "--damping",
-        metavar="Q",
-        help="of a momentum flow: a rational number or C/t (default 0; nesterov is 3/t)",
-    )
-    common.add_argument(
-        "--metric",
-        help="'euclidean', 'mirror', 'z**2', or ARRAY=METRIC,... with one of these or a scaling "
-        "(default: the model's own)",
-    )
-    common.add_argument("--weight-decay", metavar="Q", help="a rational number (default 0)")
-    common.add_argument(
-        "--split",
-        action=argparse.BooleanOptionalAction,
-        help="split the network into subnetworks (default: if it is large)",
-    )
-    common.add_argument(
-        "--budget",
-        type=_number,
-        default=60.0,
-        metavar="X",
-        help="work to spend, in estimated units of about a second (default 60)",
-    )
-    common.add_argument(
-        "--timeout",
-        type=_number,
-        metavar="SECONDS",
-        help="stop after so much time, and print what is proved so far (exit status 4)",
-    )
-    common.add_argument(
-        "--explain", action="store_true", help="say which routes were tried, with what, and why it ended"
-    )
-    common.add_argument(
-        "--workers", type=_integer, default=1, metavar="N", help="threads for what is independent (default 1)"
-    )
-
-    analyze = commands.add_parser(
-        "analyze",
-        parents=[common],
-        help="count the laws, find the polynomial ones, say whether the list is complete",
-    )
-    analyze.add_argument(
-        "--degree", type=_integer, default=2, help="largest degree of the laws looked for (default 2)"
-    )
-    analyze.add_argument(
-        "--time-degree",
-        type=_integer,
-        metavar="N",
-        help="largest degree in time (default: what the known laws need)",
-    )
-    analyze.add_argument("--homogeneous", action="store_true", help="laws of exactly that degree only")
-    analyze.add_argument(
-        "--ansatz",
-        metavar="KIND",
-        help="'monomials': all polynomials; 'matrix': combinations of the arrays (default: by size)",
-    )
-    analyze.add_argument(
-        "--certificate",
-        metavar="FILE",
-        help="write what is needed to check the answer again ('conslaw verify FILE')",
-    )
-    analyze.add_argument(
-        "--at",
-        nargs="?",
-        const="",
-        metavar="FILE",
-        help="whether this is all near weights: .npz, or .pt of a state_dict (default: the module's own)",
-    )
-    analyze.add_argument(
-        "--evaluate", metavar="FILE", help="print the values of the laws at the weights in an .npz file"
-    )
-    analyze.set_defaults(run=_analyze)
-    count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
-    count.add_argument(
-        "--point", metavar="FILE", help="count at the weights in an .npz file, as the exact numbers they are"
-    )
-    count.set_defaults(run=_count)
-    dimension = commands.add_parser(
-        "dimension", parents=[network], help="the dimension of the set of functions that a model represents"
-    )
-    dimension.add_argument("--certificate", metavar="FILE", help="write what is needed to check it again")
-    dimension.set_defaults(run=_dimension)
-    verify = commands.add_parser("verify", help="check a certificate with other code than that which made it")
-    verify.add_argument(
-        "file",
-        help="a certificate, JSON ('conslaw analyze ... --certificate FILE'; - for standard input) or NPZ",
-    )
-    verify.add_argument(
-        "--budget",
-        type=_number,
-        default=1.0,
-        metavar="X",
-        help="work that it may take, in 10⁹ multiplications and GB (default 1)",
-    )
-    verify.add_argument("--json", action="store_true", help="print one JSON object")
-    verify.set_defaults(run=_verify)
-    sweep_command.add_to(commands, _integer, _number)
-    regions_command.add_to(commands, _integer, _number)
-    models = commands.add_parser("models", help="list the families of models")
-    models.set_defaults(run=_models)
-    return parser
-
-
-def _show_progress(options: argparse.Namespace) -> None:
-    """In a terminal, a line on the standard error that says how far a long run is."""
-    import logging
-
-    if sys.stderr.isatty() and not getattr(options, "json", False):
-        handler = logging.StreamHandler(sys.stderr)
-        handler.terminator = "\r"
-        handler.setFormatter(logging.Formatter("\033[K%(message)s"))
-        logging.getLogger("conslaw").addHandler(handler)
-        logging.getLogger("conslaw").setLevel(logging.INFO)
-
-
-def _print(result: Count | Dimension, options: argparse.Namespace) -> None:
-    from conslaw.weights_file import said
-
-    if sys.stderr.isatty() and not options.json:
-        print("\033[K", end="", file=sys.stderr, flush=True)
-    for line in said(result, getattr(options, "weights", None), json=options.json):
-        print(line, flush=True)
-    if getattr(options, "explain", False) and not options.json:
-        explained = getattr(result, "explained", None)
-        print(f"\n{explained() if explained else ''}", flush=True)
+    explain, weights = getattr(options, "explain", False), getattr(options, "weights", None)
+    if not options.json:
+        summary = result.with_laws() if getattr(options, "laws", False) else result._summary()
+        print(
+            display.latex(summary) if options.latex else display.text(summary, display.columns()), flush=True
+        )
+    values, plain = dict[str, Any](), result.to_json() if options.json else {}
+    try:
+        values = evaluated(result, weights) if weights is not None else {}
+    finally:
+        if options.json:  # which has no NaN: null where a law is not defined
+            made = {law: np.where(np.isfinite(x), x, np.array(None)).tolist() for law, x in values.items()}
+            print(json.dumps(plain | ({"values": made} if made else {})), flush=True)
+    beside = [f"\n{law} =\n{value}" for law, value in values.items()] + [f"\n{result.explained()}"] * explain
+    for text in beside if not options.json else []:
+        print(text.replace("\n", "\n% ") if options.latex else text, flush=True)
 
 
 def _answer(options: argparse.Namespace, ask: Callable[[], tuple[Analysis | Dimension, int]]) -> int:
@@ -251,7 +106,7 @@ def _answer(options: argparse.Namespace, ask: Callable[[], tuple[Analysis | Dime
         _print(result, options)
     finally:
         if place and status and place.exists():
-            print(f"conslaw: {str(place)!r} is as it was: the answer was cut short", file=sys.stderr)
+            _say(f"{str(place)!r} is as it was: the answer was cut short")
         elif place:
             files.write(result.certificate(), place)
     return status
@@ -260,12 +115,12 @@ def _answer(options: argparse.Namespace, ask: Callable[[], tuple[Analysis | Dime
 def _asked(question: Callable[..., C], options: argparse.Namespace, names: Sequence[str]) -> tuple[C, int]:
     """The answer to a question about a flow, and an exit status; if interrupted, what is proved so far."""
     try:
-        with time_limit(options.timeout):
+        with progress(None), time_limit(options.timeout):
             chosen = {name: getattr(options, name) for name in names}
             return question(_flow(options), **chosen), 0
     except Interrupted as stop:
         late = isinstance(stop.__cause__, TimeIsUp)
-        print("conslaw: time is up" if late else "conslaw: interrupted", file=sys.stderr)
+        _say("time is up" if late else "interrupted")
         return stop.answer, LATE if late else INTERRUPTED
 
 
@@ -285,7 +140,7 @@ def _analyze(options: argparse.Namespace) -> int:
         return status
     if weights is None and (weights := getattr(options, "module", None)) is None:
         raise ConslawError("--at: only a PyTorch module has weights of its own; give --at FILE")
-    with time_limit(options.timeout):
+    with progress(None), time_limit(options.timeout):
         found = asked()[0].at(weights, seed=options.seed)
     print(json.dumps(found.to_json()) if options.json else f"\n{found}", flush=True)
     return 0
@@ -304,7 +159,11 @@ def _count(options: argparse.Namespace) -> int:
 def _dimension(options: argparse.Namespace) -> int:
     from conslaw.varieties import dimension
 
-    return _answer(options, lambda: (dimension(_model(options), seed=options.seed), 0))
+    def ask() -> tuple[Dimension, int]:
+        with progress(None):
+            return dimension(_model(options), seed=options.seed), 0
+
+    return _answer(options, ask)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -313,9 +172,10 @@ def _verify(options: argparse.Namespace) -> int:
     from conslaw.certificates.verification import verify
 
     try:
-        result = verify(options.file, budget=options.budget)
+        with progress(None):
+            result = verify(options.file, budget=options.budget)
     except MemoryError:
-        print("conslaw: not checked: out of memory", file=sys.stderr)
+        _say("not checked: out of memory")
         return NOT_CHECKED
     print(json.dumps(result.to_json()) if options.json else result)
     return {"ok": 0, "FAIL": REFUTED, "not checked": NOT_CHECKED}[result.verdict]
@@ -331,6 +191,15 @@ def _models(options: argparse.Namespace) -> None:
         f"{'FILE.py:NAME':36} A model of your own, made with conslaw.model (or a flow, or a function that "
         f"returns either)."
     )
+
+
+COMMANDS: dict[str, Handler] = {
+    "analyze": _analyze,
+    "count": _count,
+    "dimension": _dimension,
+    "verify": _verify,
+    "models": _models,
+}
 
 
 def _made(options: argparse.Namespace) -> Model | Flow:

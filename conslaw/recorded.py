@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conslaw.errors import ConslawError
+from conslaw.laws.law_latex import law_latex
 from conslaw.laws.law_text import parse_law
 from conslaw.laws.matrix_notation import LawFamily
 from conslaw.laws.state_space import StateSpace
@@ -37,7 +38,6 @@ class RecordedLaws:
     families: Sequence[LawFamily]
     left: Sequence[int]
     looked_for: Sequence[str]
-    long: bool
     space: StateSpace
 
     def __len__(self) -> int:
@@ -52,8 +52,8 @@ class RecordedLaws:
         return list(self.texts)
 
     def latex(self) -> list[str]:
-        """The laws as text, for LaTeX."""
-        return [rf"\texttt{{{text}}}".replace("_", r"\_").replace("**", "^") for text in self.strings()]
+        """The laws as LaTeX."""
+        return list(map(law_latex, self.strings()))
 
     def expressions(self) -> list[sympy.Expr]:
         """The laws as SymPy expressions."""

@@ -1,12 +1,11 @@
-"""Weights in a file, for the command line: arrays of NumPy (``.npz``), or a state_dict that PyTorch saved (``.pt``,
-``.pth``); arrays alone, no code in them is run.
+"""Weights in a file, for the command line: arrays of NumPy (``.npz``), or a state_dict that PyTorch saved
+(``.pt``, ``.pth``); arrays alone, no code in them is run.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
-from json import dumps
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,25 +57,6 @@ def _of_torch(file: str, what: str) -> dict[str, Any]:
     if not isinstance(found, Mapping):
         raise TypeError("no state_dict")
     return dict(found)
-
-
-def said(answer: Any, weights: Mapping[str, Array] | None, *, json: bool) -> Iterator[str]:
-    """An answer as text or JSON, and the values of its laws at the weights of a file, if there is one; if
-    they do not fit, the answer comes before the complaint.
-    """
-    if not json:
-        yield str(answer)
-    try:
-        values = evaluated(answer, weights) if weights is not None else {}
-    except ConslawError:
-        if json:
-            yield dumps(answer.to_json())
-        raise
-    if json:  # which has no NaN: null where a law is not defined
-        made = {law: np.where(np.isfinite(x), x, np.array(None)).tolist() for law, x in values.items()}
-        yield dumps({**answer.to_json(), **({"values": made} if values else {})})
-    else:
-        yield from (f"\n{law} =\n{value}" for law, value in values.items())
 
 
 def evaluated(analysis: Any, arrays: Mapping[str, Array]) -> dict[str, Array]:

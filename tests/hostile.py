@@ -122,6 +122,7 @@ CALLS = {  # name: positional parameters, named parameters; each with good value
     ),
     "conslaw.from_sympy": ([["x*y", "[x*y, y**2]"], ["[x, y]"]], {"name": ["'phi'"], "metric": ["'mirror'"]}),
     "conslaw.flow_from_fields": ([["[[y, -x]]", "[[x, 2*y]]"], ["[x, y]"]], {"drift": ["None", "[x, y]"]}),
+    "conslaw.progress": ([["True", "False", "None"]], {}),
     "conslaw.parse_law": ([["'W1[0,1]**2 - exp(2*t)'", "'log(x)/3'", "'('*60", "'x**9**9**9'"]], {}),
     "conslaw.verify": ([["certificate", "json.dumps(certificate)", "'/nowhere'"]], {"budget": ["1", "0.01"]}),
     "conslaw.load": ([["shown", "json.dumps(shown)", "'/nowhere'", "json.dumps(shown)[:-9]"]], {}),

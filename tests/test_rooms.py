@@ -13,17 +13,18 @@ import conslaw
 # from the ground up; what stands in one line imports nothing of the others in it
 FLOORS = [
     ["errors", "version"],
-    ["display", "plots", "time_limit"],
+    ["display", "long_work", "plots", "time_limit"],
     ["algebra"],
     ["models"],
     ["flows"],
     ["laws"],
     ["certificates"],
-    ["varieties", "regions", "recorded", "routes", "attained"],
+    ["varieties", "regions", "recorded", "routes", "attained", "remarks"],
     ["answers"],
     ["analysis", "layers"],
     ["sweeps", "training", "weights_file"],
-    ["networks", "nn", "command_line", "saved"],
+    ["networks", "nn", "command_options", "saved"],
+    ["command_line"],
     ["__main__"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -7,6 +7,7 @@ believe is said in *Certificates* in the documentation.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,8 @@ from conslaw.certificates.reading import problem, read
 from conslaw.certificates.subject import Subject
 from conslaw.certificates.written import DIMENSION, FORMAT, MODEL_DIMENSION, VERSION, claim, digests
 from conslaw.errors import ConslawError, TooLargeError
+
+logger = logging.getLogger(__name__)
 
 LARGEST_BUDGET = 10_000.0  # what anybody may want to allow
 Verdict = Literal["ok", "FAIL", "not checked"]
@@ -244,6 +247,7 @@ KINDS: dict[str, tuple[str, Callable[[Mapping[str, Any], float], Iterator[Check]
 
 def checked(what: str, run: Callable[[], str]) -> Check:
     """The verdict on one thing, whatever happens."""
+    logger.info("checking: %s", what)
     try:
         return Check(what, "ok", run())
     except Refuted as error:

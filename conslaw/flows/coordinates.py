@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import reduce
 from math import prod
+from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import normalize
 
@@ -125,11 +128,28 @@ def write(polynomial: Terms, coordinates: Sequence[Coordinate], *, latex: bool =
     return text or "0"
 
 
-def to_sympy(polynomial: Terms, coordinates: Sequence[Coordinate]) -> sympy.Expr:
-    """A polynomial as a SymPy expression in these coordinates."""
+def write_law(law: Terms, coordinates: Sequence[Coordinate], *, latex: bool = False) -> str:
+    """A law: what is a factor of all its terms, such as ``exp(t/2)``, stands once."""
+    factor, rest = _common(law)
+    written = write(rest, coordinates, latex=latex)
+    before = write([(factor, 1)], coordinates, latex=latex)
+    return f"{before}{' ' if latex else '*'}({written})" if factor else written
+
+
+def to_sympy(law: Terms, coordinates: Sequence[Coordinate]) -> sympy.Expr:
+    """The same as a SymPy expression in these coordinates."""
     import sympy
 
-    symbols = {v: coordinates[v - 1].symbol() for monomial, _ in polynomial for v in monomial}
-    return sympy.Add(
-        *[sympy.Mul(sympy.Rational(str(c)), *[symbols[v] for v in monomial]) for monomial, c in polynomial]
-    )
+    symbols = {v: coordinates[v - 1].symbol() for monomial, _ in law for v in monomial}
+    factor, rest = _common(law)
+    products = [sympy.Mul(sympy.Rational(str(c)), *[symbols[v] for v in monomial]) for monomial, c in rest]
+    return sympy.Mul(*[symbols[v] for v in factor], sympy.Add(*products))
+
+
+def _common(law: Terms) -> tuple[tuple[int, ...], Terms]:
+    """The monomial that divides all terms of a sum, and what is left of them."""
+    factor = reduce(and_, [Counter(monomial) for monomial, _ in law]) if len(law) > 1 else Counter()
+    if not factor:
+        return (), law
+    left = [(tuple((Counter(monomial) - factor).elements()), c) for monomial, c in law]
+    return tuple(factor.elements()), left

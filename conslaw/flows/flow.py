@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from conslaw import display
 from conslaw.algebra.evaluation import evaluate, gradient, topological_order
 from conslaw.algebra.exact_numbers import hyper_parameter
 from conslaw.algebra.expressions import ONE, Expression, Shape, as_expression, input_array, size
@@ -28,7 +29,7 @@ TIME = "time"  # the state array that holds time, or the function of it that mak
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
+class Flow(display.InNotebooks):
     """The vector fields whose common first integrals are the conservation laws.
 
     A flow cannot be changed; two are equal, and have the same hash in every process, if all of this is.
@@ -70,6 +71,19 @@ class Flow:
     def __post_init__(self) -> None:
         for name in ("state", "data", "fields", "metric_entries", "metric_words", "symbols"):
             object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    def _summary(self) -> display.Summary:
+        of = f" of {self.model.name}" if self.model else ""
+        rows: list[tuple[str, str | int]] = [
+            ("state dimension", self.dimension),
+            ("state", display.arrays(self.state)),
+            ("data", display.arrays(self.data)),
+            ("vector fields", len(self.fields)),
+            ("metric", self.metric),
+        ]
+        rows += [("damping", self.damping)] if self.damping is not None else []
+        rows += [("weight decay", self.weight_decay)] if self.weight_decay != "0" else []
+        return display.Summary(f"{self.name} flow{of}", rows)
 
     @cached_property
     def digest(self) -> str:
@@ -191,7 +205,7 @@ def gradient_flow(
 
     >>> decayed = conslaw.gradient_flow(conslaw.linear([1, 1, 1]), weight_decay=3)
     >>> conslaw.polynomial_laws(decayed).strings()
-    ['exp(6*t)*W1[0,0]**2 - exp(6*t)*W2[0,0]**2']
+    ['exp(6*t)*(W1[0,0]**2 - W2[0,0]**2)']
 
     References
     ----------

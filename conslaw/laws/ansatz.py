@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from conslaw import display
 from conslaw.algebra.finite_field import Residues, RowSpace, random_prime, rank
 from conslaw.algebra.polynomials import (
     PolynomialArray,
@@ -39,7 +40,7 @@ from conslaw.algebra.sparse_kernel import (
     sparser,
 )
 from conslaw.errors import ConslawError, TooLargeError, check_flags, check_memory, check_seed
-from conslaw.flows.coordinates import Coordinate, to_sympy, write
+from conslaw.flows.coordinates import Coordinate, to_sympy, write_law
 from conslaw.flows.flow import TIME, Flow, check_flow
 from conslaw.laws.ansatz_equations import ansatz_kernel
 from conslaw.laws.exact_fields import (
@@ -62,8 +63,8 @@ logger = logging.getLogger(__name__)
 LARGEST_DEGREE = 60  # of a law
 
 
-@dataclass(frozen=True)
-class PolynomialLaws:
+@dataclass(frozen=True, repr=False)
+class PolynomialLaws(display.Shown):
     """All polynomial laws of an ansatz.
 
     Attributes
@@ -92,17 +93,26 @@ class PolynomialLaws:
 
     def strings(self) -> list[str]:
         """The laws as text in the model's own names: ``W1[0,0]**2 - W2[0,0]**2``."""
-        return [write(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
+        return [write_law(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
 
     def latex(self) -> list[str]:
         """The laws as LaTeX."""
-        return [write(polynomial, self.coordinates, latex=True) for polynomial in terms(self.polynomials)]
+        return [write_law(polynomial, self.coordinates, latex=True) for polynomial in terms(self.polynomials)]
 
     def expressions(self) -> list[sympy.Expr]:
         """The laws as SymPy expressions in ``IndexedBase`` symbols of the model's own names (``Symbol`` for a
         scalar).
         """
         return [to_sympy(polynomial, self.coordinates) for polynomial in terms(self.polynomials)]
+
+    def _summary(self) -> display.Summary:
+        rows: list[tuple[str, str | int]] = [
+            ("laws", len(self)),
+            ("independent", f"{self.independent:,}   proved at least"),
+            ("monomials of the ansatz", self.unknowns),
+        ]
+        laws = display.Section("laws", self.strings(), self.latex())
+        return display.Summary("polynomial laws", rows, (), [laws] if len(self) else [])
 
     def gradients(self, sample: Sample) -> Residues:
         """The gradients (k, n) in the state coordinates at a random sample."""

@@ -96,9 +96,8 @@ def _eliminated(
         reach = start + int(np.searchsorted(size, portion, side="right"))
         stop = int(ends[min(int(np.searchsorted(ends, max(reach, start + 1))), len(ends) - 1)])
         kept.append(_portion(unknowns, slopes.where(np.arange(start, stop)), alive))
-        logger.info(
-            "ansatz: %d of %d terms of the field used, %d unknowns left", stop, len(field), alive.sum()
-        )
+        numbers = [f"{n:,}" for n in (stop, len(field), alive.sum())]
+        logger.info("ansatz: %s of %s terms of the field used, %s unknowns left", *numbers)
         start, portion = stop, min(2 * portion, LARGEST_PORTION)
     return (
         merged(kept)

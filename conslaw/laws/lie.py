@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conslaw import display
 from conslaw.algebra.bounds import Bounds, BoundsNumbers
 from conslaw.algebra.evaluation import evaluate
 from conslaw.algebra.exact_numbers import exact_array
@@ -56,7 +57,7 @@ Point = Any  # a mapping of arrays, a state_dict or a module
 
 
 @dataclass(frozen=True)
-class LieRanks:
+class LieRanks(display.InNotebooks):
     """The ranks of the trace, depth by depth.
 
     Attributes
@@ -83,6 +84,17 @@ class LieRanks:
     def laws_at_most(self) -> int:
         """State dimension minus the last rank."""
         return self.state_dimension - self.ranks[-1]
+
+    def _summary(self) -> display.Summary:
+        where = "near a generic point" if self.generic else "at the given point"
+        laws = f"{self.laws_at_most:,}   proved {where}"
+        rows: list[tuple[str, str | int]] = [
+            ("state dimension", self.state_dimension),
+            ("ranks, depth by depth", display.numbers(self.ranks)),
+            ("laws at most", laws),
+            ("prime, seed", f"{self.prime}, {self.seed}"),
+        ]
+        return display.Summary("Lie ranks", rows)
 
 
 @one_blas_thread()
@@ -337,7 +349,7 @@ def grown(
             found = space.rank
             space = confirm(depth, space)
             exhausted = space.rank == found
-        logger.info("Lie ranks: depth %d, rank %d of at most %d", depth, space.rank, target)
+        logger.info("Lie ranks: depth %d, rank %s of at most %s", depth, f"{space.rank:,}", f"{target:,}")
     if space.rank < target and not exhausted:
         return replace(trace, space=space, batch=2 * trace.batch)
     before, ranks = trace.ranks[-1] if trace.ranks else 0, (*trace.ranks, space.rank)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from conslaw import display
 from conslaw.algebra.einsum import einsum
 from conslaw.algebra.evaluation import evaluate, gradient, topological_order
 from conslaw.algebra.expressions import LETTERS, Expression, input_array
@@ -20,7 +21,7 @@ from conslaw.algebra.interpretations import Counts, Kinds
 from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenate, number, terms
 from conslaw.algebra.uniform_axes import RIGID, Axes
 from conslaw.errors import ConslawError, check_memory
-from conslaw.flows.coordinates import to_sympy, write
+from conslaw.flows.coordinates import to_sympy, write_law
 from conslaw.flows.flow import TIME, Flow
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
 from conslaw.laws.exact_fields import expansion, expansion_of_gradient
@@ -45,8 +46,8 @@ LITTLE_EXPANDED = 20_000.0  # of one that is not replaced by its code at one pla
 CHEAP, MOST_IN_BLOCKS = 3_000_000, 30_000_000  # entries of one such matrix, and of several, made at once
 
 
-@dataclass(frozen=True)
-class MatrixLaws:
+@dataclass(frozen=True, repr=False)
+class MatrixLaws(display.Shown):
     """Laws that the matrix ansatz finds: the entries of combinations of the model's own arrays.
 
     Attributes
@@ -93,15 +94,21 @@ class MatrixLaws:
         starts = np.cumsum([0, *(x.shape[0] for x in parts)]).tolist()
         return concatenate(parts, starts[:-1], (starts[-1],))
 
+    def _summary(self) -> display.Summary:
+        rows = [("independent", f"{self.independent:,}   proved at least")]
+        families = [family.latex_counted for family in self.families]
+        laws = display.Section("laws in matrix notation", list(map(str, self.families)), families)
+        return display.Summary("laws of the matrix ansatz", rows, (), [laws] if families else [])
+
     def strings(self) -> list[str]:
         """The entries as text."""
         coordinates = self.flow.coordinates
-        return [write(polynomial, coordinates) for polynomial in terms(self.polynomials)]
+        return [write_law(polynomial, coordinates) for polynomial in terms(self.polynomials)]
 
     def latex(self) -> list[str]:
         """The entries as LaTeX."""
         coordinates = self.flow.coordinates
-        return [write(polynomial, coordinates, latex=True) for polynomial in terms(self.polynomials)]
+        return [write_law(polynomial, coordinates, latex=True) for polynomial in terms(self.polynomials)]
 
     def expressions(self) -> list[sympy.Expr]:
         """The entries as SymPy expressions."""

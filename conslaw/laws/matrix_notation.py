@@ -15,6 +15,7 @@ checked, exactly, on a network that has no more (:func:`matrix_combinations`).  
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from dataclasses import fields as dataclass_fields
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from conslaw import display
 from conslaw.algebra.evaluation import evaluate
 from conslaw.algebra.expressions import Expression, input_array
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
 MOST_TERMS = 200_000  # terms of polynomials that are written out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LawFamily:
     """Laws that are the entries of one combination of arrays.
 
@@ -61,6 +63,7 @@ class LawFamily:
     size : see there
     each : the number of such matrices, if there is one for each slice of the arrays (attention heads, say)
     laws : how many linearly independent laws its entries add to those of the families before it
+    entries : how many different entries there are
     """
 
     text: str
@@ -70,22 +73,47 @@ class LawFamily:
     laws: int
     each: int = 1
 
-    def __str__(self) -> str:
+    @property
+    def entries(self) -> int:
+        """How many entries there are that are not repetitions: at most so many are ``laws``."""
+        n = self.size
+        matrix = {"symmetric": n * (n + 1) // 2, "skew": n * (n - 1) // 2}
+        return self.each * matrix.get(self.kind, n)
+
+    @property
+    def counted(self) -> str:
+        """What shape it has, and how many laws: ``symmetric 12×12, 63 laws of 78 entries``."""
         index = re.search(r"\[([:,a-z]*[a-z][:,a-z]*)\]", self.text)  # any array with an index has it so
         letters = sorted(re.findall("[a-z]", index[1] if index else "k"), key="kijlmnabcdefgh".find)
         letter, slice_ = letters[0], letters[-1]
         shape = {
-            "symmetric": f"symmetric {self.size}×{self.size}, ",
-            "skew": f"skew {self.size}×{self.size}, ",
-            "vector": f"{letter} = 0…{self.size - 1}, ",
-            "array": f"{self.size} entries, ",
+            "symmetric": f"symmetric {self.size:,}×{self.size:,}, ",
+            "skew": f"skew {self.size:,}×{self.size:,}, ",
+            "vector": f"{letter} = 0…{self.size - 1:,}, ",
+            "array": f"{self.size:,} entries, ",
             "scalar": "",
         }
-        slices = f"{slice_} = 0…{self.each - 1}, " if self.each > 1 else ""
-        number, whole = (self.laws // self.each, self.laws % self.each == 0) if slices else (self.laws, False)
-        laws = f"{number} law{'s' * (number > 1)}{' each' * whole}" if whole else f"{self.laws} laws"
-        laws = "1 law" if self.laws == 1 else laws
-        return f"{self.text}   {slices}{shape[self.kind]}{laws}"
+        slices = f"{slice_} = 0…{self.each - 1:,}, " if self.each > 1 else ""
+        of = f" of {self.entries:,} entries" if self.laws < self.entries else ""
+        number, left = divmod(self.laws, self.each)
+        if self.each > 1 and not left:
+            laws = f"{number:,} law{'s' * (number > 1)} each{f' of {self.entries // self.each:,}' * bool(of)}"
+        else:
+            laws = f"{self.laws:,} law{'s' * (self.laws != 1)}{of}"
+        return f"{slices}{shape[self.kind]}{laws}"
+
+    def __str__(self) -> str:
+        return display.in_signs_of(sys.stdout, f"{self.text}   {self.counted}")
+
+    __repr__ = __str__
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex_counted}$"
+
+    @property
+    def latex_counted(self) -> str:
+        """The same as LaTeX."""
+        return rf"{self.latex}\quad{display.in_latex(f'({self.counted})')}"
 
     def law(self, *index: int) -> sympy.Expr:
         """One entry as a SymPy expression: ``family.law(0, 1)`` of a matrix, ``family.law(3)`` of a vector.
@@ -160,7 +188,7 @@ def _renamed(text: str, names: Mapping[str, str], joint: str) -> str:
     return re.sub(rf"(?<![A-Za-z0-9_])({some})(?![A-Za-z0-9]|{joint})", lambda found: names[found[1]], text)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FoundFamily(LawFamily):
     """A family with the combination of arrays that it is made of, and the state that these are of."""
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from conslaw import display
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import Residues, RowSpace, fraction
 from conslaw.algebra.polynomials import (
@@ -58,8 +59,8 @@ AT_A_TIME = 50  # echelon entries, of which the shortest come first
 CANDIDATES = 300  # echelon entries that are interpolated at most
 
 
-@dataclass(frozen=True)
-class RationalLaws:
+@dataclass(frozen=True, repr=False)
+class RationalLaws(display.Shown):
     """Rational laws P/Q, each a verified identity, and independent of one another.
 
     Attributes
@@ -110,6 +111,11 @@ class RationalLaws:
         """The laws as SymPy expressions."""
         pairs = zip(terms(self.numerators), terms(self.denominators), strict=True)
         return [to_sympy(p, self.coordinates) / to_sympy(q, self.coordinates) for p, q in pairs]
+
+    def _summary(self) -> display.Summary:
+        laws = display.Section("laws", self.strings(), self.latex())
+        rows = [("laws", f"{len(self):,}   proved independent")]
+        return display.Summary("quotients", rows, (), [laws] if len(self) else [])
 
     def gradients(self, sample: Sample) -> Residues:
         """The gradients (k, n) at a random sample, each times the square of its denominator."""

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from conslaw import display
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import Shape
 from conslaw.algebra.finite_field import Residues, RowSpace
@@ -76,7 +77,7 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class Coloured:
+class Coloured(display.InNotebooks):
     """What a colouring proves about a flow, at one point.
 
     Attributes
@@ -102,6 +103,15 @@ class Coloured:
     def laws_at_most(self) -> int:
         """State dimension minus the last rank: a proved bound."""
         return self.classes.flow.dimension - self.ranks[-1]
+
+    def _summary(self) -> display.Summary:
+        rows: list[tuple[str, str | int]] = [
+            ("split into", str(self)),
+            ("ranks, depth by depth", display.numbers(self.ranks)),
+            ("laws at most", f"{self.laws_at_most:,}   proved"),
+            ("prime, seed", f"{self.prime}, {self.seed}"),
+        ]
+        return display.Summary("an upper bound, in parts", rows)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary: the classes (their axes, as array and number), and the colours."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from conslaw import display
 from conslaw.algebra.evaluation import evaluate, topological_order
 from conslaw.algebra.exact_numbers import READING
 from conslaw.algebra.expressions import ONE, Expression, Shape, Sizes, as_expression, input_array, size
@@ -154,7 +155,7 @@ def line_of_call() -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(display.InNotebooks):
     """A parametrised family of functions, given by its potential f(parameters; data).
 
     The gradients of f with respect to the parameters, over all values of the data, span W_phi of [MGP23]: the
@@ -182,6 +183,16 @@ class Model:
     def __post_init__(self) -> None:
         for name in ("parameters", "data", "arguments", "metric"):
             object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    def _summary(self) -> display.Summary:
+        widths = self.arguments.get("widths")
+        sizes = f" {'-'.join(map(str, widths))}" if isinstance(widths, list | tuple) else ""
+        metric = self.metric if isinstance(self.metric, str) else "its own"
+        rows: list[tuple[str, str | int]] = [("parameters", self.size)]
+        rows += [("arrays", display.arrays(self.parameters)), ("data", display.arrays(self.data))]
+        rows.append(("metric", metric))
+        rows += [("read as free data", ", ".join(r.operation for r in self.readings))] * bool(self.readings)
+        return display.Summary(f"model: {self.name}{sizes}", rows)
 
     @cached_property
     def digest(self) -> str:

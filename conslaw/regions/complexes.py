@@ -166,8 +166,8 @@ class PolyhedralComplex(display.Shown):
     def _summary(self) -> display.Summary:
         said = "proved" if self.certified else "found in floating point, not certified"
         rows = [
-            ("cells", f"{', '.join(map(str, self.f_vector))} of dimension 0 to {self.dimension}: {said}"),
-            ("bounded", ", ".join(map(str, self.bounded))),
+            ("cells", f"{display.numbers(self.f_vector)} of dimension 0 to {self.dimension}: {said}"),
+            ("bounded", display.numbers(self.bounded)),
             ("generic", "yes" if self.generic else "no: coincidences() says where neurons vanish together"),
             ("method", self.method),
         ]

@@ -74,8 +74,8 @@ class Crossings(display.Shown):
         head = "walls crossed / classes / always off / always on / laws of classes (begun, ended)"
         rows = [("state", head)]
         for s in self.steps:
-            laws = f"{s.laws} (+{len(s.begun)}, -{len(s.ended)})"
-            rows.append((s.label, f"{len(s.crossed)} / {s.classes} / {s.off} / {s.on} / {laws}"))
+            laws = f"{s.laws:,} (+{len(s.begun):,}, -{len(s.ended):,})"
+            rows.append((s.label, f"{len(s.crossed):,} / {s.classes:,} / {s.off:,} / {s.on:,} / {laws}"))
         return display.Summary(self.about, rows)
 
     def to_json(self) -> dict[str, Any]:

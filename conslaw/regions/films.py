@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -85,8 +85,8 @@ class Film(display.Shown):
 
 def _words(frame: Frame, level: str) -> list[str]:
     about = "" if frame.certified else "about "
-    betti = f"b0 = {frame.betti[0]}, b1 = {frame.betti[1]}"
-    said = [f"{about}{frame.polygons} polygons", f"F = {level}: {about}{betti}"]
+    betti = f"b0 = {frame.betti[0]:,}, b1 = {frame.betti[1]:,}"
+    said = [f"{about}{frame.polygons:,} polygons", f"F = {level}: {about}{betti}"]
     losses = {"training": frame.training, "validation": frame.validation}
     return said + [f"{name} loss {loss:.3g}" for name, loss in losses.items() if loss is not None]
 
@@ -182,7 +182,8 @@ def film(
             captions = [words[:2], words[2:], []][: len(panels)]
             picture = pictures.picture(panels, f"{_short(network.name)}, {label}", captions)
             images.append(picture.quantize())
-            logger.info("film: %s, %s", label, "; ".join(words))
+            how_far = {"done": len(images), "total": len(states)} if isinstance(states, Sized) else {}
+            logger.info("film: %s, %s", label, "; ".join(words), extra=how_far)
             if place.suffix == ".png" and len(images) > 1:
                 raise ConslawError(f"path={str(path)!r}: a .png shows one state; give a path ending in .gif")
             if len(images) & (len(images) - 1) == 0:  # 1, 2, 4, ...: a kill loses half of the frames at most

@@ -73,9 +73,9 @@ class LevelSet:
         if not self.components:
             return f"empty: betti {', '.join(map(str, self.betti))}"
         count, bounded = len(self.components), sum(c.bounded for c in self.components)
-        pieces = "1 component" if count == 1 else f"{count} components"
+        pieces = "1 component" if count == 1 else f"{count:,} components"
         orders = [f"Z/{order} in H_{k}" for k, group in enumerate(self.torsion) for order in group]
-        said = f"betti {', '.join(map(str, self.betti))}; {pieces}, {bounded} bounded"
+        said = f"betti {display.numbers(self.betti)}; {pieces}, {bounded:,} bounded"
         return said + (f"; torsion {', '.join(orders)}" if orders else "")
 
 
@@ -164,7 +164,7 @@ class Topology(display.Shown):
             side = "less" if self.below.components else "greater"
             remarks.append(f"The boundary is empty: {self.function} is {side} than {self._shown} everywhere.")
         if self.flat:
-            remarks.append(f"The function is equal to the level on {self.flat} whole regions.")
+            remarks.append(f"The function is equal to the level on {self.flat:,} whole regions.")
         return display.Summary(self.about, rows, remarks)
 
     _PLAIN = ("name", "function", "level", "at_infinity", "flat", "generic", "certified", "method")

@@ -90,11 +90,13 @@ class DataPatterns(display.Shown):
 
     def _summary(self) -> display.Summary:
         units = sum(len(one.units) for one in self.classes)
-        rows = [("classes", f"{len(self.classes)}, of {units} units with equal signs on all data: proved")]
+        rows = [
+            ("classes", f"{len(self.classes):,}, of {units:,} units with equal signs on all data: proved")
+        ]
         shown = self.classes[: display.SHOWN]
-        rows += [("", f"{_listed(one.units)}: active on {len(one.active)}") for one in shown]
+        rows += [("", f"{_listed(one.units)}: active on {len(one.active):,}") for one in shown]
         if len(self.classes) > display.SHOWN:
-            rows.append(("", f"and {len(self.classes) - display.SHOWN} more"))
+            rows.append(("", f"and {len(self.classes) - display.SHOWN:,} more"))
         rows.append(("on", f"on all data: {_listed(self.on)}" if self.on else "none on all data"))
         rows.append(("off", f"on all data: {_listed(self.off)}" if self.off else "none on all data"))
         named = [f"{unit} at datum {datum}" for unit, datum in self.zeros]

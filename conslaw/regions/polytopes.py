@@ -234,14 +234,12 @@ class Polytope(display.Shown):
     def _summary(self) -> display.Summary:
         on = ", ".join(map(str, self.walls[:8]))
         said = {True: "bounded", False: "unbounded", None: "not decided whether bounded"}[self.bounded]
+        redundant = f"{len(self.redundant):,}"
         rows = [
-            ("pattern", f"{self.pattern.count(1)} of {len(self.pattern)} neurons active: proved"),
+            ("pattern", f"{self.pattern.count(1):,} of {len(self.pattern):,} neurons active: proved"),
             ("walls", f"x lies on those of {on}" if self.walls else "x is inside"),
             ("margin", f"{self.margin:.6g}"),
-            (
-                "facets",
-                f"{len(self.facets)} of {self.rows} inequalities; {len(self.redundant)} redundant: proved",
-            ),
+            ("facets", f"{len(self.facets):,} of {self.rows:,} inequalities; {redundant} redundant: proved"),
             ("region", said),
         ]
         if self.undecided:

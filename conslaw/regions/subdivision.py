@@ -78,7 +78,7 @@ def subdivided(network: Network, most_cells: int, box: Sequence[tuple[Array, int
 def _affordable(network: Network, cells: Cells, d: int, totals: list[int], most_cells: int) -> None:
     """Refuse what is too much, or will be when the first layer is through, by its growth from half to now."""
     done, first, every = len(totals) - 1, network.hidden[0].width, len(network.neurons)
-    logger.info("regions: %d cells after %d of %d neurons", cells.total, done, every)
+    logger.info("regions: %s cells after %d of %d neurons", f"{cells.total:,}", done, every)
     growth, factor = float(d), 1.0
     if 2 * d + 4 <= done <= first:
         growth = float(np.log(totals[-1] / totals[done // 2]) / np.log(done / (done // 2)))

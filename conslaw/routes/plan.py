@@ -187,7 +187,7 @@ class Journey(Generic[S]):
         return [(work, number) for number, work in enumerate(estimates) if work is not None]
 
     def _go(self, route: Route[S], expected: float) -> None:
-        logger.info("%s: about %.2g units", route.name, expected)
+        logger.info("%s", route.name, extra={"units": expected})
         start, failed = time.perf_counter(), ""
         try:
             self.known, work = route.go(self.known)

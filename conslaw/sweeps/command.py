@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from conslaw.errors import ConslawError
+from conslaw.long_work import CLEARED, is_terminal
 
 REFUTED = 1
 RUN = ("timeout", "memory", "workers", "cluster", "retry")  # options that a sweep may be gone on with
@@ -23,7 +24,7 @@ def add_to(commands: Any, integer: Any, number: Any) -> None:
         description="Ranges: 3, 1..5 (both ends are in), 6..12..3, joined by commas.",
         argument_default=argparse.SUPPRESS,
     )
-    add = parser.add_argument
+    add = parser.add_argument_group("networks").add_argument
     add(
         "family", nargs="?", help="a family, several (linear,relu), or FILE.py:NAME, a function of the widths"
     )
@@ -31,6 +32,7 @@ def add_to(commands: Any, integer: Any, number: Any) -> None:
     add("--depth", metavar="D", help="numbers of weight matrices: 2..4")
     add("--power", metavar="R", help="of polynomial networks: 2..5 (default 2)")
     add("--bias", nargs="?", const="yes", choices=["yes", "no", "both"], help="on hidden layers (default no)")
+    add = parser.add_argument_group("question").add_argument
     add("--flow", metavar="F", help="gradient, momentum, nesterov (default gradient)")
     add("--damping", metavar="Q", help="of momentum: 0,1/2,3/t (default 0)")
     add("--ask", metavar="Q", help="analyze (default), count or dimension")
@@ -41,14 +43,17 @@ def add_to(commands: Any, integer: Any, number: Any) -> None:
         help="work for each case, in units of about a second (default 60)",
     )
     add("--seed", type=integer, metavar="N", help="draws primes, points and samples (default 0)")
+    add = parser.add_argument_group("cases").add_argument
     add("--max-parameters", type=integer, metavar="N", help="leave out larger networks")
     add("--symmetric", action="store_true", help="of widths and the same reversed take one")
     add("--sample", type=integer, metavar="N", help="so many of the cases, at random")
     add("--first", type=integer, metavar="N", help="so many of the cases, the first")
+    add = parser.add_argument_group("work").add_argument
     add("--timeout", type=number, metavar="SECONDS", help="for each case")
     add("--memory", metavar="SIZE", help="for each worker, such as 4GB")
     add("--workers", type=integer, metavar="N", help="processes (default 1)")
     add("--cluster", metavar="ADDRESS", help="of a Dask scheduler, such as tcp://host:8786")
+    add = parser.add_argument_group("answer").add_argument
     add("--out", metavar="FILE", help="the table: .parquet, .csv or .jsonl")
     add("--resume", metavar="FILE", help="go on with a sweep")
     add("--retry", metavar="STATUSES", help="try cases again: timeout,memory,error,killed")
@@ -128,7 +133,7 @@ def _swept(given: dict[str, Any]) -> Any:
             found = status(file)
             done = sum(found.statuses.values())
             said = f"{done:,} of {found.cases:,} cases are kept: conslaw sweep --resume {file}"
-            print(f"\nconslaw: {said}", file=sys.stderr)
+            print(f"{CLEARED if is_terminal() else ''}conslaw: {said}", file=sys.stderr)
         raise
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from conslaw.errors import ConslawError
+from conslaw.long_work import CLEARED, is_terminal
 
 
 def add_to(commands: Any, integer: Any, number: Any) -> None:
@@ -71,9 +72,8 @@ def _run(options: argparse.Namespace) -> int:
             progress=False if options.json else None,
         )
     except KeyboardInterrupt:
-        print(
-            f"\nconslaw: finished trials are kept in {table.name}: the same command goes on", file=sys.stderr
-        )
+        said = f"finished trials are kept in {table.name}: the same command goes on"
+        print(f"{CLEARED if is_terminal() else ''}conslaw: {said}", file=sys.stderr)
         raise
     rows = list(swept.rows())
     kept = write(rows, out)

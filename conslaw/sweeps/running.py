@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import tempfile
@@ -17,14 +18,17 @@ from typing import TYPE_CHECKING, Any
 from conslaw import display
 from conslaw.algebra.threads import check_workers
 from conslaw.errors import ConslawError
+from conslaw.long_work import duration
+from conslaw.long_work import progress as shown
 from conslaw.sweeps import tables
 from conslaw.sweeps.child import can_limit_memory
 from conslaw.sweeps.journal import OK, STATUSES, Journal, clear, head, index, plain, read_head, rows
-from conslaw.sweeps.progress import duration, shown
 from conslaw.sweeps.workers import Outcome, Task, Work, outcomes, packed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 LEAST_MEMORY = 200 * 10**6  # bytes; a worker takes half of that before its first case
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -117,8 +121,7 @@ def run(
         raise ConslawError("sweep: there is no case; give larger ranges, or fewer conditions")
     timeout, limit = check_timeout(timeout), check_memory_limit(memory)
     workers, statuses = check_workers(workers), check_statuses(retry)
-    if not isinstance(progress, bool | None):
-        raise ConslawError(f"progress={str(progress)[:60]!r}: give True, False or None")
+    line = shown(progress)
     place, folder = (tables.check_out(out), None) if out is not None else _temporary()
     path, start = tables.journal_of(place), time.monotonic()
     work = Work(packed(function), timeout, limit)
@@ -133,12 +136,13 @@ def run(
         left = ((i, dict(case)) for i, case in enumerate(cases) if not journal.finished[i])
         if before < count:
             found = _outcomes(work, left, workers, cluster)
-            with closing(found), shown(count, before, progress) as report:
+            with line, closing(found):
+                _report(journal.statuses, count)
                 for (number, case), outcome in found:
                     first = {"case": number, "status": outcome["status"], "reason": outcome["reason"]}
                     known = {name: plain(value) for name, value in case.items()}
                     journal.append({**first, **known, **outcome, **settings, **first})  # in this order
-                    report(journal.statuses)
+                    _report(journal.statuses, count)
         if place != path and not (place.exists() and place.stat().st_mtime >= path.stat().st_mtime):
             tables.write(path, place)
         done = in_order(journal.statuses)
@@ -148,6 +152,14 @@ def run(
     ]
     seconds = time.monotonic() - start
     return Sweep(place, dict(asked), count, done, seconds, tuple(remarks), folder)
+
+
+def _report(statuses: Mapping[str, int], count: int) -> None:
+    """Say how far it is, and of the cases that have no answer how many ended in which way."""
+    done = sum(statuses.values())
+    others = "".join(f", {many:,} {name}" for name, many in statuses.items() if name != OK and many)
+    extra = {"done": done, "total": count}
+    logger.info("%s of %s cases%s", f"{done:,}", f"{count:,}", others, extra=extra)
 
 
 class _Folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,6 +25,8 @@ from conslaw.training.integration import integrated
 from conslaw.training.network import Loss, Network
 from conslaw.training.predictions import Step
 from conslaw.training.records import Recorder
+
+logger = logging.getLogger(__name__)
 
 Arrays: TypeAlias = dict[str, Any]
 
@@ -320,6 +323,7 @@ def _train(run: _Run, begin: tuple[Arrays, Arrays], recorder: Recorder) -> None:
             recorder.stopped = f"the weights overflow at step {k}; make the step smaller"
             break
         theta, v = moved, after
+        logger.info("step %d of %d", k, run.steps, extra={"done": k, "total": run.steps})
         if k % run.every == 0 or k == run.steps:
             recorder.record(k, theta, v)
     recorder.end = theta

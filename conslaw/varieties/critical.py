@@ -97,14 +97,16 @@ class CriticalPoints(display.Shown):
 
     def _summary(self) -> display.Summary:
         def said(n: int | None) -> str:
-            return "not isolated" if n is None else f"{n}   mod two primes: probable"
+            return "not isolated" if n is None else f"{n:,}   mod two primes: probable"
 
         rows = [("full rank", said(self.full_rank))]
         for left, n in (self.dead_neurons or {}).items():
             rows.append((f"{left} hidden left", said(n)))
         if self.boundary is not None:
             rows.append(("boundary", said(self.boundary)))
-        return display.Summary(f"critical points of {self.about}", [*rows, ("zero", f"{self.zero}   proved")])
+        return display.Summary(
+            f"critical points of {self.about}", [*rows, ("zero", f"{self.zero:,}   proved")]
+        )
 
 
 def critical_points(model: Model, *, inner_product: str) -> CriticalPoints:

@@ -134,7 +134,7 @@ class Equations(display.Shown):
     def _summary(self) -> display.Summary:
         if self.filling:
             return display.Summary(self.about, [("equations", "none of any degree   proved: filling")])
-        rows = [("coefficients", f"{len(self.coordinates)}"), ("dimension", f"{self.dimension}")]
+        rows = [("coefficients", f"{len(self.coordinates):,}"), ("dimension", f"{self.dimension:,}")]
         for degree in range(1, self.degree + 1):
             total, new = self.number(degree)
             how = "proved" if degree <= self.complete_to_degree else "mod p"
