@@ -91,7 +91,8 @@ def _print(result: Any, options: argparse.Namespace) -> None:
         if options.json:  # which has no NaN: null where a law is not defined
             made = {law: np.where(np.isfinite(x), x, np.array(None)).tolist() for law, x in values.items()}
             print(json.dumps(plain | ({"values": made} if made else {})), flush=True)
-    beside = [f"\n{law} =\n{value}" for law, value in values.items()] + [f"\n{result.explained()}"] * explain
+    beside = [f"\n{law} =\n{value}" for law, value in values.items()]
+    beside += [f"\n{result.explained()}"] if explain else []
     for text in beside if not options.json else []:
         print(text.replace("\n", "\n% ") if options.latex else text, flush=True)
 

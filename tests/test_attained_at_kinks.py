@@ -137,7 +137,7 @@ def test_the_command_says_it_of_weights_in_a_file(tmp_path, capsys):
     assert "near the given weights" in capsys.readouterr().out
     assert main(["analyze", "relu", "3-4-1", "--json", "--at", str(file)]) == 0
     analysis, found = capsys.readouterr().out.splitlines()
-    assert conslaw.Analysis.from_json(json.loads(analysis)).laws_found == 4
+    assert conslaw.load(analysis).laws_found == 4
     assert Attainment.from_json(json.loads(found)).attained
 
 

@@ -13,6 +13,7 @@ import pytest
 from results import RESULTS, text
 
 import conslaw
+from conslaw.answers import Analysis
 
 PLACES = [  # hash seed, threads of BLAS, whether the calls are made in the other order
     ("1", "2", True),
@@ -31,7 +32,7 @@ def test_pickled_and_copied_it_says_the_same(name, results):
     for other in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result), copy.copy(result)):
         assert type(other) is type(result)
         assert text(other) == text(result)
-        if isinstance(result, conslaw.Analysis):
+        if isinstance(result, Analysis):
             assert other.certificate() == result.certificate()
             assert other.laws == result.laws
             assert other.given == result.given

@@ -163,7 +163,7 @@ def test_entries_that_follow_from_others_are_not_counted_again(ansatz):
     assert str(analysis.law_families[1]) == "Aᵀ A − Bᵀ B   symmetric 3×3, 5 laws of 6 entries"
     assert "are not counted again" in str(analysis)
     assert analysis.listed == len(analysis.laws) > analysis.laws_found
-    back = conslaw.Analysis.from_json(json.loads(json.dumps(analysis.to_json())))
+    back = conslaw.load(json.loads(json.dumps(analysis.to_json())))
     assert str(back) == str(analysis)
 
 

@@ -69,8 +69,7 @@ class PolynomialLaws(display.Shown):
 
     Attributes
     ----------
-    coordinates : what the variables 1, 2, ... of the polynomials are: the state, and with ``logs`` the
-        logarithms of its entries
+    coordinates : what the variables 1, 2, ... are: the state, and with ``logs`` the logarithms of its entries
     polynomials : (k,) array of polynomials with primitive integer coefficients: generators of the algebra of
         laws, in order of degree; a law that is a polynomial in earlier ones is left out
     independent : the rank of their gradients at a random point mod p, so proved: at least that many laws are

@@ -25,19 +25,12 @@ from conslaw.algebra.uniform_axes import RIGID
 from conslaw.flows.flow import Flow
 from conslaw.laws.brackets import RandomField, as_rows, nested_bracket
 from conslaw.laws.candidates import Combination, arrays_of
+from conslaw.laws.colourings import constant_metric, shapes
 from conslaw.laws.groups import Group, Grouping, grouping
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.law_rows import LawRows
 from conslaw.laws.lie import ranks_by_depth
-from conslaw.laws.splitting import (
-    Block,
-    Coloured,
-    Split,
-    constant_metric,
-    laws_in_blocks,
-    shapes,
-    sums_apart,
-)
+from conslaw.laws.splitting import Block, Coloured, Split, laws_in_blocks, sums_apart
 from conslaw.laws.subnetworks import (
     LARGEST,
     Subnetwork,

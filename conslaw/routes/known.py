@@ -11,6 +11,7 @@ from conslaw.errors import TooLargeError
 from conslaw.flows.flow import Flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
 from conslaw.laws.candidates import Combination
+from conslaw.laws.colourings import Colouring
 from conslaw.laws.exact_fields import expansion
 from conslaw.laws.group_ranks import GroupColouring
 from conslaw.laws.index_classes import IndexClasses
@@ -18,7 +19,7 @@ from conslaw.laws.lie import LieRanks
 from conslaw.laws.matrix_ansatz import MatrixLaws, has_numbers, terms_of_few
 from conslaw.laws.plain_rank import PlainRun
 from conslaw.laws.rational import RationalLaws, Search
-from conslaw.laws.splitting import Coloured, Colouring, Split
+from conslaw.laws.splitting import Coloured, Split
 from conslaw.laws.windows import flow_in_pieces, has_windows
 
 LITTLE = 2.0  # units up to which the route that leaves less open goes before one that is cheaper

@@ -12,6 +12,7 @@ import numpy as np
 
 from conslaw.algebra.finite_field import random_prime
 from conslaw.algebra.threads import mapped
+from conslaw.laws.colourings import every_colouring, splits
 from conslaw.laws.few_data import with_few_data
 from conslaw.laws.group_ranks import every_group_colouring, group_ranks
 from conslaw.laws.lie import lie_ranks
@@ -24,7 +25,7 @@ from conslaw.laws.plain_rank import (
     work_of_run,
     work_to,
 )
-from conslaw.laws.splitting import every_colouring, split_ranks, splits
+from conslaw.laws.splitting import split_ranks
 from conslaw.routes.known import Bound, Known
 from conslaw.routes.lower import Part, with_families, work_of_windows
 

@@ -18,9 +18,10 @@ from conslaw.certificates.reading import code
 from conslaw.certificates.subject import Subject, kernel_flow, velocities_of
 from conslaw.certificates.subnetworks import Characters
 from conslaw.certificates.verification import verify
+from conslaw.laws.colourings import colourings, splits
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.matrix_ansatz import matrix_combinations
-from conslaw.laws.splitting import colourings, split_ranks, splits
+from conslaw.laws.splitting import split_ranks
 from conslaw.laws.subnetworks import split_point
 
 G, M = conslaw.gradient_flow, conslaw.momentum_flow

@@ -12,9 +12,10 @@ from strategies import gram_difference_rank, widths
 
 import conslaw
 from conslaw.algebra.finite_field import LIFTING_PRIME
+from conslaw.laws.colourings import colourings, splits
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.matrix_ansatz import matrix_combinations
-from conslaw.laws.splitting import colourings, split_ranks, splits
+from conslaw.laws.splitting import split_ranks
 
 G, M = conslaw.gradient_flow, conslaw.momentum_flow
 
