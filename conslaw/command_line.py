@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from conslaw.answers import Analysis, Count
     from conslaw.flows.flow import Flow
     from conslaw.models.potential import Model
+    from conslaw.reporting import Report
     from conslaw.varieties.dimensions import Dimension
 
 REFUTED, BAD_INPUT, NOT_CHECKED, LATE, INTERRUPTED = 1, 2, 3, 4, 130
@@ -185,6 +186,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     dimension.add_argument("--certificate", metavar="FILE", help="write what is needed to check it again")
     dimension.set_defaults(run=_dimension)
+    report = commands.add_parser("report", parents=[network], help="all that there is to ask, on one page")
+    report.add_argument(
+        "--seconds", type=_number, default=10.0, metavar="X", help="for each part (default 10)"
+    )
+    report.add_argument("--html", metavar="FILE", help="write it as a page as well")
+    report.set_defaults(run=_report)
     verify = commands.add_parser("verify", help="check a certificate with other code than that which made it")
     verify.add_argument(
         "file",
@@ -218,7 +225,7 @@ def _show_progress(options: argparse.Namespace) -> None:
         logging.getLogger("conslaw").setLevel(logging.INFO)
 
 
-def _print(result: Count | Dimension, options: argparse.Namespace) -> None:
+def _print(result: Count | Dimension | Report, options: argparse.Namespace) -> None:
     import json
 
     if sys.stderr.isatty() and not options.json:
@@ -278,6 +285,19 @@ def _dimension(options: argparse.Namespace) -> int:
     return _answer(options, lambda: (dimension(_model(options), seed=options.seed), 0))
 
 
+def _report(options: argparse.Namespace) -> int:
+    from conslaw.reporting import report
+
+    try:
+        found, status = report(_model(options), seconds=options.seconds, seed=options.seed), 0
+    except Interrupted as stop:
+        found, status = stop.answer, INTERRUPTED
+    _print(found, options)
+    if options.html is not None:
+        found.to_html(options.html)
+    return status
+
+
 def _verify(options: argparse.Namespace) -> int:
     import json
 
@@ -316,7 +336,7 @@ def _model(options: argparse.Namespace) -> Model:
 
     made = _made(options)
     if not isinstance(made, Model):
-        raise ConslawError(f"model {options.model!r} is a flow: a dimension is that of a model")
+        raise ConslawError(f"model {options.model!r} is a flow: give the model that it is of")
     return made
 
 
