@@ -1,9 +1,10 @@
 """Sphinx configuration: ``sphinx-build -W docs build/docs``."""
 
+import json
 import re
+from base64 import b64decode
 from importlib.metadata import version as installed
 from pathlib import Path
-from shutil import copyfile
 
 from docutils import nodes
 
@@ -43,9 +44,16 @@ napoleon_attr_annotations = False
 highlight_language = "none"
 
 HERE = Path(__file__).parent
-(HERE / "notebooks").mkdir(exist_ok=True)  # copies: Sphinx reads nothing outside its folder
-for notebook in (HERE.parent / "notebooks").glob("*.ipynb"):
-    copyfile(notebook, HERE / "notebooks" / notebook.name)
+KINDS = {"image/png": "png", "image/svg+xml": "svg"}
+(HERE / "notebooks").mkdir(exist_ok=True)
+for notebook in (HERE.parent / "notebooks").glob("*.ipynb"):  # copies: Sphinx reads nothing outside its folder
+    text = notebook.read_text(encoding="utf-8")
+    (HERE / "notebooks" / notebook.name).write_text(text, encoding="utf-8")
+    shown = [x.get("data", {}) for cell in json.loads(text)["cells"] for x in cell.get("outputs", [])]
+    pictures = [(kind, x[kind]) for x in shown for kind in KINDS if kind in x]
+    for number, (kind, picture) in enumerate(pictures, start=1):  # for the gallery
+        file = HERE / "notebooks" / f"{notebook.stem.partition('_')[0]}_{number}.{KINDS[kind]}"
+        file.write_bytes(b64decode(picture) if kind == "image/png" else "".join(picture).encode())
 
 OUTSIDE = {  # names in signatures that other sites document; inventories of intersphinx would need a network
     "Any": "https://docs.python.org/3/library/typing.html#typing.Any",
