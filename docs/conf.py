@@ -20,9 +20,12 @@ extensions = [
 exclude_patterns = ["build"]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "attrs_inline"]
 myst_heading_anchors = 3
+nb_merge_streams = True
 nb_execution_mode = "off"  # CI executes the notebooks; the site shows the outputs that are stored
 bibtex_bibfiles = ["refs.bib"]
 bibtex_default_style = "alpha"
+myst_mathjax_classes = "tex2jax_process|mathjax_process|math|text_html"  # outputs of notebooks too
+mathjax3_config = {"tex": {"inlineMath": [["\\(", "\\)"], ["$", "$"]]}}
 mathjax_path = "mathjax/tex-svg.js"  # shipped with the site, one file: nothing is asked from a network
 
 html_theme = "furo"
@@ -46,7 +49,7 @@ highlight_language = "none"
 HERE = Path(__file__).parent
 KINDS = {"image/png": "png", "image/svg+xml": "svg"}
 (HERE / "notebooks").mkdir(exist_ok=True)
-for notebook in (HERE.parent / "notebooks").glob("*.ipynb"):  # copies: Sphinx reads nothing outside its folder
+for notebook in (HERE.parent / "notebooks").glob("*.ipynb"):  # Sphinx reads its folder alone
     text = notebook.read_text(encoding="utf-8")
     (HERE / "notebooks" / notebook.name).write_text(text, encoding="utf-8")
     shown = [x.get("data", {}) for cell in json.loads(text)["cells"] for x in cell.get("outputs", [])]
@@ -81,6 +84,12 @@ OUTSIDE = {  # names in signatures that other sites document; inventories of int
 }
 
 
+def plainly(app, what, name, obj, options, signature, returns):
+    """Signatures of dataclasses, whose defaults are no code, without paths of modules and factories."""
+    short = re.sub(r"~?\b(?:[a-z_]+\.)+(?=\w)", "", signature or "").replace("<factory>", "...")
+    return (short, returns) if what == "class" and signature else None
+
+
 def outside(app, env, node, contnode):
     """A type of another library, linked to its documentation."""
     address = OUTSIDE.get(node.get("reftarget", "").rpartition(".")[2]) if node["refdomain"] == "py" else None
@@ -107,7 +116,15 @@ def attributes(app, what, name, obj, options, lines):
     ]
 
 
+def without_last_blank(app, name, source):
+    """Results of examples end with a blank line, for doctest; on the page it is left out."""
+    source[0] = source[0].replace("\n\n```\n", "\n```\n")
+
+
 def setup(app):
     """Attributes are read before napoleon does."""
+    app.set_html_assets_policy("always")  # MathJax where the only formulas are in outputs of notebooks
     app.connect("missing-reference", outside)
+    app.connect("autodoc-process-signature", plainly)
+    app.connect("source-read", without_last_blank)
     app.connect("autodoc-process-docstring", attributes, priority=400)

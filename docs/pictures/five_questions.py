@@ -21,10 +21,12 @@ def data():
 
 
 def run():
+    """The run of the second question: gradient descent."""
     return conslaw.simulate(NETWORK, method="gd", step=0.05, steps=400, states=True, **data())
 
 
 def axes_of(title, size=SIZE):
+    """A figure with one panel."""
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, fontsize="medium")
