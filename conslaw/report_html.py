@@ -8,7 +8,6 @@ from html import escape
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: auto; padding: 1rem; }
-.conslaw-wide { overflow-x: auto; }
 table { border-collapse: collapse; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
          border-bottom: 1px solid #8884; }
@@ -33,7 +32,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         f"<tr><th {left}>{name}</th>{''.join(f'<td {left}>{cell}</td>' for cell in cells)}</tr>"
         for name, *cells in rows
     ]
-    return f"<div class='conslaw-wide'><table><tr>{top}</tr>{''.join(lines)}</table></div>" if lines else ""
+    return (
+        f"<div style='overflow-x:auto;margin:1em 0'><table><tr>{top}</tr>{''.join(lines)}</table></div>"
+        if lines
+        else ""
+    )
 
 
 def bars(label: str, bounds: Sequence[tuple[str, int, int | None]]) -> str:

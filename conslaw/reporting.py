@@ -24,7 +24,6 @@ from conslaw.certificates import files
 from conslaw.errors import ConslawError, Interrupted, check_seed
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.models.potential import Model
-from conslaw.models.readings import said
 from conslaw.time_limit import TimeIsUp, time_limit
 from conslaw.varieties.dimensions import Dimension, dimension
 
@@ -155,7 +154,9 @@ class Report(display.Shown):
     def _summary(self) -> display.Summary:
         rows = [("parameters", f"{self.parameters:,}"), *self._represented()]
         rows += [(part.name, self._laws_of(part)) for part in self.flows]
-        rows += [("momentum loses", self._lost()), ("readings", self._read() or "none")]
+        numbers = Counter(reading["operation"] for reading in self.readings)
+        read = ", ".join(name + (f" × {n}" if n > 1 else "") for name, n in numbers.items())
+        rows += [("momentum loses", self._lost()), ("readings", read or "none")]
         metrics = {part.answer.metric for part in self.flows if isinstance(part.answer, Analysis)}
         rows += [("metric", ", ".join(metrics))] if metrics - {"euclidean"} else []
         sections = [
@@ -213,18 +214,9 @@ class Report(display.Shown):
             return "not known: the bounds do not meet"
         return f"{max(least, 0):,} to {max(most, 0):,} laws   proved{self._of_what}"
 
-    def _read(self) -> str:
-        numbers = Counter(reading["operation"] for reading in self.readings)
-        return ", ".join(name + (f" × {n}" if n > 1 else "") for name, n in numbers.items())
-
     def _remarks(self) -> list[str]:
         """What is missing, and why."""
         return [f"{part.name}: {part.missing}" for part in self.parts if part.missing]
-
-    def explained(self) -> str:
-        """How each nonlinearity was read, and how long each part took."""
-        took = [f"  {part.name}: {part.seconds:.2g} s" for part in self.parts]
-        return "\n".join(["readings", *(f"  {said(r)}" for r in self.readings), "seconds", *took])
 
     def _bounds(self) -> list[tuple[str, int, int | None]]:
         """Of the laws under each flow, as far as they are known."""
@@ -238,12 +230,12 @@ class Report(display.Shown):
     def _repr_html_(self) -> str:
         summary = self._summary()
         flows = {part.name for part in self.flows}
-        rows = [(escape(a), escape(b)) for a, b in summary.rows if a not in flows]
+        rows = [(escape(a), _spaced(b)) for a, b in summary.rows if a not in flows]
         side = [
             (
                 escape(part.name),
-                escape(self._laws_of(part)),
-                "<br>".join(map(escape, _laws(part)[: display.SHOWN])),
+                _spaced(self._laws_of(part)),
+                "<br>".join(map(_spaced, _laws(part)[: display.SHOWN])),
             )
             for part in self.flows
         ]
@@ -277,6 +269,11 @@ class Report(display.Shown):
             Path(path).write_text(page, encoding="utf-8")
         except (OSError, ValueError, TypeError) as error:
             raise ConslawError(f"{str(path)[:100]!r}: cannot be written: {error}") from None
+
+
+def _spaced(text: str) -> str:
+    """For HTML, which has no columns within a cell."""
+    return escape(text).replace("   ", " · ")
 
 
 def _between(least: int, most: int, error: float | None, likely: int) -> str:
