@@ -215,8 +215,9 @@ class Report(display.Shown):
         return f"{max(least, 0):,} to {max(most, 0):,} laws   proved{self._of_what}"
 
     def _remarks(self) -> list[str]:
-        """What is missing, and why."""
-        return [f"{part.name}: {part.missing}" for part in self.parts if part.missing]
+        """What is missing, and why, where the rows do not say that."""
+        told = [part for part in self.parts if part.answer is None and part.status == part.missing]
+        return [f"{part.name}: {part.missing}" for part in self.parts if part.missing and part not in told]
 
     def _bounds(self) -> list[tuple[str, int, int | None]]:
         """Of the laws under each flow, as far as they are known."""
