@@ -281,7 +281,7 @@ def _between(least: int, most: int, error: float | None, likely: int) -> str:
     """Two bounds, and what is probable between them."""
     if least == most:
         return f"{least:,}   proved"
-    probable = "" if error is None else f"; {likely:,} except with probability < {error:.0e}"
+    probable = "" if error is None or error >= 1 else f"; {likely:,} except with probability < {error:.0e}"
     return f"{least:,} to {most:,}   proved{probable}"
 
 
