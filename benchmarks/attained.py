@@ -1,20 +1,12 @@
-"""Whether answers are complete near given weights: CPU seconds and memory of each network, each a process.
-
-    python benchmarks/attained.py
-
-One BLAS thread; imports and the analysis itself are left out of the seconds of ``at``.
-"""
+"""Whether answers are complete near given weights: an analysis and its ``at``, CPU seconds of each."""
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
-import sys
 import time
 from itertools import pairwise
 
 import numpy as np
+from rows import Row
 
 NETWORKS = {
     "relu 2-3-3-3-1": ("relu", [2, 3, 3, 3, 1]),
@@ -22,6 +14,9 @@ NETWORKS = {
     "relu 20-30-30-10": ("relu", [20, 30, 30, 10]),
     "relu 64-64-10": ("relu", [64, 64, 10]),
     "relu 784-20-10": ("relu", [784, 20, 10]),
+    "relu 784-128-10": ("relu", [784, 128, 10]),
+    "relu 784-512-512-10": ("relu", [784, 512, 512, 10]),
+    "relu 784-256-256-256-10": ("relu", [784, 256, 256, 256, 10]),
     "gelu 20-30-10": ("gelu", [20, 30, 10]),
     "gelu 40-40-10": ("gelu", [40, 40, 10]),
     "tanh 10-20-20-20-5": ("tanh", [10, 20, 20, 20, 5]),
@@ -49,7 +44,7 @@ def made(kind: str, sizes: list[int]):  # type: ignore[no-untyped-def]
     return conslaw.model(potential, parameters=shapes, data={"x": (sizes[0],), "v": (sizes[-1],)}, name=kind)
 
 
-def run(name: str) -> None:
+def near_weights(name: str) -> str:
     import conslaw
 
     model = made(*NETWORKS[name])
@@ -60,26 +55,11 @@ def run(name: str) -> None:
     analysis = conslaw.analyze(model)
     middle = time.process_time()
     found = analysis.at(weights)
-    end, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    ranks = f"{found.rank:,} of {found.generic_rank:,}"
-    print(
-        f"| {name} | {model.size:,} | {middle - start:.2f} | {end - middle:.2f} | {memory:.2f} | "
-        f"{ranks} | {found.method} | {found.inputs:,} |",
-        flush=True,
+    end = time.process_time()
+    return (
+        f"{model.size:,} parameters, rank {found.rank:,} of {found.generic_rank:,} by {found.method}, "
+        f"{found.inputs:,} inputs: analyzed in {middle - start:.2f} s, at in {end - middle:.2f} s"
     )
 
 
-def main() -> None:
-    if len(sys.argv) > 1:
-        run(sys.argv[1])
-        return
-    print("| network | parameters | analyze, CPU s | at, CPU s | memory, GB | rank | how | inputs |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
-    for name in NETWORKS:
-        subprocess.run(
-            [sys.executable, __file__, name], env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, check=False
-        )
-
-
-if __name__ == "__main__":
-    main()
+ROWS = [Row(f"at: {name}", near_weights, (name,)) for name in NETWORKS]

@@ -1,19 +1,16 @@
-"""Inputs that must be answered in a second: CPU seconds and memory of each, in a process of its own.
+"""Inputs that must be answered in a second; how well the terms of fields are counted.
 
-    python benchmarks/inputs.py              # the inputs
-    python benchmarks/inputs.py estimates    # counted terms of fields against those that there are
-
-What imports take (0.3 s, 60 MB) is in each row.
+What imports take (0.3 s, 60 MB) is in each row of an input.
 """
 
 from __future__ import annotations
 
-import os
-import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from typing import Any
+
+from rows import Row
 
 PYTHON = {
     "from_sympy(sum(40 symbols)**12)": "conslaw.from_sympy(sum(many)**12, many)",
@@ -54,34 +51,18 @@ IMPORTS = (
 REFUSED = IMPORTS + "\ntry:\n    print({code})\nexcept conslaw.ConslawError as error:\n    print(error)"
 
 
-def measured(command: list[str]) -> tuple[float, float, str]:
-    """CPU seconds and MB of a process, and its last line."""
-    start = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment)
-    end = resource.getrusage(resource.RUSAGE_CHILDREN)
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime, end.ru_maxrss / 1e3, [*lines, ""][0]
+def answered(*command: str) -> str:
+    """The first line that Python prints when it is called so."""
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    return [*(done.stdout + done.stderr).strip().splitlines(), ""][0][:90]
 
 
-def inputs() -> None:
-    print("| input | CPU seconds | largest MB so far | first line of the answer |\n|---|---|---|---|")
-    rows = {line: ["-m", "conslaw", *line.split()] for line in SHELL}
-    rows |= {name: ["-c", REFUSED.format(code=code)] for name, code in PYTHON.items()}
-    rows |= {"500 hostile calls": ["-m", "pytest", "-q", "tests/test_hostile.py"]}
-    for name, command in rows.items():
-        seconds, memory, line = measured(command)
-        print(f"| `{name}` | {seconds:.2f} | {memory:.0f} | {line[:90]} |", flush=True)
-
-
-def estimates() -> None:
+def networks() -> dict[str, Callable[[], Any]]:
     import conslaw
-    from conslaw.laws.exact_fields import exact_fields, expansion
-    from conslaw.routes.known import Question
 
     polynomial, model = conslaw.networks.polynomial, conslaw.model
     square = {"A": (4, 4)}
-    networks: dict[str, Callable[[], object]] = {
+    return {
         "linear, 7 of width 5": lambda: conslaw.linear([5] * 7),
         "linear 30-30-30": lambda: conslaw.linear([30] * 3),
         "relu, 5 of width 9": lambda: conslaw.relu([9] * 5),
@@ -108,17 +89,22 @@ def estimates() -> None:
             lambda p, c: (c.v @ (p.A @ c.x)) ** 6, parameters={"A": (2, 2)}, data={"v": (2,), "x": (2,)}
         ),
     }
-    print("| network | terms | counted / terms | CPU seconds | units / seconds |\n|---|---|---|---|---|")
-    for name, made in networks.items():
-        subject = made()
-        flow = conslaw.gradient_flow(subject) if isinstance(subject, conslaw.Model) else subject
-        terms = sum(map(len, exact_fields(flow)[0]))
-        start = time.process_time()
-        conslaw.polynomial_laws(flow)
-        spent = time.process_time() - start
-        units = Question(flow).monomials[1]
-        print(f"| {name} | {terms:,} | {expansion(flow) / terms:.2f} | {spent:.2f} | {units / spent:.2g} |")
 
 
-if __name__ == "__main__":
-    estimates() if sys.argv[1:] == ["estimates"] else inputs()
+def estimate(name: str) -> str:
+    """The terms of a network's fields as they are counted, against those that there are."""
+    import conslaw
+    from conslaw.laws.exact_fields import exact_fields, expansion
+
+    subject = networks()[name]()
+    flow = conslaw.gradient_flow(subject) if isinstance(subject, conslaw.Model) else subject
+    terms = sum(map(len, exact_fields(flow)[0]))
+    return f"{terms:,} terms, {expansion(flow) / terms:.2f} times as many counted"
+
+
+ROWS = [
+    *[Row(f"conslaw {line}", answered, ("-m", "conslaw", *line.split())) for line in SHELL],
+    *[Row(name, answered, ("-c", REFUSED.format(code=code))) for name, code in PYTHON.items()],
+    Row("500 hostile calls", answered, ("-m", "pytest", "-q", "tests/test_hostile.py")),
+    *[Row(f"terms of {name}", estimate, (name,)) for name in networks()],
+]

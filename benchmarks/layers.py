@@ -1,7 +1,7 @@
 """High-order layers and the matrix product of equal work; the published package too, if installed.
 
-``python benchmarks/layers.py`` prints CPU milliseconds on one thread: batch 128, 128 -> 128, n = 5.  Calls to
-compare take turns, so that they share what else the machine does; each has the least of its runs.
+CPU milliseconds on one thread: batch 128, 128 -> 128, n = 5.  Calls to compare take turns, so that they share
+what else the machine does; each has the least of its runs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from rows import Row
 
 from conslaw import layers
 
@@ -67,57 +68,47 @@ def convolution(segments: int) -> Call:
     return layers.HighOrderConv2d(8, 16, 3, degree=POINTS - 1, segments=segments), x
 
 
-def row(kind: str, segments: int) -> str:
-    """A layer beside what does equal work, as a row of ``run.py``."""
+def beside_equal_work(kind: str, segments: int, published: bool = False) -> str:
+    """A layer, ours or the published package's, beside what does equal work."""
     torch.set_num_threads(1)
     make, equal, name = {
         "linear": (linear, product, "matrix product"),
         "convolution": (convolution, convolution_of_equal_work, "convolution"),
     }[kind]
-    (forward, whole), (least_forward, least_whole) = together([make(segments), equal()])
+    layer, x = make(segments)
+    if published:
+        layer = published_layer(kind, segments)
+    (forward, whole), (least_forward, least_whole) = together([(layer, x), equal()], 3 if published else 100)
     ratios = f"{forward / least_forward:.1f} and {whole / least_whole:.1f} times the {name} of equal work"
     return f"forward {forward:.2f} ms, with backward {whole:.2f} ms: {ratios}"
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    print("| what | forward | with backward | / equal work, forward | / with backward |")
-    print("|---|---:|---:|---:|---:|")
-    for kind, make, equal in (
-        ("linear", linear, product),
-        ("convolution", convolution, convolution_of_equal_work),
-    ):
-        for segments in (1, 2, 4, 10, 30, 100):
-            ours, base = together([make(segments), equal()])
-            show(f"{kind}, {segments} segments", ours, base)
-    try:
-        from high_order_layers_torch.layers import high_order_convolution_layers, high_order_fc_layers
-    except ImportError:
-        print("| the published package is not installed | | | | |")
-        return
-    for segments in (2, 10):
-        theirs = high_order_fc_layers(
+def published_layer(kind: str, segments: int) -> torch.nn.Module:
+    """The same layer of high-order-layers-torch, where it is installed."""
+    from high_order_layers_torch.layers import high_order_convolution_layers, high_order_fc_layers
+
+    if kind == "linear":
+        return high_order_fc_layers(
             layer_type="continuous", n=POINTS, in_features=WIDTH, out_features=WIDTH, segments=segments
         )
-        times, base = together([(theirs, linear(2)[1]), product()], 3)
-        show(f"published, linear, {segments} segments", times, base)
-    for segments in (2, 10, 100):
-        theirs = high_order_convolution_layers(
-            layer_type="continuous2d",
-            n=POINTS,
-            in_channels=8,
-            out_channels=16,
-            kernel_size=3,
-            segments=segments,
+    sizes = {"in_channels": 8, "out_channels": 16, "kernel_size": 3, "segments": segments}
+    return high_order_convolution_layers(layer_type="continuous2d", n=POINTS, **sizes)
+
+
+ROWS = [
+    *[
+        Row(f"layers: {kind} of n = 5, {segments} segments", beside_equal_work, (kind, segments))
+        for kind in ("linear", "convolution")
+        for segments in (1, 2, 4, 10, 30, 100)
+    ],
+    *[
+        Row(
+            f"peer: {kind} of n = 5, {segments} segments, high-order-layers-torch",
+            beside_equal_work,
+            (kind, segments, True),
         )
-        times, base = together([(theirs, convolution(2)[1]), convolution_of_equal_work()], 3)
-        show(f"published, convolution, {segments} segments", times, base)
-
-
-def show(name: str, times: Times, base: Times) -> None:
-    ratios = " | ".join(f"{a / b:.1f}" for a, b in zip(times, base, strict=True))
-    print(f"| {name} | {times[0]:.2f} | {times[1]:.2f} | {ratios} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        for kind, most in (("linear", 2), ("convolution", 100))
+        for segments in (2, 10, 100)
+        if segments <= most
+    ],
+]

@@ -48,7 +48,7 @@ def resnet18() -> Made:
     import torch
     from written_out import RESNET18, ResNet
 
-    return ResNet(RESNET18, 1000), (torch.zeros(1, 3, 32, 32),)
+    return ResNet(RESNET18, 1000), (torch.zeros(1, 3, 64, 64),)  # at 32 the last stage is one pixel
 
 
 def gpt2_small() -> Made:
@@ -62,8 +62,8 @@ def llama_block() -> Made:
     import torch
     from written_out import LlamaBlock
 
-    block, rotary = LlamaBlock(2048, 32, 8, 8192), torch.zeros(2, 64)
-    return block, (torch.zeros(1, 2, 2048), rotary, rotary)
+    cosines, sines = torch.zeros(2, 64), torch.zeros(2, 64)  # two arrays: one would rotate by 45 degrees
+    return LlamaBlock(2048, 32, 8, 8192), (torch.zeros(1, 2, 2048), cosines, sines)
 
 
 MODULES: dict[str, tuple[Callable[[], Made], int]] = {  # and the number of laws that is expected

@@ -1,12 +1,11 @@
-"""Topology of level sets, frames of films, walls crossed: CPU milliseconds and megabytes, one BLAS thread.
+"""Topology of level sets, frames of films, walls crossed: CPU milliseconds.
 
-``OPENBLAS_NUM_THREADS=1 python benchmarks/topology.py``.  Networks have normal weights; the topology is that
-of the boundary and both sides, and begins when the complex is there.  Each time is the least of three.
+Networks have normal weights; the topology is that of the boundary and both sides, and begins when the complex
+is there.  Each time is the least of three.
 """
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -14,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from rows import Row
 
 from conslaw import regions
 
@@ -40,32 +40,41 @@ def least(run: Callable[[], object]) -> float:
     return 1e3 * min(times)
 
 
-def show(what: str, milliseconds: float, said: str) -> None:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{what:34} {milliseconds:8.0f} ms {peak:7.0f} MB so far   {said}", flush=True)
+def level_set(widths: tuple[int, ...], at_infinity: str) -> str:
+    """Betti numbers of a level set and both its sides."""
+    found = regions.polyhedral_complex(normal(widths))
+
+    def work() -> regions.Topology:
+        return regions.topology(found, level=0.1, at_infinity=at_infinity)
+
+    return f"{least(work):.0f} ms: {sum(found.f_vector)} cells, boundary {work().boundary.betti}"
 
 
-def main() -> None:
-    for widths in COMPLEXES:
-        layers = normal(widths)
-        found = regions.polyhedral_complex(layers)
-        for word in ("none", "point"):
-            topology = regions.topology(found, level=0.1, at_infinity=word)
-            took = least(lambda found=found, word=word: regions.topology(found, level=0.1, at_infinity=word))
-            name = f"topology {'-'.join(map(str, widths))}, {word}"
-            show(name, took, f"{sum(found.f_vector)} cells, boundary {topology.boundary.betti}")
-    layers = as_trained(FILMED)
+def frame() -> str:
+    """A frame of a film, with its target and 5,000 data."""
     grid = np.random.default_rng(0).uniform(0, 1, (1024, 1024))
     points = np.random.default_rng(0).uniform(-1, 1, (5_000, 2)), np.zeros(5_000)
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "a.gif"
-        film = regions.film([layers], path, target=grid, training=points)
-        took = least(lambda: regions.film([layers], path, target=grid, training=points))
-    show(f"a frame of {'-'.join(map(str, FILMED))}", took, f"{film.frames[0].polygons} polygons")
+
+        def work() -> regions.Film:
+            return regions.film([as_trained(FILMED)], Path(folder) / "a.gif", target=grid, training=points)
+
+        return f"{least(work):.0f} ms: {work().frames[0].polygons} polygons"
+
+
+def crossings() -> str:
+    """The walls crossed between two states that are the same."""
     data = np.random.default_rng(0).normal(size=(5_000, 2))
-    took = least(lambda: regions.wall_crossings([layers, layers], data))
-    show("two states on 5,000 data", took, "")
+    layers = as_trained(FILMED)
+    return f"{least(lambda: regions.wall_crossings([layers, layers], data)):.0f} ms"
 
 
-if __name__ == "__main__":
-    main()
+ROWS = [
+    *[
+        Row(f"topology {'-'.join(map(str, widths))}, at infinity: {word}", level_set, (widths, word))
+        for widths in COMPLEXES
+        for word in ("none", "point")
+    ],
+    Row(f"a frame of {'-'.join(map(str, FILMED))}", frame),
+    Row("two states on 5,000 data", crossings),
+]

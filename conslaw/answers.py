@@ -290,7 +290,8 @@ class Analysis(Count, NearWeights):
         if isinstance(self.polynomial_laws, MatrixLaws):
             return []
         logs = any(c.kind == "log" for c in self.polynomial_laws.coordinates)
-        return ["with logarithms"] * logs + ["as a quotient"] * (self.rational_laws is not None)
+        degree = 0 if self.rational_laws is None else self.rational_laws.degree
+        return ["with logarithms"] * logs + [f"as a quotient up to degree {degree}"] * (degree > 0)
 
     @property
     def _many(self) -> bool:

@@ -6,8 +6,10 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from conslaw import report_command
 from conslaw.errors import ConslawError, Interrupted
 from conslaw.sweeps import command as sweep_command
 from conslaw.sweeps import regions_command
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from conslaw.answers import Analysis, Count
     from conslaw.flows.flow import Flow
     from conslaw.models.potential import Model
-    from conslaw.reporting import Report
     from conslaw.varieties.dimensions import Dimension
 
 REFUTED, BAD_INPUT, NOT_CHECKED, LATE, INTERRUPTED = 1, 2, 3, 4, 130
@@ -34,13 +35,10 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status.
 
-    0: all is well; 1: a certificate is not valid; 2: bad input; 3: a certificate would take more work to
-    check than it may; 4: stopped by ``--timeout``; 130: interrupted.  What was proved until then is printed.
+    0: all is well; 1: a certificate is not valid; 2: bad input; 3: not checked, as it takes too much work;
+    4: stopped by ``--timeout``; 130: interrupted.  What was proved until then is printed.
     """
-    for stream in (
-        sys.stdout,
-        sys.stderr,
-    ):  # a terminal that cannot show a sign gets a question mark, not a traceback
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets a question mark
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
@@ -178,6 +176,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write what is needed to check the answer again ('conslaw verify FILE')",
     )
+    analyze.add_argument(
+        "--at",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="whether this is all near weights: .npz, or .pt of a state_dict (default: the module's own)",
+    )
     analyze.set_defaults(run=_analyze)
     count = commands.add_parser("count", parents=[common], help="count the laws from the Lie ranks alone")
     count.set_defaults(run=_count)
@@ -186,12 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     dimension.add_argument("--certificate", metavar="FILE", help="write what is needed to check it again")
     dimension.set_defaults(run=_dimension)
-    report = commands.add_parser("report", parents=[network], help="all that there is to ask, on one page")
-    report.add_argument(
-        "--seconds", type=_number, default=10.0, metavar="X", help="for each part (default 10)"
-    )
-    report.add_argument("--html", metavar="FILE", help="write it as a page as well")
-    report.set_defaults(run=_report)
+    report_command.add_to(commands, network, _number, _model)
     verify = commands.add_parser("verify", help="check a certificate with other code than that which made it")
     verify.add_argument(
         "file",
@@ -225,7 +225,7 @@ def _show_progress(options: argparse.Namespace) -> None:
         logging.getLogger("conslaw").setLevel(logging.INFO)
 
 
-def _print(result: Count | Dimension | Report, options: argparse.Namespace) -> None:
+def _print(result: Count | Dimension, options: argparse.Namespace) -> None:
     import json
 
     if sys.stderr.isatty() and not options.json:
@@ -268,7 +268,22 @@ def _analyze(options: argparse.Namespace) -> int:
     from conslaw.analysis import analyze
 
     names = ("degree", "time_degree", "homogeneous", "seed", "split", "ansatz", "budget", "workers")
-    return _answer(options, lambda: _asked(analyze, options, names))
+    if options.at is None:
+        return _answer(options, lambda: _asked(analyze, options, names))
+    import json
+
+    from conslaw.attained.weights_file import weights_from
+
+    weights: Any = weights_from(options.at) if options.at else None
+    asked = cache(lambda: _asked(analyze, options, names))
+    if status := _answer(options, asked):
+        return status
+    if weights is None and (weights := getattr(options, "module", None)) is None:
+        raise ConslawError("--at: only a PyTorch module has weights of its own; give --at FILE")
+    with time_limit(options.timeout):
+        found = asked()[0].at(weights, seed=options.seed)
+    print(json.dumps(found.to_json()) if options.json else f"\n{found}", flush=True)
+    return 0
 
 
 def _count(options: argparse.Namespace) -> int:
@@ -283,19 +298,6 @@ def _dimension(options: argparse.Namespace) -> int:
     from conslaw.varieties import dimension
 
     return _answer(options, lambda: (dimension(_model(options), seed=options.seed), 0))
-
-
-def _report(options: argparse.Namespace) -> int:
-    from conslaw.reporting import report
-
-    try:
-        found, status = report(_model(options), seconds=options.seconds, seed=options.seed), 0
-    except Interrupted as stop:
-        found, status = stop.answer, INTERRUPTED
-    _print(found, options)
-    if options.html is not None:
-        found.to_html(options.html)
-    return status
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -438,6 +440,7 @@ def _from_file(options: argparse.Namespace) -> Model | Flow:
         if callable(made) and not _is_module(made):
             made = made()
         if _is_module(made):
+            options.module = made
             made = _from_module(made, options.input)
         elif options.input:
             raise ConslawError(f"--input {options.input[0]!r} is for a PyTorch module, which {name} is not")

@@ -151,9 +151,12 @@ def _entry(run: Drift, entry: Entry) -> Any:
 def _level_sets(axes: Any, law: sympy.Expr, x: Entry, y: Entry, levels: int) -> None:
     import sympy
 
-    symbols = [sympy.IndexedBase(name)[index] if index else sympy.Symbol(name) for name, index in (x, y)]
+    texts = [str(sympy.IndexedBase(name)[index] if index else name) for name, index in (x, y)]
     across, up = sympy.symbols("across up")
-    drawn = law.subs(dict(zip(symbols, (across, up), strict=True)))
+    axis = dict(
+        zip(texts, (across, up), strict=True)
+    )  # by text: symbols of the user's own may have assumptions
+    drawn = law.subs({s: axis[str(s)] for s in law.atoms(sympy.Symbol, sympy.Indexed) if str(s) in axis})
     if drawn.free_symbols - {across, up}:
         raise ConslawError(f"the law {str(law)[:80]} depends on more than {_written(x)} and {_written(y)}")
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()

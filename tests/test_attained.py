@@ -329,7 +329,7 @@ def test_the_answer_goes_to_json_and_back():
     assert found.about
 
 
-@pytest.mark.parametrize("function", [nn.leaky_relu, nn.tanh])
+@pytest.mark.parametrize("function", [nn.relu6, nn.tanh])
 def test_large_networks_are_looked_at_window_by_window(function, monkeypatch):
     """Where the whole is attained each window is; the ranks of windows are those in their arrays."""
     monkeypatch.setattr("conslaw.attained.attainment.LARGEST", 90)

@@ -23,6 +23,7 @@ FLOORS = [
     ["answers"],
     ["analysis", "layers"],
     ["reporting", "sweeps", "training"],
+    ["report_command"],
     ["networks", "nn", "command_line"],
     ["__main__"],
 ]

@@ -293,12 +293,14 @@ class RowSpace:
         it.
         """
         reduced, chosen = self.reduce(rows), list[int]()
-        new = RowSpace.zero(reduced.shape[1], self.prime)
-        for i in np.flatnonzero(reduced.any(axis=1)).tolist():
-            larger = new.extend(reduced[i : i + 1])
-            if larger.rank > new.rank:
-                chosen.append(i)
-            new = larger
+        new, waiting = RowSpace.zero(reduced.shape[1], self.prime), [np.flatnonzero(reduced.any(axis=1))]
+        while waiting:  # many at once: all of them if the rank rises by so much, none if it does not
+            some = waiting.pop()
+            larger = new.extend(reduced[some])
+            if larger.rank == new.rank + len(some):
+                chosen, new = chosen + some.tolist(), larger
+            elif larger.rank > new.rank:
+                waiting += [some[len(some) // 2 :], some[: len(some) // 2]]
         return chosen
 
     @one_blas_thread()

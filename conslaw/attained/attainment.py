@@ -13,6 +13,8 @@ from conslaw import display
 from conslaw.algebra.threads import one_blas_thread
 from conslaw.attained.given import constants_of, evaluable, inputs_of, sources_of, weights_of
 from conslaw.attained.gradients import RealNetwork
+from conslaw.attained.kinks import Kinks
+from conslaw.attained.layers import chain_of
 from conslaw.attained.ranks import generic_rank
 from conslaw.attained.search import LEAST, MOST, Search
 from conslaw.attained.units import Units
@@ -49,7 +51,8 @@ class Attainment(display.Shown):
     more : by how many laws these weights may have more than were found; None for other than gradient flows
     complete : whether the answer about the parametrisation was complete
     laws_found : laws of the answer
-    method : ``"exact"`` (mod a prime, all signs exact) or ``"balls"``
+    method : ``"exact"`` (mod a prime, all signs exact), ``"kinks"`` (the same, from what changes at kinks of
+        a large network, on all inputs) or ``"balls"``
     seen : the rank that floats see, where balls do not prove it; else ``rank``
     inputs : number of inputs looked at
     drawn : whether they were drawn
@@ -81,9 +84,8 @@ class Attainment(display.Shown):
     @property
     def about(self) -> str:
         """What the answer is about."""
-        return (
-            f"{self.title}: the network near the given weights, for all losses, on data near {self._inputs}"
-        )
+        where = "on all data" if self.method == "kinks" else f"on data near {self._inputs}"
+        return f"{self.title}: the network near the given weights, for all losses, {where}"
 
     @property
     def proved(self) -> Mapping[str, Any]:
@@ -120,13 +122,14 @@ class Attainment(display.Shown):
 
     @property
     def _inputs(self) -> str:
-        return f"{self.inputs:,} inputs " + ("drawn from N(0, 1)" if self.drawn else "given")
+        moved = ", moved to kinks" * (self.method == "kinks")
+        return f"{self.inputs:,} inputs " + (f"drawn from N(0, 1){moved}" if self.drawn else "given")
 
     def _summary(self) -> display.Summary:
         chance = self.error_probability
         sure = "proved" if not chance else f"except with probability < {chance:.0e}"
         left = f", {self.left_out:,} of them where a piece is not certain" if self.left_out else ""
-        how = "signs exact, mod a prime" if self.method == "exact" else "by ball arithmetic"
+        how = "by ball arithmetic" if self.method == "balls" else "signs exact, mod a prime"
         rows = [
             ("inputs", f"{self._inputs}{left}"),
             *([("windows", f"{len(self.windows)}, ranks added up")] if self.windows else []),
@@ -200,11 +203,18 @@ def attained(
         return Search(replace(network, arrays=part), sources, own, rng, most)
 
     windows, more = tuple[WindowRank, ...](), None
-    if n > LARGEST:
-        windows, run, error = _by_windows(flow, search, seed)
+    gradient = flow.name == "gradient" and flow.dimension == n
+    chain = chain_of(network.model) if n > LARGEST else None
+    run: Kinks | Search
+    if chain is not None and own is None:
+        run = Kinks(network, chain, rng)
+        rank, generic, error = run.rank(), run.generic, 0.0
+        more = n - laws_found - rank if gradient else None
+    elif n > LARGEST:
+        fix = "larger ones are not looked at near weights" if chain is None else "leave inputs= out"
+        windows, run, error = _by_windows(flow, search, seed, fix)
         rank, generic = (sum(getattr(w, which) for w in windows) for which in ("rank", "generic_rank"))
     else:
-        gradient = flow.name == "gradient" and flow.dimension == n
         target = n - laws_found if gradient else n  # laws exclude a larger rank
         run = search(network.arrays)
         rank, first = run.rank(min(first, target)), min(first, target)
@@ -227,8 +237,8 @@ def attained(
         more=more,
         complete=complete,
         laws_found=laws_found,
-        method="balls" if network.smooth else "exact",
-        seen=max(run.seen, rank),
+        method="balls" if network.smooth else "kinks" if isinstance(run, Kinks) else "exact",
+        seen=max(run.seen, rank) if isinstance(run, Search) else rank,
         inputs=run.number,
         drawn=own is None,
         left_out=run.left_out,
@@ -239,7 +249,7 @@ def attained(
 
 
 def _by_windows(
-    flow: Flow, search: Callable[[tuple[str, ...]], Search], seed: int
+    flow: Flow, search: Callable[[tuple[str, ...]], Search], seed: int, fix: str
 ) -> tuple[tuple[WindowRank, ...], Search, float]:
     """The ranks of the windows of a large network, one of their runs, and how probable it is that a rank of
     the fields of a window is larger.
@@ -252,7 +262,7 @@ def _by_windows(
     if missing:
         raise ConslawError(
             f"{flow.model.name} has {flow.model.size:,} parameters, and {missing[0]!r} is in no window of up "
-            f"to {LARGEST:,}: larger ones are not looked at near weights"
+            f"to {LARGEST:,}: {fix}"
         )
     known, made, error = dict[Any, tuple[int, float]](), list[WindowRank](), 0.0
     for arrays in sets:

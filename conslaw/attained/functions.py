@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
+from math import inf, lcm
 from typing import Any
 
 import numpy as np
@@ -141,6 +141,13 @@ def _sided(z: arb, above: Callable[[arb], arb], below: Callable[[arb], arb]) -> 
     return above(z) if z > 0 else below(z) if z < 0 or z == 0 else arb("nan")
 
 
+def _until(z: arb, threshold: float, below: Callable[[arb], arb], above: Callable[[arb], arb]) -> arb:
+    """The same of a threshold."""
+    if threshold == inf:
+        return below(z)
+    return _sided(z - arb(threshold), lambda _: above(z), lambda _: below(z))
+
+
 def _elu(z: arb, alpha: float = 1.0) -> arb:
     return _sided(z, lambda x: x, lambda x: arb(alpha) * x.expm1())
 
@@ -167,8 +174,10 @@ SMOOTH: Mapping[str, tuple[Callable[..., arb], Callable[..., arb]]] = {
     "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
     "logsigmoid": (lambda z: -_softplus(-z), lambda z: _sigmoid(-z)),
     "softplus": (
-        lambda z, beta=1.0: _softplus(arb(beta) * z) / arb(beta),
-        lambda z, beta=1.0: _sigmoid(arb(beta) * z),
+        lambda z, beta=1.0, threshold=inf: _until(
+            arb(beta) * z, threshold, lambda x: _softplus(x) / arb(beta), lambda x: z
+        ),
+        lambda z, beta=1.0, threshold=inf: _until(arb(beta) * z, threshold, _sigmoid, lambda x: arb(1)),
     ),
     "softsign": (lambda z: z / (1 + abs(z)), lambda z: 1 / (1 + abs(z)) ** 2),
     "tanhshrink": (lambda z: z - z.tanh(), lambda z: z.tanh() ** 2),

@@ -21,7 +21,8 @@ from conslaw.models.potential import Model
 OF_MODULES = (
     *("relu", "leaky_relu", "abs", "relu_squared", "prelu", "gelu", "silu", "mish", "tanh", "sigmoid", "exp"),
     *("logsigmoid", "softsign", "tanhshrink", "sin", "cos", "relu6", "hardsigmoid", "hardswish", "max_pool"),
-    *("layer_norm", "cross_entropy", "hardtanh", "softshrink", "softmax"),
+    *("layer_norm", "rms_norm", "group_norm", "cross_entropy", "hardtanh", "softshrink", "softmax"),
+    *("elu", "celu", "selu", "softplus", "threshold"),
 )
 
 

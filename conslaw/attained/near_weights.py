@@ -44,8 +44,8 @@ class NearWeights:
         Raises
         ------
         ConslawError
-            For weights or inputs that do not fit, are not finite or not real; gates written by hand; more
-            than 20,000 parameters.
+            For weights or inputs that do not fit, are not finite or not real; gates written by hand; arrays
+            of more than 20,000 parameters in other networks than layers of ReLU (LeakyReLU, abs).
 
         Examples
         --------

@@ -14,6 +14,7 @@ from conslaw.certificates import budget, kernel
 from conslaw.certificates.budget import NotChecked, Task
 from conslaw.certificates.kernel import Array, Polynomials, Refuted, Shape
 from conslaw.certificates.reading import code
+from conslaw.certificates.rescalings import rescaling
 from conslaw.certificates.rules import PRIME
 from conslaw.certificates.subject import Subject, arrays_from, kernel_flow, velocities_of
 from conslaw.certificates.subnetworks import Network, Widths
@@ -25,6 +26,7 @@ from conslaw.laws.matrix_notation import family
 from conslaw.laws.windows import arrays_of_windows, ends, has_windows, window, window_at_any_place
 
 CHEAP = 1e6  # multiplications up to which a family is looked at in further windows
+MANY = 5  # squares that are more than a window has, as a rule: they are looked at as a rescaling first
 
 
 def matrix_ansatz(whole: Mapping[str, Any], subject: Subject) -> Task:
@@ -105,15 +107,18 @@ def _identity(
     subject: Subject, every: IndexClasses, one: Mapping[str, Any], combination: Combination
 ) -> Task:
     """A family is conserved if it is in one of its windows: in the first that is cheap to look at or, if it
-    is not, another cheap one; if none is, in that of least work.
+    is not, another cheap one; if none is, in that of least work.  A sum of many squares is looked at as a
+    rescaling before.
     """
     windows = (_in_window(subject, part, combination) for part in locality(subject, every, combination))
-    dear, first = list[Task](), None
-    for task in windows:
+    dear = list[Task]()
+    first = rescaling(subject, every, combination) if len(combination.terms) > MANY else None
+    while not first and (task := next(windows, ...)) is not ...:
         if task and task.operations <= CHEAP:
             first = task
-            break
         dear += [task] if task else []
+    if not first and (task := rescaling(subject, every, combination)):
+        dear.append(task)
     if not first and not dear:
         raise Refuted(f"{one['text'][:60]} depends on the number of neurons")
     first = first or min(dear, key=lambda task: task.operations)

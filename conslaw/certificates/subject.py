@@ -16,6 +16,7 @@ import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import Expression
+from conslaw.algebra.uniform_axes import RIGID, resized_shape
 from conslaw.certificates import kernel
 from conslaw.certificates.budget import NotChecked, Task, identities
 from conslaw.certificates.kernel import Node, Polynomials, Refuted, Shape
@@ -29,6 +30,7 @@ from conslaw.certificates.reading import (
     rational,
 )
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
+from conslaw.laws.index_classes import IndexClasses
 from conslaw.models.networks import FAMILIES
 from conslaw.models.potential import Model, model
 from conslaw.models.zero_data import positions_left, with_zero_data
@@ -210,7 +212,10 @@ class Subject:
 
 
 def same_gradient(whole: Model, part: Model, kept: Mapping[str, Any]) -> None:
-    """Refuted if the gradient of a model with zero data is not that of the part at a random point, mod p."""
+    """Refuted if the gradient of a model with zero data is not that of the part at a random point, mod p, in
+    a network with as many indices of each class as a term can involve (*The matrix ansatz*).
+    """
+    whole, part = _of_few_indices(whole, part)
     p, rng = 2**31 - 1, np.random.default_rng(2)
     drawn = {
         name: rng.integers(0, p, (1, 1, *shape), dtype=np.uint64)
@@ -230,6 +235,45 @@ def same_gradient(whole: Model, part: Model, kept: Mapping[str, Any]) -> None:
         one, other = (np.broadcast_to(g.get(name, np.uint64(0)), (1, 1, *shape)) for g in found)
         if (one != other).any():
             raise Refuted("the code with zero data is not that of the whole")
+
+
+def _of_few_indices(whole: Model, part: Model) -> tuple[Model, Model]:
+    """Two models of the same parameters with as many indices of each class as a term of either can involve;
+    as they are, if that is not known.
+    """
+    both = [IndexClasses.of(gradient_flow(x)) for x in (whole, part)]
+    needed = dict[tuple[str, int], int]()
+    for classes in both:
+        assert classes.flow.model is not None
+        potential = classes.flow.model.potential
+        [counts] = classes.distinct_indices([potential], classes.axes([potential]), {})
+        if counts is None or not classes.decouples(potential, first_order=False):
+            return whole, part
+        for name, axes in classes.state.items():
+            for i, c in enumerate(axes):
+                few = classes.flow.state[name][i] if c == RIGID else max(1, counts.get(c, 0))
+                needed[name, i] = max(few, needed.get((name, i), 0))
+    chosen = [dict[int, int](), dict[int, int]()]
+    for _ in range(1 + len(both[0].lengths)):  # until arrays with an axis in a class of either agree
+        for classes, lengths in zip(both, chosen, strict=True):
+            for name, axes in classes.state.items():
+                for i, c in enumerate(axes):
+                    if c != RIGID:
+                        lengths[c] = max(lengths.get(c, 1), min(needed[name, i], classes.lengths[c]))
+            for name, axes in classes.state.items():
+                for i, c in enumerate(axes):
+                    needed[name, i] = needed[name, i] if c == RIGID else lengths[c]
+    return _with_lengths(both[0], chosen[0]), _with_lengths(both[1], chosen[1])
+
+
+def _with_lengths(classes: IndexClasses, lengths: Mapping[int, int]) -> Model:
+    """The model with so many indices of each class; of those of data alone as many as there are."""
+    whole = classes.flow.model
+    assert whole is not None
+    [potential] = classes.resized([whole.potential], lengths)
+    parameters = {n: resized_shape(s, classes.state[n], lengths) for n, s in whole.parameters.items()}
+    data = {n: resized_shape(s, classes.data[n], lengths) for n, s in whole.data.items()}
+    return replace(whole, potential=potential, parameters=parameters, data=data)
 
 
 def arrays_from(rows: Any, shapes: Mapping[str, Shape]) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import normalize
 
@@ -24,13 +25,14 @@ class Coordinate:
     """One scalar coordinate: an entry of an array, its logarithm, or a function of time that stands for time.
 
     ``kind`` is ``"entry"`` or ``"log"`` of array ``name`` at ``index``; ``"exp"``, exp(rate t); or
-    ``"power"``, t**rate.
+    ``"power"``, t**rate.  ``own`` is the SymPy expression that the user wrote for the entry, if there is one.
     """
 
     name: str
     index: tuple[int, ...] = ()
     kind: Literal["entry", "log", "exp", "power"] = "entry"
     rate: Fraction = Fraction(1)
+    own: Any = field(default=None, compare=False, repr=False)
 
     def text(self, power: int) -> str:
         """Its power as Python and SymPy write it, in a product."""
@@ -52,12 +54,19 @@ class Coordinate:
         exponent = f"^{{{power * self.rate}}}" if power * self.rate != 1 else ""
         if self.kind == "power":
             return f"t{exponent}"
-        entry = latex_name(self.name) + (f"_{{{','.join(map(str, self.index))}}}" if self.index else "")
+        entry = self._latex_of_entry()
         return rf"\log{exponent}({entry})" if self.kind == "log" else entry + exponent
 
+    def _latex_of_entry(self) -> str:
+        if self.own is not None:
+            import sympy
+
+            return str(sympy.latex(self.own))
+        return latex_name(self.name) + (f"_{{{','.join(map(str, self.index))}}}" if self.index else "")
+
     def symbol(self) -> Any:
-        """The SymPy expression: an entry of an ``IndexedBase``, a ``Symbol`` for a scalar, or a function of
-        one.
+        """The SymPy expression: the user's own symbol, an entry of an ``IndexedBase``, a ``Symbol`` for a
+        scalar, or a function of one.
         """
         import sympy
 
@@ -65,7 +74,9 @@ class Coordinate:
             return sympy.exp(sympy.Rational(self.rate.numerator, self.rate.denominator) * sympy.Symbol("t"))
         if self.kind == "power":
             return sympy.Symbol("t") ** sympy.Rational(self.rate.numerator, self.rate.denominator)
-        entry = sympy.IndexedBase(self.name)[self.index] if self.index else sympy.Symbol(self.name)
+        entry = self.own
+        if entry is None:
+            entry = sympy.IndexedBase(self.name)[self.index] if self.index else sympy.Symbol(self.name)
         return sympy.log(entry) if self.kind == "log" else entry
 
 
@@ -88,12 +99,17 @@ def text_name(name: str) -> str:
     return name if base in (name, "") else normalize("NFC", f"{base[0]}\u0307") + base[1:]
 
 
-def entries(arrays: Mapping[str, Shape]) -> list[Coordinate]:
-    """The scalar coordinates of some arrays, in order."""
+def entries(
+    arrays: Mapping[str, Shape], symbols: Mapping[str, Sequence[Any]] | None = None
+) -> list[Coordinate]:
+    """The scalar coordinates of some arrays, in order; ``symbols`` are the user's own for the entries of some
+    of them.
+    """
+    known = {name: own for name, own in (symbols or {}).items() if len(own) == prod(arrays.get(name, (0,)))}
     return [
-        Coordinate(name, tuple(map(int, index)))
+        Coordinate(name, tuple(map(int, index)), own=known[name][i] if name in known else None)
         for name, shape in arrays.items()
-        for index in np.ndindex(*shape)
+        for i, index in enumerate(np.ndindex(*shape))
     ]
 
 

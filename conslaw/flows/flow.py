@@ -49,6 +49,7 @@ class Flow:
         array code
     kept : the indices of each axis of data arrays of the flow that this is a part of that are left, where all
         other data are zero; None if it is the whole
+    symbols : the user's own SymPy symbols for the entries of state arrays, in which laws are then written
     """
 
     name: str
@@ -64,9 +65,10 @@ class Flow:
     metric_entries: Mapping[str, Expression] = field(default_factory=dict, repr=False)
     metric_words: Mapping[str, str] | None = None
     kept: Mapping[str, Sequence[Sequence[int] | None]] | None = None
+    symbols: Mapping[str, Sequence[Any]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("state", "data", "fields", "metric_entries", "metric_words"):
+        for name in ("state", "data", "fields", "metric_entries", "metric_words", "symbols"):
             object.__setattr__(self, name, frozen(getattr(self, name)))
 
     @cached_property
@@ -129,7 +131,8 @@ class Flow:
     @property
     def coordinates(self) -> list[Coordinate]:
         """The state coordinates, in order, as laws write them."""
-        return [self.time if self.time and c.name == TIME else c for c in entries(self.state)]
+        symbols = self.symbols or (self.model.arguments.get("symbols") if self.model else None)
+        return [self.time if self.time and c.name == TIME else c for c in entries(self.state, symbols)]
 
 
 def gradient_flow(
@@ -261,7 +264,10 @@ def momentum_flow(
     ----------
     model : Model
     damping : rational number >= 0, ``"nesterov"``, or ``"c/t"`` with a rational number c >= 0
-        tau: a constant (heavy ball), 3/t (the limit of Nesterov's method), or c/t.
+        tau: a constant (heavy ball), 3/t (the limit of Nesterov's method), or c/t.  PyTorch's
+        ``SGD(lr=eta, momentum=beta)`` makes the steps v <- beta v + g, theta <- theta - eta v; with time
+        sqrt(eta) a step these follow the flow with beta = 1 - tau sqrt(eta): take
+        tau = (1 - beta) / sqrt(eta), so 1 for beta = 0.9 and eta = 0.01.
     metric : optional
         M(z) at z = tau theta + theta' (see :func:`gradient_flow`); the model's customary metric by default.
     weight_decay : rational number >= 0
@@ -286,6 +292,11 @@ def momentum_flow(
     >>> flow = conslaw.momentum_flow(conslaw.linear([1, 2, 2]), damping="nesterov")
     >>> flow.dimension, conslaw.count(flow).laws_at_most
     (13, 1)
+
+    The laws of ``SGD(lr=0.01, momentum=0.9)`` for small steps:
+
+    >>> conslaw.analyze(conslaw.momentum_flow(conslaw.linear([2, 2, 2]), damping=1)).law_families[0].text
+    'exp(t) (W1 Ẇ1ᵀ − Ẇ1 W1ᵀ + W2ᵀ Ẇ2 − Ẇ2ᵀ W2)'
 
     References
     ----------

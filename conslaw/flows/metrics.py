@@ -28,6 +28,10 @@ MetricSpecification: TypeAlias = Any  # text, a number, an array, a mapping to t
 Named: TypeAlias = Mapping[str, Expression]
 
 WHOLE = ""  # stands for all parameters together where a matrix acts on all of them
+OPTIMIZERS = re.compile(  # whose step is no linear function of the gradient at the weights
+    "ada(delta|factor|grad|m|max|mw)|amsgrad|lamb|lars|lbfgs|lion|muon|nadam|radam|rmsprop|rprop|shampoo|"
+    "sign|signgd|signsgd|signum|sophia"
+)
 EXAMPLES = "'euclidean', 'mirror', 'z**2', a positive rational number such as 1/10, or an array"
 
 
@@ -50,6 +54,7 @@ class Metric:
     def of(model: Model, specification: MetricSpecification) -> Metric:
         """A metric from what the user says; None is the model's customary one."""
         given = model.metric if specification is None else specification
+        _check_not_an_optimizer(given)
         if callable(given):
             called = given.name if isinstance(given, MetricCode) else name_of(given, "custom")
             return Metric(called, model, given)
@@ -137,6 +142,18 @@ class Metric:
         return {name: _times(blocks[name], x) if name in blocks else x for name, x in gradient.items()}
 
 
+def _check_not_an_optimizer(given: object) -> None:
+    """Refuse optimizers: their names, classes and instances."""
+    kind = given if isinstance(given, type) else type(given)
+    called = given if isinstance(given, str) else kind.__name__
+    if OPTIMIZERS.fullmatch(re.sub(r"[^a-z]", "", called.lower().rpartition(".")[2])):
+        raise ConslawError(
+            f"metric={called!r}: not the flow of a metric: its steps are not M(z) times the gradient (they "
+            f"depend on signs or on earlier gradients). Analyze the flow in a metric, such as 'euclidean'; "
+            f"conslaw.Monitor records how its laws move under any optimizer"
+        )
+
+
 def is_array(value: object) -> bool:
     """Whether a metric, or a block of one, is given by its entries."""
     return isinstance(value, list | tuple | np.ndarray) and np.ndim(np.array(value, dtype=object)) > 0
@@ -184,6 +201,7 @@ def _named(words: Mapping[str, str], model: Model) -> str:
 
 def _block(given: str, block: object) -> Callable[[Expression], object] | None:
     """The diagonal that one word or number stands for; None for the identity."""
+    _check_not_an_optimizer(block)
     power = (
         re.fullmatch(r"z(?:\*\*(-?[0-9]+))?", block.replace(" ", "")[:99]) if isinstance(block, str) else None
     )

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
 from math import comb, prod
 from typing import TYPE_CHECKING, TypeAlias
@@ -198,6 +198,14 @@ def polynomial_laws(
     laws = laws.select(np.argsort(laws.degrees(), kind="stable"))
     names = [c or Coordinate("unused") for c in coordinates]
     return PolynomialLaws(names, laws, _independent(laws, n, seed), unknowns)
+
+
+def with_more(laws: PolynomialLaws, others: PolynomialArray, flow: Flow, seed: int) -> PolynomialLaws:
+    """Linear laws, and others that are known, of a larger degree."""
+    more = others.select(np.flatnonzero(others.degrees() > 1))
+    parts = [laws.polynomials, more]
+    whole = concatenate(parts, [0, len(laws)], (len(laws) + more.shape[0],))
+    return replace(laws, polynomials=whole, independent=_independent(whole, flow.dimension, seed))
 
 
 def check_ansatz(

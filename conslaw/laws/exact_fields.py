@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ def exact_fields(flow: Flow, *, logs: bool = False) -> tuple[list[PolynomialArra
         ]
         fields = [_with_logs(x, np.array(divisible)) for x in fields]
         for c, whether in zip(flow.coordinates, divisible, strict=True):
-            coordinates.append(Coordinate(c.name, c.index, "log") if whether else None)
+            coordinates.append(replace(c, kind="log") if whether else None)
     return fields, coordinates
 
 

@@ -28,8 +28,9 @@ from conslaw.models.live_indices import box_of
 from conslaw.models.potential import Model
 from conslaw.models.zero_data import Kept, data_that_matter, with_zero_data
 
-POINTS, MOST_SAMPLES, SURPLUS = 2, 200, 4
+POINTS, MOST_SAMPLES, MOST_OF_FEW, SURPLUS = 2, 200, 1000, 4
 MOST_ARRAYS = 8  # data arrays that are made smaller, those used last in the code
+PATCHES = (2, 4)  # pixels in a row of each of very many data arrays
 WORTH_IT = 500_000  # entries of the code, for all samples of a rank, from which it is tried
 
 
@@ -47,7 +48,9 @@ def with_few_data(flow: Flow) -> Flow:
         return flow
     first = [n for n in _from_the_end(flow.model.potential) if n in arrays]
     try:
-        chosen = _chosen(classes, first[:MOST_ARRAYS])
+        chosen = (len(first) > MOST_ARRAYS and _all_at_once(classes, first)) or _chosen(
+            classes, first[:MOST_ARRAYS]
+        )
     except ZeroDivisionError:  # mod p, by a constant's denominator
         return flow
     return restricted(flow, chosen) if chosen else flow
@@ -111,6 +114,35 @@ def _chosen(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, list[list
     return kept
 
 
+def _all_at_once(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, list[list[int] | None]]:
+    """The same for many arrays (a deep network): equally many indices of each, but for what comes first (the
+    image), of which no more matters than the others ask for.
+
+    Two neighbours meet in all taps of a kernel of three.  Empty if there is nothing to leave out.
+    """
+    small = _of_one_neuron(classes)
+    few, more = (_patches(classes, small, arrays[:-1], length) for length in PATCHES)
+    if not few:
+        return {}
+    parts = [with_zero_data(small, kept) for kept in (few, more)]
+    ranks = [_Span(part, MOST_OF_FEW).rank({}) if part else 0 for part in parts]
+    return few if ranks[0] == ranks[1] else more
+
+
+def _patches(
+    classes: IndexClasses, small: Model, arrays: Sequence[str], length: int
+) -> dict[str, list[list[int] | None]]:
+    """So many indices in a row of each array, in the middle of those that matter; of arrays with more."""
+    kept = dict[str, list[list[int] | None]]()
+    for name in arrays:
+        matter = data_that_matter(small, kept)[name]
+        places = _places(classes.flow.data[name], classes.data[name])
+        indices = [np.flatnonzero(m) if x else None for m, x in zip(matter or (), places, strict=True)]
+        if any(i is not None and len(i) > length for i in indices):
+            kept[name] = [None if i is None else _middle(i.tolist(), length) for i in indices]
+    return kept
+
+
 def _of_one_neuron(classes: IndexClasses) -> Model:
     """The model with one neuron of each class."""
     flow, lengths = classes.flow, dict.fromkeys(classes.lengths, 1)
@@ -134,9 +166,9 @@ class _Span:
     few points.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, most: int = MOST_SAMPLES) -> None:
         self.model, self.rng = model, np.random.default_rng(0)
-        self.samples = min(POINTS * model.size + SURPLUS, MOST_SAMPLES)
+        self.samples = min(POINTS * model.size + SURPLUS, most)
         nodes = {x.attribute: x for x in topological_order([model.potential]) if x.operation == "input"}
         self.used = [n for n in model.parameters if n in nodes]
         self.slopes = gradient(model.potential, [nodes[n] for n in self.used])

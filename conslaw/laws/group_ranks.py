@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise, product
 from math import inf, prod
 from typing import Any, NamedTuple
 
@@ -52,6 +52,7 @@ logger = logging.getLogger(__name__)
 DEPTH, PATIENCE = 8, 3  # of brackets: at a special point ranks stand still and grow later
 MOST_COORDINATES, MOST_MARKED = 20_000, 2_000_000  # of a subnetwork of a group, and of the whole network
 LONG, FEW_OF_A_COLOUR = 100, 32  # indices of a class in a colour that are too many, and then so few
+UNEVEN = 32.0  # times as dear equal shares are that are tried first where data are centred: they show more
 MUCH = 0.25  # of the coordinates of a group
 FEW_INDICES = 3  # of each class, of the network in which gradients of linear arrays are looked at
 
@@ -140,8 +141,8 @@ class GroupColouring(NamedTuple):
 def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
     """All of them, from cheap to dear, without those that have too large parts; none if there are no groups.
 
-    Equal shares of every class that has as many indices, as few arrays zero as can be; and one colour for
-    all.
+    Equal shares of every class that has as many indices, as few arrays zero as can be; colours of which only
+    the first have indices of shorter classes (the size of a head, beside a width); and one colour for all.
     """
     if flow.model is None or flow.metric_words is None or flow.name != "gradient" or len(flow.fields) > 1:
         return ()
@@ -149,28 +150,49 @@ def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
         return ()
     every, known = IndexClasses.of(flow), dict[frozenset[int], IndexClasses | None]()
     moved = {c for axes in every.state.values() for c in axes} - {RIGID}
-    found = [(every, Counter([tuple(every.lengths.values())]))] if moved else []
-    numbers = {every.lengths[c] // k for c in moved for k in (1, 2, 4)} - {0, 1}
-    for number in sorted(numbers, reverse=True):
-        some = frozenset(c for c in moved if every.lengths[c] >= number)
+    found = [(every, Counter([tuple(every.lengths.values())]), True)] if moved else []
+    lengths = {every.lengths[c] for c in moved} - {1}
+    numbers = {n // k for n in lengths for k in (1, 2, 4)} - {0, 1}
+    pairs = {(least, n) for least, n in product(lengths, numbers) if n > least} | {(n, n) for n in numbers}
+    tried = set[tuple[frozenset[int], int]]()
+    for least, number in sorted(pairs, reverse=True):
+        of_two = _of_two_longest(every) if number > least else moved
+        some = frozenset(c for c in of_two if every.lengths[c] >= least)
         if some not in known:
             known[some] = _decoupled(every, parts.groups, some)
-        if classes := known[some]:
-            found.append((classes, _shares(list(classes.lengths.values()), number)))
-    found = [(replace(x, same=parts.same), colours) for x, colours in found]
-    made = [GroupColouring(parts, x, colours, _work(x, parts.groups, colours)) for x, colours in found]
-    small = (x for x in made if x.work < inf)
-    return tuple(sorted(small, key=lambda x: (_much_is_zero(x.classes, parts.groups), x.work)))
+        if (some, number) not in tried and (classes := known[some]):
+            found.append((classes, _shares(list(classes.lengths.values()), number), number == least))
+        tried.add((some, number))
+    centred = any(axes.count(c) > 1 for axes in every.data.values() for c in {*axes} - {RIGID})
+    made = list[tuple[bool, float, GroupColouring]]()
+    for classes, colours, even in found:
+        if (work := _work(classes, parts.groups, colours)) < inf:
+            one = GroupColouring(parts, replace(classes, same=parts.same), colours, work)
+            last = UNEVEN * work if centred and not even else work
+            made.append((_much_is_zero(classes, parts.groups), last, one))
+    return tuple(one for _, _, one in sorted(made, key=lambda x: x[:2]))
+
+
+def _of_two_longest(every: IndexClasses) -> set[int]:
+    """The classes that in each array are among the two with the most indices (not those of heads): a matrix
+    in colours has blocks, an array of three coloured axes hardly anything that is not zero.
+    """
+    found = set(every.lengths)
+    for axes in every.state.values():
+        own = sorted((c for c in axes if c != RIGID), key=lambda c: every.lengths[c])
+        found -= {*own[:-2]} - {*own[-2:]}
+    return found & {c for axes in every.state.values() for c in axes}
 
 
 def _shares(lengths: Sequence[int], number: int) -> Counter[Widths]:
-    """Equal shares of every class for so many colours; very long classes (a vocabulary) have more colours, in
-    which there is nothing else.
+    """Equal shares of every class for so many colours; classes with fewer indices have one in each of the
+    first; very long classes (a vocabulary) have more colours, in which there is nothing else.
     """
-    colours = [number if n <= LONG * number else n // FEW_OF_A_COLOUR for n in lengths]
+    colours = [min(n, number) if n <= LONG * number else n // FEW_OF_A_COLOUR for n in lengths]
+    pairs = list(zip(lengths, colours, strict=True))
+    ends = sorted({0, *colours, *(n % k for n, k in pairs)})
     return Counter(
-        tuple(n // k + (a < n % k) if a < k else 0 for n, k in zip(lengths, colours, strict=True))
-        for a in range(max(colours))
+        {tuple(n // k + (a < n % k) if a < k else 0 for n, k in pairs): b - a for a, b in pairwise(ends)}
     )
 
 
@@ -191,8 +213,9 @@ def _decoupled(every: IndexClasses, groups: Sequence[Group], some: frozenset[int
     known = dict[Any, bool]()
 
     def fits(zero: Sequence[str]) -> bool:
-        parts = (of_group(every.without(every.lengths.keys() - some, zero), group) for group in groups)
-        for part, group in zip(parts, groups, strict=True):
+        classes = every.without(every.lengths.keys() - some, zero)
+        for group in groups:
+            part = of_group(classes, group)
             key = (group.form, *_pattern(part))
             if key not in known:
                 assert group.flow.model is not None
@@ -235,10 +258,11 @@ def of_group(classes: IndexClasses, group: Group) -> IndexClasses:
 def _work(classes: IndexClasses, groups: Sequence[Group], colouring: Counter[Widths]) -> float:
     """About how many units a colouring takes; infinite if a subnetwork is too large."""
     total, known = 0.0, set[Any]()
-    for group in groups:
-        part = of_group(classes, group)
+    own = [(group.form, of_group(classes, group)) for group in groups]
+    different = {(form, *_pattern(part)): part for form, part in own}
+    for number, part in enumerate(different.values()):
         for colours, _ in shapes(part, colouring):
-            key = (group.form, *_pattern(part), *_widths(part, colours))
+            key = (number, *_widths(part, colours))
             if key in known:
                 continue
             known.add(key)
@@ -337,7 +361,7 @@ def _group_block(
     ranks = ranks_by_depth(
         samples, len(columns), p, limit=DEPTH, target=target, width=width, patience=PATIENCE
     )
-    if not alone:
+    if not alone or not elements:  # none are drawn where laws leave no room
         return _Found(size, ranks, ranks[-1], np.zeros((0, last), dtype=np.uint64))
     space = RowSpace.zero(len(columns), p).extend(np.concatenate(elements))
     basis = np.zeros((space.rank, len(columns)), dtype=np.uint64)

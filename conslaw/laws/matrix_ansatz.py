@@ -26,6 +26,7 @@ from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, ca
 from conslaw.laws.exact_fields import expansion, expansion_of_gradient
 from conslaw.laws.index_classes import IndexClasses, only_own
 from conslaw.laws.lie import random_point
+from conslaw.laws.rescalings import rescalings
 from conslaw.laws.windows import MOST_ARRAYS, alike, ends, sets_of_windows, window, window_at_any_place
 
 if TYPE_CHECKING:
@@ -235,10 +236,11 @@ def matrix_combinations(classes: IndexClasses, *, along: bool = False) -> list[C
 def combinations_of_windows(flow: Flow) -> list[Combination]:
     """The conserved combinations of arrays that share an index class, each found in its window.
 
-    Windows of the same code are solved once, so the cost is linear in the depth of a network.
+    Windows of the same code are solved once, so the cost is linear in the depth of a network.  Where a window
+    is too long (a residual stream), rescalings of its class are looked for.
     """
     found, solved = dict[Combination, None](), dict[Hashable, tuple[Flow, list[Combination] | None]]()
-    done = set[tuple[str, ...]]()
+    done, classes, long = set[tuple[str, ...]](), IndexClasses.of(flow), set[int]()
 
     def look_at(arrays: tuple[str, ...]) -> bool:
         """Whether the window is short enough for that."""
@@ -258,21 +260,23 @@ def combinations_of_windows(flow: Flow) -> list[Combination]:
                 return True
         return False
 
-    for whole, *smaller in sets_of_windows(IndexClasses.of(flow)):
+    for whole, *smaller in sets_of_windows(classes):
         if whole not in done:
             enough = look_at(whole)  # what lies along a class of very many; each of them alone is cheap
+            if not enough or len(whole) > MOST_ARRAYS:
+                long.update(c for c in classes.lengths if all(c in classes.state[name] for name in whole))
             for arrays in dict.fromkeys(x for x in smaller if not enough or len(x) == 1):
                 if arrays not in done:
                     look_at(arrays)
             done |= set(smaller)
         done.add(whole)
-    return in_order(found)
+    return in_order(dict.fromkeys([*found, *rescalings(flow, sorted(long))]))
 
 
 def _of_window(part: Flow, *, along: bool) -> list[Combination] | None:
     """The conserved combinations of a window; None if it is too long."""
     own = IndexClasses.of(part)
-    ways = [own, *([with_small_classes_whole(own)] if _has_numbers(part) else [])]
+    ways = [own, *([with_small_classes_whole(own)] if has_numbers(part) else [])]
     short = [x for x in dict.fromkeys(ways) if is_short(x)]
     return [c for x in short for c in matrix_combinations(x, along=along)] if short else None
 
@@ -282,7 +286,7 @@ def with_small_classes_whole(classes: IndexClasses) -> IndexClasses:
     return classes.without([c for c, n in classes.lengths.items() if n <= SMALL_CLASS], classes.zero)
 
 
-def _has_numbers(flow: Flow) -> bool:
+def has_numbers(flow: Flow) -> bool:
     """Whether numbers other than 1 and -1 stand in the code of a flow: they may be lengths of classes."""
     assert flow.model is not None
     numbers = (x.attribute for x in topological_order([flow.model.potential]) if x.operation == "constant")

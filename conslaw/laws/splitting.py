@@ -48,7 +48,9 @@ from conslaw.laws.subnetworks import (
 )
 
 MOST_CHOICES, MOST_LOOKED_AT = 64, 20_000  # sets of classes that are looked at, and nodes of code for them
+LONG_CODE = 150  # nodes
 AN_ENTRY = 3e-7  # units for an entry of the code, in all brackets of a coordinate
+AN_ENTRY_OF_GRADIENTS = 1e-8  # the same, in gradients alone
 
 
 @dataclass(frozen=True)
@@ -191,28 +193,41 @@ class Colouring:
     shapes: int
     work: float
 
+    @property
+    def rich(self) -> bool:
+        """Whether weights lie between colours, and nothing vanishes by sign flips."""
+        return not self.classes.flips and not _single(self.classes)
+
 
 def every_colouring(choices: Sequence[IndexClasses]) -> tuple[Colouring, ...]:
-    """All colourings of some sets of classes, from cheap to dear, without those that have too large parts."""
+    """All colourings of some sets of classes, from cheap to dear, without those that have too large parts;
+    first those where nothing vanishes by sign flips.
+    """
     found = [
         Colouring(x, colours, len(list(shapes(x, colours))), _work(x, colours))
         for x in choices
         for colours in colourings(x)
     ]
-    return tuple(sorted((x for x in found if x.work < inf), key=lambda x: x.work))
+    return tuple(sorted((x for x in found if x.work < inf), key=lambda x: (not x.rich, x.work)))
 
 
 def _work(classes: IndexClasses, colouring: Counter[Widths]) -> float:
     """About how many units the rest of a colouring takes: infinite if a part is too large."""
     total = 0.0
     for colours, _ in shapes(classes, colouring):
-        helpers = helpers_of(colouring, colours)
+        helpers = _helping(classes, colouring, colours)
         if classes.dimension(lengths_of(classes, [*colours, *helpers])) > LARGEST:
             return inf
         own = classes.dimension(lengths_of(classes, colours))
-        values = AN_ENTRY * _entries(classes, tuple(lengths_of(classes, colours).items())) * own
+        an_entry = AN_ENTRY if classes.flips or _single(classes) else AN_ENTRY_OF_GRADIENTS
+        values = an_entry * _entries(classes, tuple(lengths_of(classes, colours).items())) * own
         total += 0.02 + values + 2e-6 * own**2 + 1e-9 * own**3
     return total
+
+
+def _helping(classes: IndexClasses, colouring: Counter[Widths], colours: Sequence[Widths]) -> list[Widths]:
+    """The colours that help: none without sign flips, where weights lie between colours."""
+    return helpers_of(colouring, colours) if classes.flips or _single(classes) else []
 
 
 @lru_cache(maxsize=4096)
@@ -237,7 +252,8 @@ def splits(flow: Flow) -> list[IndexClasses]:
     theorems here apply to it.
 
     With constant learning rates all classes may be coloured; with another diagonal metric, where weights
-    between colours must not vanish, only one axis of each array.
+    between colours must not vanish, only one axis of each array.  In long code, where brackets are dear, sign
+    flips are done without as well: the point is richer then (no bias vanishes), and gradients may do.
     """
     if flow.model is None or flow.name not in ("gradient", "momentum"):
         return []
@@ -252,20 +268,25 @@ def splits(flow: Flow) -> list[IndexClasses]:
     moved = sorted({c for axes in every.state.values() for c in axes} - {RIGID})
     nodes = len(topological_order([flow.model.potential]))
     most = min(MOST_CHOICES, max(2, MOST_LOOKED_AT // nodes // len(moved or [0])))
-    kept = islice((some for k in range(len(moved), 0, -1) for some in combinations(moved, k)), most)
+    longer = tuple(c for c in moved if every.lengths[c] > 1)  # kernels of one pixel have axes of length one
+    kept = dict.fromkeys([tuple(moved), *_subsets(longer, most), *_subsets(moved, most)])
     found = list[IndexClasses]()
-    for some in kept:
+    for some in filter(None, kept):
         for zero in ([], vectors) if constant and vectors else ([],):
             classes = every.without(set(every.lengths) - set(some), zero)
             single = _single(classes)
             fits = constant or (single and all(classes.decouples(x) for x in flow.metric_entries.values()))
             if fits and classes.decouples(flow.model.potential):
-                flips = (
-                    [{}] if single or not constant else [classes.signs(vectors=odd) for odd in (True, False)]
-                )
+                flips = [classes.signs(vectors=odd) for odd in (True, False)] if constant else [{}]
+                flips = [{}] if single else [*([{}] if nodes > LONG_CODE else []), *flips]
                 found += [replace(classes, flips=x) for i, x in enumerate(flips) if x not in flips[:i]]
                 break
     return found
+
+
+def _subsets(classes: Sequence[int], most: int) -> Iterator[tuple[int, ...]]:
+    """The first so many subsets of some classes, the largest first."""
+    return islice((some for k in range(len(classes), 0, -1) for some in combinations(classes, k)), most)
 
 
 def _single(classes: IndexClasses) -> bool:
@@ -326,6 +347,8 @@ def split_ranks(
     usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
     apart = sums_apart(combinations, usable)
     every = list(shapes(classes, colouring))
+    long = flow.model is not None and len(topological_order([flow.model.potential])) > LONG_CODE
+    gradients_do = long and not classes.flips and not _single(classes)  # as a rule
     if _work(classes, colouring) == inf:
         return None
 
@@ -334,7 +357,7 @@ def split_ranks(
         move?
         """
         (colours, copies), block, found = shape, None, None
-        helpers = helpers_of(colouring, colours)
+        helpers = _helping(classes, colouring, colours)
         rng = np.random.default_rng([seed, *np.ravel(colours)])
         part = subnetwork(classes, colours, (), seed=seed, p=p)
         if part.exact.any():
@@ -343,7 +366,7 @@ def split_ranks(
             # gradients of laws annihilate the trace
             most = int(part.exact.sum()) - (sum(law_ranks(gradients, p)) if apart else sum(laws))
             aided = partial(with_helpers, classes, colours, helpers, seed=seed, p=p)
-            ranks, helped = block_ranks(part, aided, most, rng, p)
+            ranks, helped = block_ranks(part, None if gradients_do else aided, most, rng, p)
             block = Block(colours, copies, int(part.exact.sum()), ranks, helped, tuple(laws))
         own, others = part.number == 0, part.number > 0
         own[: len(flow.fields) - 1] = False  # time

@@ -193,22 +193,23 @@ def with_helpers(
 
 def block_ranks(
     part: Subnetwork,
-    aided: Callable[[], tuple[Subnetwork, npt.NDArray[np.bool_]]],
+    aided: Callable[[], tuple[Subnetwork, npt.NDArray[np.bool_]]] | None,
     most: int,
     rng: np.random.Generator,
     p: int,
 ) -> tuple[tuple[int, ...], bool]:
     """The ranks of the trace in the exact coordinates, and whether helpers were needed: only if elements of
     the subnetwork alone do not reach ``most``, those of a larger one are taken as well, in some columns.
+    Without helpers a block is given up once a depth adds nothing: gradients alone are expected to do.
     """
 
     def alone(depth: int, count: int) -> Residues:
         return _samples(part, depth, count, rng, p)[:, part.exact]
 
     size = int(part.exact.sum())
-    own = _ranks(alone, size, most, part, p, patience=1)
+    own = _ranks(alone, size, most, part, p, patience=1, silent=SILENT if aided else 1)
     slow = len(own) > 2 and own[-1] > own[-2] and prolonged(own, _limit(part)) < most
-    if own[-1] == most or slow:  # helpers serve where ranks stand still
+    if own[-1] == most or slow or not aided:  # helpers serve where ranks stand still
         return own, False
     larger, columns = aided()
 
@@ -247,6 +248,7 @@ def _ranks(
     largest: Subnetwork,
     p: int,
     patience: int = PATIENCE,
+    silent: int = SILENT,
 ) -> tuple[int, ...]:
     return ranks_by_depth(
         samples,
@@ -256,7 +258,7 @@ def _ranks(
         target=most,
         width=largest.flow.dimension,
         patience=patience,
-        silent=SILENT,
+        silent=silent,
         all_or_nothing=most < size,
     )
 

@@ -47,22 +47,38 @@ def arrays_of_windows(classes: IndexClasses) -> list[tuple[str, ...]]:
 
 def sets_of_windows(classes: IndexClasses) -> list[list[tuple[str, ...]]]:
     """The parameter arrays that share an index class, for each class; where these are very many, then each
-    alone and with the next in the code, to be looked at if the window of all is too long (a residual stream).
-    Last the arrays without a class, if they are few.
+    alone and with the next in the code, to be looked at if the window of all is too long (a residual stream);
+    and those that are added up.  Last the arrays without a class, if they are few.
     """
     assert classes.flow.model is not None
     order = topological_order([classes.flow.model.potential])
     used = [x.attribute for x in order if x.operation == "input"]
     parameters, found = [n for n in classes.flow.model.parameters if n in used], list[list[tuple[str, ...]]]()
+    added = _added_up(order, frozenset(parameters))
     for c in dict.fromkeys(c for name in parameters for c in classes.state[name] if c != RIGID):
         own = tuple(name for name in parameters if c in classes.state[name])
         along = [name for name in used if name in own] if len(own) > MOST_ARRAYS else []
-        found.append([own, *((n,) for n in along), *pairwise(along)])
+        sums = [x for names in added if len(x := tuple(n for n in own if n in names)) > 1]
+        few = [x for x in sums if len(x) <= MOST_ARRAYS and x != own]
+        found.append([own, *((n,) for n in along), *pairwise(along), *few])
         vectors = tuple(n for n in own if len(classes.state[n]) == 1)
         if along and vectors:
             found.append([vectors])
     rigid = tuple(n for n in parameters if RIGID in classes.state[n] or not classes.state[n])
     return [*found, [rigid]] if rigid and len(rigid) <= MOST_ARRAYS else found
+
+
+def _added_up(order: Sequence[Expression], parameters: frozenset[str]) -> list[set[str]]:
+    """The parameter arrays that are terms of one sum, as they are, in a view or repeated."""
+    terms, users = dict[int, set[str]](), {id(x): node.operation for node in order for x in node.args}
+    for node in order:
+        own = {node.attribute} if node.operation == "input" and node.attribute in parameters else set[str]()
+        passed = node.args if node.operation in ("add", *VIEWS) else ()
+        if node.operation == "product" and any(x.operation == "constant" for x in node.args):
+            passed = node.args
+        terms[id(node)] = own.union(*(terms[id(x)] for x in passed))
+    last = (x for x in order if x.operation == "add" and users.get(id(x)) != "add")
+    return [terms[id(x)] for x in last if len(terms[id(x)]) > 1]
 
 
 def ends(arrays: Sequence[str]) -> tuple[bool, ...]:

@@ -190,7 +190,8 @@ def _with_constants(model: Model, rows: Mapping[str, Constants]) -> Model:
     bias = " with bias" if model.arguments.get("bias") else ""
     called = f"{model.name}{sizes}{bias}, {', '.join(rows)} given ({count} row{'s' * (count > 1)})"
     readings = tuple(r for r in whole.readings if not set(r.data) <= set(rows))
-    return replace(model, name=called, data=free, potential=potential, arguments={}, readings=readings)
+    kept = {key: model.arguments[key] for key in ("symbols",) if key in model.arguments}
+    return replace(model, name=called, data=free, potential=potential, arguments=kept, readings=readings)
 
 
 def _is_still_there(model: Model, rows: Mapping[str, object]) -> bool:

@@ -411,7 +411,27 @@ class Blocks:
 def _take(x: Expression, indices: Indices) -> Expression:
     if x.size == indices.size and (indices.reshape(-1) == np.arange(x.size)).all():
         return x.reshape(indices.shape)
-    return Expression("take", (x,), indices, indices.shape)
+    parts = _taken_back(x, indices)
+    return reduce(add, parts) if parts else Expression("take", (x,), indices, indices.shape)
+
+
+def _taken_back(x: Expression, indices: Indices) -> list[Expression] | None:
+    """The arrays of which a sum is made at some positions, if all of it there was put there; else None.
+
+    Halves of a head that were concatenated, and are cut again: a rotation of pairs.
+    """
+    if x.operation == "add":
+        parts = [_taken_back(y, indices) for y in x.args]
+        return None if None in parts else [y for part in parts for y in part or ()]
+    if x.operation != "put":
+        return None
+    places = np.full(x.size, -1)
+    places[x.attribute.reshape(-1)] = np.arange(x.args[0].size)
+    inner = places[indices]
+    if (inner < 0).all():
+        return []
+    several = (places >= 0).sum() < x.args[0].size
+    return None if several or (inner < 0).any() else [_take(x.args[0], np.asarray(inner, dtype=np.intp))]
 
 
 def _put(x: Expression, indices: Indices, shape: Shape) -> Expression:

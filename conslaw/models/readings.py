@@ -301,23 +301,26 @@ def filled(
     potential: Expression,
     parameters: Mapping[str, Array],
     data: Mapping[str, Array],
+    frozen: Mapping[str, tuple[Values, Values | None]] | None = None,
 ) -> dict[str, Array]:
     """The data that stand for nonlinearities, at real parameters and data.
 
     Gates and values are found from the inputs on, slopes from the output back.  With them the gradient of the
-    potential is that of the real network.
+    potential is that of the real network; ``frozen`` has, by data, other functions than the real ones.
     """
     for room in ("activations", "attention", "convolutions", "normalisation"):  # they fill in REAL
         import_module(f"conslaw.models.nn.{room}")
     known: dict[str, Array] = {n: np.asarray(x, dtype=np.float64) for n, x in {**parameters, **data}.items()}
     numbers: NumPyNumbers[Array] = NumPyNumbers()
     made, arguments = dict[str, Array](), list[list[Array]]()
+    functions = dict[tuple[str, ...], tuple[Values, Values | None]]()
     for r in readings:  # each needs only what was filled before
         if r.operation not in REAL:
             raise ConslawError(f"{r}: what it is at real inputs is not known; give its data")
         values = evaluate(r.arguments, {**known, **made}, numbers) if r.arguments else []
         arguments.append(values)
-        made |= dict(zip(r.data, REAL[r.operation][0](*values, **r.options), strict=True))
+        functions[r.data] = (frozen or {}).get(r.data[0]) or REAL[r.operation]
+        made |= dict(zip(r.data, functions[r.data][0](*values, **r.options), strict=True))
     order = topological_order([potential])
     slopes = {name for r in readings for name in r.slopes}
     returned = adjoints(order) if slopes else {}
@@ -325,7 +328,7 @@ def filled(
         x.attribute: np.zeros(x.shape) for x in order if x.operation == "input" and x.attribute in slopes
     }
     for r, values in reversed(list(zip(readings, arguments, strict=True))):
-        back = REAL[r.operation][1]
+        back = functions[r.data][1]
         if r.slopes and back is not None and r.value is not None:
             # slopes before it are not known yet, and not needed
             adjoint = np.zeros(r.value.shape)

@@ -16,7 +16,7 @@ from conslaw.algebra.expressions import Expression, Shape
 from conslaw.errors import ConslawError
 from conslaw.models.nn.activations import GATES, SMOOTH
 from conslaw.models.potential import Model
-from conslaw.models.readings import REAL, filled
+from conslaw.models.readings import REAL, Values, filled
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
@@ -95,6 +95,7 @@ def real_data(
     inputs: Arrays,
     numbers: NumPyNumbers[Any],
     gates: Arrays | None = None,
+    frozen: Mapping[str, tuple[Values, Values | None]] | None = None,
 ) -> RealData:
     """Fill in gates from real inputs.
 
@@ -106,9 +107,10 @@ def real_data(
     weights, inputs : numbers for the parameters, and for the data that are given
     numbers : the number system
     gates : if given these, whatever the signs are
+    frozen : other functions than the real ones, by data that stand for their values
     """
     filling, arrays = _Filling(numbers), dict[str, Any]({**weights, **inputs})
-    arrays |= _read(model, arrays, numbers)
+    arrays |= _read(model, arrays, numbers, frozen or {})
     for name, shape in model.data.items():
         if name not in arrays and is_gate(model, name):
             arrays[name] = _Gate(name, shape, shape, (gates or {}).get(name))
@@ -119,7 +121,12 @@ def real_data(
     return RealData(outputs, {**filled, **filling.gates}, filling.before)
 
 
-def _read(model: Model, arrays: Arrays, numbers: NumPyNumbers[Any]) -> dict[str, Any]:
+def _read(
+    model: Model,
+    arrays: Arrays,
+    numbers: NumPyNumbers[Any],
+    frozen: Mapping[str, tuple[Values, Values | None]],
+) -> dict[str, Any]:
     """What stands for nonlinearities that were read (:mod:`conslaw.nn`), where it is not given; slopes are
     those at the output gradients given.
     """
@@ -130,13 +137,13 @@ def _read(model: Model, arrays: Arrays, numbers: NumPyNumbers[Any]) -> dict[str,
             f"conslaw.Monitor"
         )
     if numbers.convert is float:
-        return filled(readings, model.potential, arrays, {}) if readings else {}
+        return filled(readings, model.potential, arrays, {}, frozen) if readings else {}
     made = dict[str, Any]()
     for r in readings:
         if r.rule != "gate":
             raise ConslawError(f"{model.name}: {r.operation} is no rational function; leave precision out")
         values = evaluate(r.arguments, {**arrays, **made}, numbers)
-        [gate] = REAL[r.operation][0](*values, **r.options)
+        [gate] = frozen.get(r.data[0], REAL[r.operation])[0](*values, **r.options)
         exact = [Fraction(float(x)) for x in gate.reshape(-1).tolist()]
         made[r.data[0]] = numbers.constant(np.array(exact, dtype=object)).reshape(gate.shape)
     return made

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
+from conslaw.errors import TooLargeError
 from conslaw.flows.flow import Flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
 from conslaw.laws.candidates import Combination
@@ -14,9 +15,9 @@ from conslaw.laws.exact_fields import expansion
 from conslaw.laws.group_ranks import GroupColouring
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import LieRanks
-from conslaw.laws.matrix_ansatz import MatrixLaws, terms_of_few
+from conslaw.laws.matrix_ansatz import MatrixLaws, has_numbers, terms_of_few
 from conslaw.laws.plain_rank import PlainRun
-from conslaw.laws.rational import RationalLaws
+from conslaw.laws.rational import RationalLaws, Search
 from conslaw.laws.splitting import Coloured, Colouring, Split
 from conslaw.laws.windows import flow_in_pieces, has_windows
 
@@ -24,6 +25,7 @@ LITTLE = 2.0  # units up to which the route that leaves less open goes before on
 PER_UNKNOWN, PER_TERM = 4e-6, 6.7e-6  # units, measured: of the ansatz with monomials, of the fields in full
 
 LEAST = 0.004  # of any ansatz
+MANY = 20_000  # monomials with data that are given: equations with large numbers are dear
 
 Bound: TypeAlias = LieRanks | Coloured
 
@@ -61,7 +63,8 @@ class Question:
         if self.ansatz is not None:
             return self.ansatz == "matrix"
         unknowns = ansatz_size(self.given, self.degree, self.time_degree, self.homogeneous)
-        return _work(self.given, unknowns) > min(LITTLE, self.budget)
+        many = unknowns > MANY and self.given.model is not None and has_numbers(self.given)
+        return many or work_of_ansatz(self.given, unknowns) > min(LITTLE, self.budget)
 
     @cached_property
     def has_windows(self) -> bool:
@@ -83,9 +86,17 @@ class Question:
         """The same with logarithms."""
         return self._ansatz(logs=True)
 
+    @cached_property
+    def search(self) -> Search | None:
+        """What a search for quotients needs to know of the flow; None if it is too large."""
+        try:
+            return Search.of(self.flow)
+        except TooLargeError:
+            return None
+
     def _ansatz(self, logs: bool) -> tuple[int, float]:
         unknowns = ansatz_size(self.flow, self.degree, self.time_degree, self.homogeneous, logs=logs)
-        return unknowns, _work(self.flow, unknowns)
+        return unknowns, work_of_ansatz(self.flow, unknowns)
 
     def polynomials(self, *, logs: bool = False) -> PolynomialLaws:
         """All laws of that ansatz."""
@@ -100,7 +111,7 @@ class Question:
         )
 
 
-def _work(flow: Flow, unknowns: int) -> float:
+def work_of_ansatz(flow: Flow, unknowns: int) -> float:
     """Of the ansatz."""
     return LEAST + max(PER_UNKNOWN * min(unknowns, 10**300), PER_TERM * expansion(flow))
 
@@ -124,7 +135,8 @@ class Known:
     laws, found : the laws, and how many of them (with the quotients) are independent
     lower : the split in which the gradients of ``laws`` were counted, if they were
     quotients : those that are independent of ``laws``; None before they are looked for
-    polynomials, logs : whether all polynomials were looked for, also in logarithms
+    searched : up to which degree they were looked for
+    linear, polynomials, logs : whether linear laws, all polynomials were looked for, also in logarithms
     """
 
     question: Question
@@ -142,6 +154,8 @@ class Known:
     found: int = 0
     lower: Split | None = None
     quotients: RationalLaws | None = None
+    searched: int = 0
+    linear: bool = False
     polynomials: bool = False
     logs: bool = False
 

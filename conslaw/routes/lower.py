@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.finite_field import RowSpace
-from conslaw.laws.ansatz import PolynomialLaws
+from conslaw.laws.ansatz import PolynomialLaws, polynomial_laws, with_more
 from conslaw.laws.exact_fields import has_logarithms, has_room, random_sample
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.matrix_ansatz import (
@@ -25,17 +25,17 @@ from conslaw.laws.matrix_ansatz import (
     in_order,
     matrix_combinations,
 )
-from conslaw.laws.matrix_notation import family
+from conslaw.laws.matrix_notation import MOST_TERMS, family
 from conslaw.laws.plain_rank import PER_PRODUCT
-from conslaw.laws.rational import is_small, monomials_of, search_quotients
+from conslaw.laws.rational import RationalLaws
 from conslaw.laws.splitting import Split
-from conslaw.routes.known import LEAST, Known
+from conslaw.routes.known import LEAST, Known, work_of_ansatz
 
 Part = tuple[Known, float]  # what is known after a part of a route, and its units of work
 
 # units, measured: of windows, by nodes of their code, by terms of a few neurons; of quotients by monomials
-# squared; of gradients by entries
-A_WINDOW, A_NODE, A_TERM, A_QUOTIENT, AN_ENTRY = 0.1, 1e-3, 1e-5, 2e-5, 1.5e-7
+# cubed; of gradients by entries
+A_WINDOW, A_NODE, A_TERM, A_QUOTIENT, AN_ENTRY = 0.1, 1e-3, 1e-5, 1.2e-6, 1.5e-7
 
 
 def work_of_windows(known: Known) -> float | None:
@@ -120,6 +120,29 @@ def with_families(known: Known, added: Sequence[int], where: Split | None) -> Kn
     return replace(known, laws=laws, found=sum(added), lower=where)
 
 
+def work_of_linear(known: Known) -> float | None:
+    """Linear laws beside the combinations: of data that are given and do not span all inputs."""
+    question, laws = known.question, known.laws
+    asked = isinstance(question.degree, int) and question.degree > 1 and not question.homogeneous
+    given = question.given.model is not None and not question.given.model.arguments
+    if not asked or not given or known.linear or not isinstance(laws, MatrixLaws) or laws.terms > MOST_TERMS:
+        return None
+    unknowns = question.flow.dimension + 1
+    return None if unknowns > question.max_unknowns else work_of_ansatz(question.flow, unknowns)
+
+
+def linear(known: Known) -> Part:
+    """Find them.  They count only if nothing is left open then: others of the degree were not looked for."""
+    work, question = work_of_linear(known) or 0.0, known.question
+    found = polynomial_laws(question.flow, degree=1, seed=question.seed, max_unknowns=question.max_unknowns)
+    known = replace(known, linear=True)
+    if len(found) and isinstance(known.laws, MatrixLaws):
+        laws = with_more(found, known.laws.polynomials, question.flow, question.seed)
+        if laws.independent == known.at_most:
+            known = replace(known, laws=laws, found=laws.independent, lower=None)
+    return known, work
+
+
 def work_of_monomials(known: Known) -> float | None:
     """All polynomials up to the degree."""
     question = known.question
@@ -141,24 +164,29 @@ def monomials(known: Known) -> Part:
 
 
 def work_of_quotients(known: Known) -> float | None:
-    """Quotients of polynomials, beside the polynomials."""
-    question, degree = known.question, known.question.degree
-    if not isinstance(known.laws, PolynomialLaws) or known.quotients is not None or question.homogeneous:
+    """Quotients of polynomials of the next degree, beside the polynomials."""
+    question, degree = known.question, known.searched + 1
+    if not isinstance(known.laws, PolynomialLaws) or question.homogeneous or question.search is None:
         return None
-    if not isinstance(degree, int) or not is_small(question.flow, degree):
+    if not isinstance(question.degree, int) or degree > question.degree:
         return None
-    return A_WINDOW + A_QUOTIENT * monomials_of(question.flow, degree) ** 2
+    if max(question.search.degrees(degree), default=0) < degree:
+        return None
+    return A_WINDOW * (degree == 1) + A_QUOTIENT * question.search.work(degree)
 
 
 def quotients(known: Known) -> Part:
-    """Find those that are independent of the polynomials."""
+    """Find those that are independent of all laws before."""
     work, question, laws = work_of_quotients(known) or 0.0, known.question, known.laws
     assert isinstance(laws, PolynomialLaws)
-    assert isinstance(question.degree, int)
+    assert question.search is not None
+    degree, old = known.searched + 1, known.quotients or RationalLaws.none(question.flow)
     sample = random_sample(question.flow.dimension, question.seed)
     space = RowSpace.zero(question.flow.dimension, sample.prime).extend(laws.gradients(sample))
-    more = search_quotients(question.flow, question.degree, space, known.at_most, question.seed)
-    return replace(known, quotients=more, found=max(laws.independent, space.rank + len(more))), work
+    both = space.extend(old.gradients(sample))
+    more = question.search.quotients(degree, old, both, known.at_most, question.seed)
+    found = max(known.found, space.rank + len(more))
+    return replace(known, quotients=more, searched=degree, found=found), work
 
 
 def work_of_logarithms(known: Known) -> float | None:
@@ -171,10 +199,15 @@ def work_of_logarithms(known: Known) -> float | None:
 
 
 def logarithms(known: Known) -> Part:
-    """Find them, and quotients beside them, if the velocity of an entry is divisible by it."""
+    """Find them, if the velocity of an entry is divisible by it; quotients that they imply are left out."""
     question, work = known.question, known.question.logarithms[1]
     if not has_logarithms(question.flow):
         return replace(known, logs=True), work
-    laws = question.polynomials(logs=True)
-    known = replace(known, logs=True, laws=laws, found=laws.independent, quotients=None)
-    return (quotients(known)[0] if not known.met and work_of_quotients(known) else known), work
+    laws, old = question.polynomials(logs=True), known.quotients
+    found = laws.independent
+    if old is not None:
+        sample = random_sample(question.flow.dimension, question.seed)
+        space = RowSpace.zero(question.flow.dimension, sample.prime).extend(laws.gradients(sample))
+        old = old.select(space.independent(old.gradients(sample)))
+        found = max(found, space.rank + len(old))
+    return replace(known, logs=True, laws=laws, found=found, quotients=old), work

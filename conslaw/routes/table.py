@@ -18,6 +18,7 @@ ANALYZE: tuple[Route[Known], ...] = (
     Route("all arrays", AT_LEAST, lower.work_of_arrays, lower.arrays),
     Route("gradients, array by array", AT_LEAST, lower.work_of_blocks, lower.blocks),
     Route("gradients", AT_LEAST, lower.work_of_gradients, lower.gradients),
+    Route("linear laws", AT_LEAST, lower.work_of_linear, lower.linear),
     Route("monomials", AT_LEAST, lower.work_of_monomials, lower.monomials),
     Route("quotients", AT_LEAST, lower.work_of_quotients, lower.quotients),
     Route("logarithms", AT_LEAST, lower.work_of_logarithms, lower.logarithms),

@@ -28,6 +28,7 @@ from conslaw.laws.splitting import every_colouring, split_ranks, splits
 from conslaw.routes.known import Bound, Known
 from conslaw.routes.lower import Part, with_families, work_of_windows
 
+DEPTH_OF_GRADIENTS = 2  # where nothing vanishes by sign flips
 LOOKING, FINDING_GROUPS = 0.1, 0.02  # units to find the classes along which a flow splits, and its groups
 DEPTH, DEPTH_WITH_DRIFT = 5, 6  # of brackets in subnetworks, as a rule
 SURE = 1.2  # units that a count spends to know how probable it is that its bound is attained
@@ -47,10 +48,12 @@ def work_of_subnetworks(known: Known) -> float | None:
 def _work_of_colouring(known: Known) -> float:
     """The next one, or the search for them.  Brackets must be as deep as in all coordinates."""
     flow, reached = known.question.flow, known.plain.trace.depth if known.plain else 0
-    a_shape = work_of_depth(flow, max(reached + 1, DEPTH if len(flow.fields) == 1 else DEPTH_WITH_DRIFT))
+    usual = DEPTH if len(flow.fields) == 1 else DEPTH_WITH_DRIFT
     if known.colourings is None:
-        return LOOKING + a_shape
-    return known.colourings[0].work + known.colourings[0].shapes * a_shape
+        return LOOKING + work_of_depth(flow, max(reached + 1, usual))
+    first = known.colourings[0]
+    depth = max(reached + 1, DEPTH_OF_GRADIENTS if first.rich else usual)
+    return first.work + first.shapes * work_of_depth(flow, depth)
 
 
 def subnetworks(known: Known) -> Part:

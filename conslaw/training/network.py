@@ -22,6 +22,7 @@ from conslaw.flows.metrics import Metric, MetricSpecification
 from conslaw.models.given_data import OUTPUT, output_of, over_samples
 from conslaw.models.potential import Model
 from conslaw.models.real_data import RealData, is_filled, is_gate, real_data
+from conslaw.training.kinks import before_kinks, frozen, pieces_of
 
 Array: TypeAlias = npt.NDArray[Any]
 Loss: TypeAlias = str | Callable[[Any, Any], Any]
@@ -152,8 +153,18 @@ class Network:
 
     def real(self, theta: Mapping[str, Array], gates: Mapping[str, Array] | None = None) -> RealData:
         """Outputs and gates at some weights; with these gates if given."""
-        inputs = self.inputs if not self.model.readings else {**self.inputs, OUTPUT: self.silent}
-        return real_data(self.model, self.output, theta, inputs, self.numbers.system, gates)
+        if not self.model.readings:
+            return real_data(self.model, self.output, theta, self.inputs, self.numbers.system, gates)
+        return self._read(theta, self.silent, gates)
+
+    def _read(self, theta: Mapping[str, Array], back: Array, sides: Mapping[str, Array] | None) -> RealData:
+        """The same where nonlinearities were read; what decides is on which sides of breaks arguments are."""
+        known, system = {**self.inputs, OUTPUT: back}, self.numbers.system
+        fixed = None if sides is None else frozen(self.model, sides)
+        real = real_data(self.model, self.output, theta, known, system, None, fixed)
+        before = before_kinks(self.model, {**theta, **known, **real.data}, system)
+        made = {n: np.where(z > 0, 1.0, 0.0) for n, z in before.items()} if sides is None else sides
+        return RealData(real.outputs, {**real.data, **made}, before)
 
     @property
     def silent(self) -> Array:
@@ -167,7 +178,7 @@ class Network:
         real = self.real(theta, gates)
         back = {OUTPUT: self.output_gradient(real.outputs)}
         if self.model.readings:  # slopes depend on what the loss sends back
-            real = real_data(self.model, self.output, theta, {**self.inputs, **back}, self.numbers.system)
+            real = self._read(theta, back[OUTPUT], gates)
         arrays = {**theta, **real.data, **back}
         arrays |= {_beside(name): x for name, x in z.items()}
         values = evaluate(list(self.direction.values()), arrays, self.numbers.system)
@@ -195,7 +206,8 @@ class Network:
     @property
     def has_kinks(self) -> bool:
         """Whether there are gates."""
-        return any(is_gate(self.model, name) for name in self.model.data if name not in self.inputs)
+        families = any(is_gate(self.model, name) for name in self.model.data if name not in self.inputs)
+        return families or bool(pieces_of(self.model))
 
 
 def _beside(name: str) -> str:

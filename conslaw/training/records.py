@@ -161,11 +161,7 @@ class _Others:
             )
         flow = analysis.analyzed
         self.state = {name: shape for name, shape in flow.state.items() if name != TIME or not flow.time}
-        symbols = [
-            sympy.IndexedBase(name)[index] if shape else sympy.Symbol(name)
-            for name, shape in self.state.items()
-            for index in np.ndindex(*shape)
-        ]
+        symbols = [c.symbol() for c in flow.coordinates if c.name in self.state]
         self.timed = flow.time is not None
         words = "numpy" if numbers.are_floats else "mpmath"
         self.code = sympy.lambdify([sympy.Symbol("t"), *symbols], laws, words)

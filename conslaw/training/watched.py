@@ -234,7 +234,7 @@ class _Sums:
 
     def __call__(self, *arrays: Values) -> Values:
         product = arrays[0] * arrays[1] if len(arrays) > 1 else arrays[0]
-        total = product.sum(self.axes) if self.axes else product
+        total = np.asarray(product.sum(self.axes)) if self.axes else product  # one object is no array
         total = _permuted(total, self.order) if self.order else total
         return total if total.ndim == 1 else total.reshape(-1)
 

@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import conslaw
+from conslaw import regions
+from conslaw.attained.gradients import RealNetwork
+from conslaw.models.networks import nn_relu
 
 
 def count(flow):
@@ -217,3 +220,24 @@ def test_more_samples_of_a_network_with_smooth_units_are_more_fields():
     counts = [count(conslaw.gradient_flow(net, data={"x": np.eye(2, dtype=int)[:n]})) for n in (1, 2)]
     assert counts == [3, 0]  # with one sample the weights of the other input do not move
     assert count(net) == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_gates_are_the_same_for_flows_regions_and_attainment(seed):
+    """Patterns at weights, those of regions and the pieces of ``analysis.at`` are those of one network."""
+    rng = np.random.default_rng(seed)
+    widths = [2, *rng.integers(2, 5, 2).tolist(), 1]
+    net = nn_relu(widths, bias=True)
+    weights = {name: rng.normal(size=shape) for name, shape in net.parameters.items()}
+    x = rng.normal(size=(7, 2))
+    regional = regions.data_patterns(
+        [(weights[f"W{i}"], weights.get(f"b{i}", np.zeros(1))) for i in (1, 2, 3)], x
+    )
+    near, sure = RealNetwork(net, weights, tuple(net.parameters)).patterns({"x": x}, len(x))
+    assert sure.all()
+    flow = conslaw.gradient_flow(net, data={"x": x}, patterns=weights)
+    for i, at in enumerate(near, start=1):
+        gates = regional.gates[f"g{i}"]
+        assert np.array_equal(gates.astype(float), np.asarray(at, float).reshape(gates.shape))
+    named = {r.data[0]: regional.gates[f"g{i}"] for i, r in enumerate(net.readings, start=1)}
+    assert flow == conslaw.gradient_flow(net, data={"x": x}, patterns=named)

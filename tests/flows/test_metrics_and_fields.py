@@ -178,6 +178,29 @@ def test_bad_metrics(case):
         assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    ["adam", "AdamW", "sign", "SignSGD", "sign-sgd", "rmsprop", "torch.optim.Adam", {"W1": "lion"}],
+)
+def test_optimizers_are_no_metrics(optimizer):
+    for flow in (conslaw.gradient_flow, conslaw.momentum_flow):
+        with pytest.raises(conslaw.ConslawError, match="not the flow of a metric"):
+            flow(conslaw.linear([2, 3, 2]), metric=optimizer)
+
+
+def test_classes_of_optimizers_are_no_metrics_but_functions_of_such_names_may_be():
+    class Adam:
+        pass
+
+    def sign(z):
+        return {"W1": z.W1**2}
+
+    for given in (Adam, Adam()):
+        with pytest.raises(conslaw.ConslawError, match="metric='Adam': not the flow of a metric"):
+            conslaw.gradient_flow(conslaw.linear([2, 3, 2]), metric=given)
+    assert conslaw.gradient_flow(conslaw.linear([2, 3, 2]), metric=sign).metric == "sign"
+
+
 def test_singular_metrics():
     model = conslaw.linear([2, 1, 2])
     with pytest.raises(conslaw.ConslawError, match="singular at every point"):

@@ -40,10 +40,10 @@ def test_widths_may_be_an_array():
     [
         (lambda: conslaw.linear(3, 2, 4), r"linear\(\[3, 2, 4\]\)"),
         (lambda: conslaw.relu(3, 2, 4, bias=True), r"relu\(\[3, 2, 4\]\)"),
-        (lambda: conslaw.nmf(3, 2, 4), r"nmf\(\[3, 2, 4\]\)"),
+        (lambda: conslaw.nmf([3, 2, 4]), r"nmf\(\[3, 2, 4\]\)"),
         (lambda: conslaw.nmf(n1=3, n2=2, n3=4), r"nmf\(\[3, 2, 4\]\)"),
-        (lambda: conslaw.icnn(3, 4, n3=2, bias=True), r"icnn\(\[3, 4, 2\]\)"),
-        (lambda: conslaw.pca(np.int64(2), 3), r"pca\(\[2, 3\]\)"),
+        (lambda: conslaw.icnn([3, 4], n3=2, bias=True), r"icnn\(\[3, 4, 2\]\)"),
+        (lambda: conslaw.pca([np.int64(2), 3]), r"pca\(\[2, 3\]\)"),
         (lambda: conslaw.monomial(1, 2), r"monomial\(\[1, 2\]\)"),
         (lambda: conslaw.networks.polynomial(2, 2, 1), r"polynomial\(\[2, 2, 1\]\)"),
     ],

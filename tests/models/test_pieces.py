@@ -69,7 +69,21 @@ def crossed(n):
     return conslaw.model(potential, parameters=shapes, data=data)
 
 
+def rotary(pairs, width):
+    """Halves that are cut, put together the other way round, and cut again."""
+
+    def potential(p, c):
+        q = p.Q @ c.x
+        turned = np.concatenate([-q[pairs:], q[:pairs]])
+        return (q * c.cos + turned * c.sin) @ (p.K @ c.y)
+
+    shapes = dict.fromkeys("QK", (2 * pairs, width))
+    data = {"x": (width,), "y": (width,), "cos": (2 * pairs,), "sin": (2 * pairs,)}
+    return conslaw.model(potential, parameters=shapes, data=data)
+
+
 MODELS = st.one_of(
+    st.builds(rotary, st.integers(2, 3), st.integers(2, 3)),
     st.lists(st.integers(2, 4), min_size=3, max_size=4).map(lambda w: flat(*w)),
     st.builds(dense, st.integers(2, 3), st.integers(2, 3), st.integers(1, 3)),
     st.builds(packed, st.integers(2, 3), st.integers(2, 4)),

@@ -9,7 +9,7 @@ import conslaw
 torch = pytest.importorskip("torch")
 from spans import drifts, read  # noqa: E402
 from torch import nn  # noqa: E402
-from written_out import GPT, Llama, LoRA  # noqa: E402
+from written_out import GPT, Llama, LoRA, ResNet  # noqa: E402
 
 
 def encoder(norm_first, activation="relu"):
@@ -108,3 +108,18 @@ def test_laws_are_written_in_the_names_of_the_module():
     assert all("in\\_proj\\_weight[0:4]" in f.latex for f in analysis.law_families if "weight[0:4]" in f.text)
     again = conslaw.Analysis.from_json(analysis.to_json())
     assert [family.text for family in again.law_families] == texts
+
+
+@pytest.mark.parametrize("blocks", [[(3, 1), (3, 1)], [(3, 1), (4, 2)], [(2, 1)] * 5])
+def test_a_resnet_has_the_laws_of_its_channels(blocks):
+    """Hidden channels of blocks, channels of stages, and of each shortcut the difference of two shifts."""
+    starts = [
+        (c, stride)
+        for (c, stride), before in zip(blocks, [blocks[0], *blocks], strict=False)
+        if c != before[0]
+    ]
+    hidden, streams = sum(c for c, _ in blocks), blocks[0][0] + sum(c for c, _ in starts)
+    shifts = sum(c for c, _ in starts)
+    net = ResNet(blocks, 3, stem=3, pool=False)
+    analysis = conslaw.analyze(conslaw.from_torch(net, torch.zeros(1, 3, 8, 8), mode="eval"))
+    assert (analysis.laws_found, analysis.complete) == (hidden + streams + shifts, True)

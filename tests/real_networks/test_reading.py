@@ -2,6 +2,7 @@
 
 import copy
 import re
+import sys
 
 import pytest
 
@@ -79,6 +80,25 @@ def test_a_reading_says_where_it_stands():
 def test_no_weights_are_needed():
     module = nn.Linear(3, 2, device="meta")
     assert conslaw.from_torch(module, torch.zeros(1, 3, device="meta")).size == 8
+    assert conslaw.from_torch(module, torch.zeros(1, 3)).size == 8
+    assert conslaw.from_torch(nn.Linear(3, 2), torch.zeros(1, 3, device="meta")).size == 8
+
+
+def test_modules_on_several_devices_are_refused():
+    module = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1, device="meta"))
+    with pytest.raises(conslaw.ConslawError, match=r"'0.weight' on cpu, '1.weight' on meta"):
+        conslaw.from_torch(module, torch.zeros(1, 3))
+
+
+def test_only_the_module_itself_is_heard(capfd):
+    """Not what PyTorch prints of a module that it cannot export."""
+    branching = Code(lambda m, x: m.l(x) if m.l(x).sum() > 0 else x)
+    with pytest.raises(conslaw.ConslawError, match="branches"):
+        conslaw.from_torch(branching, torch.zeros(1, 4))
+    assert capfd.readouterr().err == ""
+    loud = Code(lambda m, x: (print("here", file=sys.stderr), m.l(x))[1])
+    conslaw.from_torch(loud, torch.zeros(1, 4))
+    assert "here" in capfd.readouterr().err
 
 
 def test_inputs_of_any_structure():

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import conslaw
+from conslaw import nn
+from conslaw.training.kinks import frozen, pieces_of
 
 SMALL = st.integers(-3, 3)
 
@@ -216,6 +218,66 @@ def test_kinks_are_met_and_passed(seed):
         )
         gaps.append(max(abs(small.end[n] - drift.end[n]).max() for n in small.end))
     assert gaps[1] < 0.7 * gaps[0] < 0.05
+
+
+BY_RELU = {
+    "relu": (nn.relu, nn.relu),
+    "leaky_relu": (
+        lambda z: nn.leaky_relu(z, 0.25),
+        lambda z: Fraction(3, 4) * nn.relu(z) + Fraction(1, 4) * z,
+    ),
+    "abs": (nn.abs, lambda z: nn.relu(z) + nn.relu(-z)),
+    "hardtanh": (nn.hardtanh, lambda z: nn.relu(z + 1) - nn.relu(z - 1) - 1),
+}
+
+
+@pytest.mark.parametrize("kind", BY_RELU)
+def test_kinks_of_other_functions_are_met_as_those_of_relu(kind):
+    """The same network written with ReLU, whose family has gates of its own."""
+    given, ends = with_kinks(5), []
+    for function in BY_RELU[kind]:
+        model = conslaw.model(
+            lambda p, c, own=function: c.v @ (p.W2 @ own(p.W1 @ c.x + p.b1)),
+            parameters={n: x.shape for n, x in given["start"].items()},
+            data={"x": (2,), "v": (1,)},
+        )
+        drift = conslaw.simulate(model, step=0.1, steps=6, states=True, **given)
+        assert not drift.stopped
+        ends.append(drift.end)
+    if kind == "relu":
+        ends.append(conslaw.simulate(conslaw.relu([2, 4, 1], bias=True), step=0.1, steps=6, **given).end)
+        z = np.einsum("tij,nj->tni", drift.states["W1"], given["data"]["x"]) + drift.states["b1"][:, None]
+        assert ((z > 0) != (z[0] > 0)).any()
+    for end in ends[1:]:
+        assert all(abs(end[n] - x).max() < 1e-9 for n, x in ends[0].items())
+
+
+def test_between_kinks_a_function_is_one_polynomial():
+    """Far beyond a break it goes on as before it."""
+    model = conslaw.model(
+        lambda p, c: c.v @ (p.A @ nn.hardswish(p.B @ c.x)),
+        parameters={"A": (1, 1), "B": (1, 1)},
+        data={"x": (1,), "v": (1,)},
+    )
+    [(reading, pieces)] = pieces_of(model)
+    assert [float(b) for b in pieces.breaks] == [-3, 3]
+    for low, high, value, slope in ((0, 0, 0, 0), (1, 0, 100 * 103 / 6, 203 / 6), (1, 1, 100, 1)):
+        sides = {f"{reading.data[0]} {i}": np.array([x]) for i, x in enumerate((low, high))}
+        values, slopes = frozen(model, sides)[reading.data[0]]
+        assert values(np.array([100.0]))[0] == pytest.approx([value])
+        assert slopes(np.array([100.0]), np.array([1.0]))[0] == pytest.approx([slope])
+
+
+def test_kinks_are_seen_at_any_precision():
+    model = conslaw.model(
+        lambda p, c: c.v @ (p.A @ nn.leaky_relu(p.B @ c.x)),
+        parameters={"A": (1, 1), "B": (1, 1)},
+        data={"x": (1,), "v": (1,)},
+    )
+    start = {"A": [[1]], "B": [[Fraction(1, 2)]]}
+    given = {"data": {"x": [[1]]}, "targets": [[-3]], "start": start}
+    drift = conslaw.simulate(model, step=1, steps=2, precision=20, **given)
+    assert "a kink lies before" in drift.stopped
 
 
 def test_a_flow_that_slides_along_a_kink_stops_and_says_so():

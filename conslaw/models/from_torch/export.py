@@ -6,11 +6,14 @@ gradient passes), and what it cannot know is refused: gradients that the user wr
 
 from __future__ import annotations
 
+import logging
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import torch
 from torch.autograd import Function
 from torch.export import export
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
+from torch.utils._pytree import tree_map
 
 from conslaw.errors import ConslawError
 
@@ -56,11 +60,12 @@ def exported(
     ConslawError
         If the module branches on the value of an array, has a gradient of its own, or cannot be exported.
     """
-    with _in_mode(module, mode), _no_gradients_by_hand(), warnings.catch_warnings():
+    inputs, kwargs = _beside(module, (tuple(inputs), dict(kwargs)))
+    with _in_mode(module, mode), _no_gradients_by_hand(), _quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with torch.inference_mode(False), torch.enable_grad():
-                program = export(module, tuple(inputs), dict(kwargs), strict=False)
+                program = export(module, inputs, kwargs, strict=False)
                 _stop_gradients(program)
                 program = program.run_decompositions(_table())
         except ConslawError:
@@ -96,8 +101,28 @@ def exported(
             raise ConslawError(
                 f"the shape of {node.target} depends on data{line_of(node)}: give arrays of fixed shapes"
             )
-    inputs = [spec.arg.name for spec in signature.input_specs if spec.kind == InputKind.USER_INPUT]
-    return Exported(nodes, parameters, constants, inputs, returned)
+    given = [spec.arg.name for spec in signature.input_specs if spec.kind == InputKind.USER_INPUT]
+    return Exported(nodes, parameters, constants, given, returned)
+
+
+def _beside(module: torch.nn.Module, inputs: Any) -> Any:
+    """The inputs on the device of the module: their entries do not matter."""
+    devices = dict[torch.device, str]()
+    for name, x in (*module.named_parameters(), *module.named_buffers()):
+        devices.setdefault(x.device, name)
+    if len(devices) > 1:
+        found = ", ".join(f"{name!r} on {device}" for device, name in devices.items())
+        raise ConslawError(
+            f"{type(module).__name__} is on several devices ({found}): move it to one, "
+            f"module.to_empty(device='meta') suffices"
+        )
+
+    def moved(x: Any) -> Any:
+        if not devices or not isinstance(x, torch.Tensor) or x.device in devices:
+            return x
+        return torch.zeros_like(x, device=next(iter(devices)))
+
+    return tree_map(moved, inputs)
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:
@@ -130,6 +155,22 @@ def _in_mode(module: torch.nn.Module, mode: str | None) -> Iterator[None]:
     finally:
         for part, training in before:
             part.training = training
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what PyTorch logs and prints of a module that it cannot export: the error says it."""
+    known = [x for n, x in logging.root.manager.loggerDict.items() if n.partition(".")[0] == "torch"]
+    before = [(x, x.disabled) for x in known if isinstance(x, logging.Logger)]
+    try:
+        for logger, _ in before:
+            logger.disabled = True
+        with redirect_stderr(StringIO()) as held:
+            yield
+        print(held.getvalue(), end="", file=sys.stderr)  # what the module itself prints
+    finally:
+        for logger, disabled in before:
+            logger.disabled = disabled
 
 
 @contextmanager

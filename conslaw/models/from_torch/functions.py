@@ -34,14 +34,23 @@ def _gate(name: str) -> Rule:
     return lambda read, x, **_: gate(name, x)
 
 
-OPTIONS = {"gelu": ("approximate",), "hardtanh": ("min_val", "max_val"), "softshrink": ("lambd",)}
+OPTIONS = {
+    "gelu": ("approximate",),
+    "hardtanh": ("min_val", "max_val"),
+    "softshrink": ("lambd",),
+    "elu": ("alpha",),
+    "celu": ("alpha",),
+    "softplus": ("beta", "threshold"),
+    "threshold": ("threshold", "value"),
+}
 
 
 def _smooth(name: str) -> Rule:
     def rule(read: Reader, x: Any, **others: Any) -> Expression:
         bounds = [y for y in others.values() if isinstance(y, Expression)]  # of a clamp
         known = {n: y for n, y in others.items() if n in OPTIONS.get(name, ())}
-        return read.cut(name, x, *bounds) if bounds else free_value(name, x, **known)
+        scaled = any(others.get(n, 1) != 1 for n in ("scale", "input_scale"))  # of an ELU
+        return read.cut(name, x, *bounds) if bounds or scaled else free_value(name, x, **known)
 
     return rule
 

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
+import torch
 
 from conslaw.algebra.einsum import einsum
 from conslaw.algebra.expressions import Expression
@@ -110,7 +111,7 @@ def _layer_norm(
     **_: Any,
 ) -> Any:
     made = layer_norm(
-        read.array(x), *_given(read, weight, bias), axis=_last(normalized_shape), eps=eps or 1e-30
+        read.array(x), *_given(read, weight, bias), axis=_last(normalized_shape), eps=_positive(read, eps)
     )
     return _with_statistics(read, made)
 
@@ -118,12 +119,22 @@ def _layer_norm(
 def _rms_norm(
     read: Reader, x: Any, normalized_shape: Sequence[int], weight: Any = None, eps: Any = None, **_: Any
 ) -> Any:
-    made = rms_norm(read.array(x), *_given(read, weight), axis=_last(normalized_shape), eps=eps or 1e-5)
+    made = rms_norm(
+        read.array(x), *_given(read, weight), axis=_last(normalized_shape), eps=_positive(read, eps)
+    )
     return _with_statistics(read, made)
 
 
 def _last(shape: Sequence[int]) -> list[int]:
     return list(range(-len(shape), 0))
+
+
+def _positive(read: Reader, eps: float | None) -> float:
+    """As in PyTorch; 0 is a tiny number, as the gradient at 0 is that of no potential."""
+    if eps is None:
+        made = read.node.meta["val"]
+        return float(torch.finfo((made[0] if isinstance(made, list | tuple) else made).dtype).eps)
+    return eps or 1e-30
 
 
 def _given(read: Reader, *values: Any) -> list[Any]:
@@ -140,7 +151,7 @@ def _group_norm(
     read: Reader, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5, **others: Any
 ) -> Any:
     groups = others["num_groups"] if "num_groups" in others else others["group"]
-    made = group_norm(read.array(x), groups, *_given(read, weight, bias), axis=1, eps=eps or 1e-5)
+    made = group_norm(read.array(x), groups, *_given(read, weight, bias), axis=1, eps=_positive(read, eps))
     return _with_statistics(read, made)
 
 
@@ -148,7 +159,7 @@ def _batch_norm(
     read: Reader, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5, **others: Any
 ) -> Any:
     train = others.get("training", "with_update" in read.node.target._schema.name)
-    made = batch_norm(read.array(x), *_given(read, weight, bias), train=train, eps=eps or 1e-5)
+    made = batch_norm(read.array(x), *_given(read, weight, bias), train=train, eps=_positive(read, eps))
     return _with_statistics(read, made)
 
 
@@ -164,7 +175,7 @@ def _instance_norm(
     z = read.array(x)
     if not use_input_stats:
         return batch_norm(z, *_given(read, weight, bias), train=False)
-    return group_norm(z, z.shape[1], *_given(read, weight, bias), axis=1, eps=eps or 1e-5)
+    return group_norm(z, z.shape[1], *_given(read, weight, bias), axis=1, eps=_positive(read, eps))
 
 
 def _weight_norm(read: Reader, v: Any, g: Any, dim: int = 0, **_: Any) -> Any:

@@ -162,9 +162,11 @@ SMOOTH: Mapping[str, tuple[str, Function, Function]] = {
     "sigmoid": ("1/(1 + exp(-z))", expit, lambda z: expit(z) * expit(-z)),
     "logsigmoid": ("log sigmoid(z)", log_expit, lambda z: expit(-z)),
     "softplus": (
-        "log(1 + exp(beta z))/beta",
-        lambda z, beta=1.0: np.logaddexp(0, beta * z) / beta,
-        lambda z, beta=1.0: expit(beta * z),
+        "log(1 + exp(beta z))/beta, and z where beta z > threshold",
+        lambda z, beta=1.0, threshold=np.inf: np.where(
+            beta * z > threshold, z, np.logaddexp(0, beta * z) / beta
+        ),
+        lambda z, beta=1.0, threshold=np.inf: np.where(beta * z > threshold, 1.0, expit(beta * z)),
     ),
     "softsign": ("z/(1 + abs(z))", lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2),
     "tanhshrink": ("z - tanh(z)", lambda z: z - np.tanh(z), lambda z: np.tanh(z) ** 2),

@@ -1,0 +1,243 @@
+"""The rank of the true gradients of a chain of layers of any width, from what changes at its kinks.
+
+Let all inputs be allowed.  Where the gates are certain they stay so on an open set of inputs, on which the
+gradient is affine in x: its span is that of all vectors e = (x, 1), whatever x is, and all v at the outputs.
+Across the kinks of one unit of each of the layers 1, ..., k, where all other gates stay as they are, the
+alternating sum of the gradients at these e and v is the gradient of the paths through these units alone,
+
+    f = (d . w) s u e,    w = W_{k+1}[:, unit k],   u = (W_1, b_1)[unit 1],   d = adjoint of v in layer k+1,
+
+where s is the product of the jumps of the gates and of the weights between the units.  It has no part in the
+biases of layers 2, 3, ..., as their gradients do not depend on gates before them.  Let D be the span of these
+d, over all crossings that end in a unit i of layer k.  Then, with n_0 inputs (+ 1 if layer 1 has biases),
+
+    rank >=  sum over i of layer 1 with d . w != 0 of n_0 (+ 1)
+           + sum over k, i of dim(D) - [w != 0]
+           + rank of the adjoints (d_2, ..., d_{L+1}) in layers with biases, over all inputs and v.
+
+*Proof.*  Project on the biases of layers 2, ...: the last term, and the sums are of elements of the kernel.
+In it, project on W_1 and b_1: from (d . w) s e in the row of each i of layer 1 comes the first.  What
+combines d with d . w = 0 vanishes in layers 1, ..., k, and is s (u e) d in column i of W_{k+1}, where u e is
+not 0 for some e: layer by layer, the columns are different coordinates, and the second sum follows.
+
+*All of it.*  If no w is 0, and all D and the adjoints are as large as they can be, this is the number of
+parameters less that of hidden units, which the law of each unit allows: the network is at its generic rank.
+All ranks here are mod a prime, and small; none is more than over Q.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from conslaw.algebra.finite_field import Residues, RowSpace, from_integers, matmul, small_prime
+from conslaw.attained.enclosures import Array
+from conslaw.attained.functions import GATES
+from conslaw.attained.gradients import RealNetwork
+from conslaw.attained.layers import Chain
+from conslaw.attained.ranks import of_floats
+from conslaw.attained.units import Seen
+from conslaw.laws.brackets import random_residues
+
+FIRST = 256  # inputs at first
+ENTRIES = 2**23  # of the inputs of a batch, or of its units
+OUTPUTS = 16  # from which on random vectors there are enough
+STEPS = 20  # of Newton's method
+NEAR = 1e-6  # how far from a kink, in units of what goes into the gates of the layer
+SPARE, TURNS, IDLE = 4, 16, 3
+
+
+@dataclass
+class Kinks:
+    """A search for the rank of a chain, and what it has seen."""
+
+    network: RealNetwork
+    chain: Chain
+    rng: np.random.Generator
+    number: int = 0
+    left_out: int = 0
+    units: Seen = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.units = Seen(self.network.model.readings)
+        self.prime = small_prime(self.rng)
+        weights, layers = self.network.weights, self.chain.layers
+        self.matrices = [x.matrix(weights) for x in layers]
+        self.offsets = [0.0 if x.bias is None else weights[x.bias] for x in layers]
+        self.modular = [of_floats(W, self.prime) for W in self.matrices]
+        self.gates = [x.gate for x in layers if x.gate is not None]
+        readings = [self.network.model.readings[i] for i in self.gates]
+        self.values = [GATES[r.operation](**r.options).gates() for r in readings]
+        self.widths = [len(W) for W in self.matrices]
+
+    @property
+    def generic(self) -> int:
+        """The generic rank of the fields: a law for each hidden unit, and no more."""
+        return self.network.model.size - sum(self.widths[:-1])
+
+    def rank(self) -> int:
+        """A proved lower bound."""
+        inputs = self.matrices[0].shape[1] + (self.chain.layers[0].bias is not None)
+        rank = self._biases()
+        for k in range(len(self.gates)):
+            ranks, moving = self._at_units(k)
+            rank += int(np.maximum(ranks - self.matrices[k + 1].any(0), 0).sum())
+            rank += 0 if k else inputs * int(moving.sum())
+        return rank
+
+    def _biases(self) -> int:
+        """The rank of the adjoints in layers with biases, but the first."""
+        layers = [k for k, x in enumerate(self.chain.layers) if k and x.bias is not None]
+        width = sum(self.widths[k] for k in layers)
+        places = [(k, i) for k in layers for i in range(self.widths[k])]
+        space, x, idle = RowSpace.zero(width, self.prime), self._drawn(FIRST), 0
+        for _ in range(TURNS):
+            patterns, sure = self._patterns(x)
+            before = space.rank
+            for start in range(0, int(sure.sum()), FIRST):
+                part = [x[sure][start : start + FIRST] for x in patterns]
+                adjoints = self._adjoints(part)
+                rows = [adjoints[k].reshape(-1, self.widths[k]) for k in layers]
+                if space.rank < width:
+                    space = space.extend(np.concatenate(rows, axis=1))
+            idle = 0 if space.rank > before else idle + 1
+            if space.rank == width or idle == IDLE:
+                break
+            more = [self._drawn(FIRST)]  # and units on that were never so
+            for k, i in (places[j] for j in space.free if places[j][0] < len(self.gates)):
+                more.append(self._moved(self._drawn(2 * SPARE), self._units(np.full(2 * SPARE, i), k), k, k))
+            x = np.concatenate(more)
+        return space.rank
+
+    def _at_units(self, k: int) -> tuple[Array, Array]:
+        """For each unit of a hidden layer the rank of the adjoints in the layer behind it, and whether some
+        are not orthogonal to the weights of the unit.
+        """
+        p, width, units = self.prime, self.widths[k + 1], self.widths[k]
+        spaces = [RowSpace.zero(width, p) for _ in range(units)]
+        moving, left, idle = np.zeros(units, bool), list(range(units)), 0
+        last = k + 1 == len(self.gates)  # where the adjoints are all vectors
+        number = SPARE + (0 if last else -(-width // min(*self.widths[k + 1 :], OUTPUTS)))
+        batch = max(1, ENTRIES // (2 ** (k + 1) * (sum(self.widths) + self.matrices[0].shape[1])))
+        for turn in range(TURNS):
+            wanted, before = np.repeat(left, number), sum(s.rank for s in spaces)
+            for start in range(0, len(wanted), batch):
+                ends = np.array([i for i in wanted[start : start + batch] if spaces[i].rank < width], int)
+                on = [self.rng.choice(spaces[i].free) for i in ends] if turn and not last else None
+                if not len(ends):
+                    continue
+                patterns, good = self._crossed(ends, k, on)
+                adjoints = self._adjoints([x[good] for x in patterns], k + 1)[k + 1]
+                for unit in np.unique(ends[good]).tolist():
+                    own = adjoints[ends[good] == unit].reshape(-1, width)
+                    rows = np.eye(width, dtype=np.uint64) if last else own
+                    spaces[unit] = spaces[unit].extend(rows)
+                    moving[unit] |= bool(matmul(rows, self.modular[k + 1][:, unit, None], p).any())
+            left = [i for i in left if spaces[i].rank < width]
+            idle = 0 if sum(s.rank for s in spaces) > before else idle + 1
+            if not left or idle == IDLE:
+                break
+            number = max(2 * SPARE, number // 2)
+        return np.array([s.rank for s in spaces]), moving
+
+    def _adjoints(self, patterns: list[Array], first: int = 1) -> dict[int, Residues]:
+        """The adjoints (inputs, outputs, units) of the outputs, or of some vectors there, in the layers from
+        one on.
+        """
+        p, number, last = self.prime, len(patterns[0]), len(self.widths) - 1
+        outputs, some = self.widths[-1], min(self.widths[-1], OUTPUTS)
+        vectors = np.eye(outputs, dtype=np.uint64)
+        if some < outputs:
+            vectors = random_residues((number, some, outputs), self.rng, p)
+        made = {last: np.broadcast_to(vectors, (number, some, outputs))}
+        for k in reversed(range(first, len(self.widths) - 1)):
+            behind = made[k + 1].reshape(-1, self.widths[k + 1])
+            back = matmul(behind, self.modular[k + 1], p).reshape(number, some, self.widths[k])
+            table = from_integers(np.array(self.values[k], dtype=object), p)
+            made[k] = back * table[patterns[k]][:, None] % np.uint64(p)
+        return made
+
+    def _drawn(self, size: int) -> Array:
+        return self.rng.standard_normal((size, self.matrices[0].shape[1]))
+
+    def _patterns(self, x: Array) -> tuple[list[Array], Array]:
+        """The pieces of each layer (inputs, units), and at which inputs all are certain."""
+        shape = self.network.model.data[self.chain.source]
+        found, sure = self.network.patterns({self.chain.source: x.reshape(-1, *shape)}, len(x))
+        self.number += len(x)
+        self.left_out += int((~sure).sum())
+        self.units.add([None if y is None else y[sure] for y in found], self.rng)
+        made = [np.array(y.reshape(len(x), -1)) for y in (found[i] for i in self.gates) if y is not None]
+        return made, sure
+
+    def _crossed(self, ends: Array, k: int, on: list[int] | None = None) -> tuple[list[Array], Array]:
+        """Pieces (crossings, units) at inputs around kinks of units of layers 0, ..., k at once, the last of
+        them given, where units ``on`` of the next layer are so, if that can be; and where it is certain that
+        there is one, and that no other gate changes.
+        """
+        units, rows = self._units(ends, k), np.arange(len(ends))
+        wanted = units if on is None else np.concatenate([units, np.array(on)[:, None]], axis=1)
+        x = self._moved(self._drawn(len(ends)), wanted, 0, k + 1)
+        good, first, made = np.ones(len(ends), bool), list[Array](), list[Array]()
+        good &= np.logical_and.reduce(
+            [self.matrices[t + 1][units[:, t + 1], units[:, t]] != 0 for t in range(k)], initial=True
+        )
+        for sides in product((0, 1), repeat=k + 1):
+            _, slopes, scales = self._heights(x, units, sides)
+            aims = (2 * np.array(sides) - 1) * NEAR * scales
+            made, sure = self._patterns(x + _least(slopes, aims))
+            good &= sure
+            for t, side in enumerate(sides):
+                good &= made[t][rows, units[:, t]] == side
+                made[t][rows, units[:, t]] = 0
+            first = first or made
+            good &= np.logical_and.reduce([(a == b).all(1) for a, b in zip(first, made, strict=True)])
+        return made, good
+
+    def _units(self, ends: Array, k: int) -> Array:
+        """Some of layer k, and any of each layer before."""
+        return np.stack([*(self.rng.integers(0, self.widths[t], len(ends)) for t in range(k)), ends], axis=1)
+
+    def _moved(self, x: Array, units: Array, first: int, on: int) -> Array:
+        """Inputs moved to kinks of the units of layers from ``first`` on, and from ``on`` on into where the
+        units are on: as far as Newton's method comes.
+        """
+        for _ in range(STEPS if units.shape[1] > 1 else 1):  # what goes into the first layer is affine
+            heights, slopes, scales = self._heights(x, units)
+            heights[:, on:] -= scales[:, on:] / 8
+            x = x - _least(slopes[:, first:], heights[:, first:])
+        return x
+
+    def _heights(
+        self, x: Array, units: Array, sides: tuple[int, ...] | None = None
+    ) -> tuple[Array, Array, Array]:
+        """What goes into the gates of a unit of each layer (inputs, layers), its slopes in x, and the size of
+        what goes into its layer; the gates of these units are on some side, if one is given.
+        """
+        rows, gates = np.arange(len(x)), list[Array]()
+        heights, slopes, scales, h = list[Array](), list[Array](), list[Array](), x
+        for t in range(units.shape[1]):
+            z = h @ self.matrices[t].T + self.offsets[t]
+            slope = self.matrices[t][units[:, t]]
+            for s in reversed(range(t)):
+                slope = (slope * gates[s]) @ self.matrices[s]
+            heights.append(z[rows, units[:, t]])
+            slopes.append(slope)
+            scales.append(np.sqrt((z * z).mean(1)))
+            piece = (z > 0).astype(int)
+            if sides is not None:
+                piece[rows, units[:, t]] = sides[t]
+            gates.append(np.array(self.values[t], dtype=float)[piece])
+            h = z * gates[-1]
+        return np.stack(heights, axis=1), np.stack(slopes, axis=1), np.stack(scales, axis=1)
+
+
+def _least(slopes: Array, heights: Array) -> Array:
+    """The shortest steps with these slopes (batch, k, inputs) to these heights; nowhere if there is none."""
+    gram: Any = slopes @ slopes.transpose(0, 2, 1)
+    gram = np.where(np.isfinite(gram).all((1, 2), keepdims=True), gram, 0.0)
+    solved = np.linalg.pinv(gram, hermitian=True) @ np.where(np.isfinite(heights), heights, 0.0)[..., None]
+    return np.asarray((slopes.transpose(0, 2, 1) @ solved)[..., 0])
