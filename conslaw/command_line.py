@@ -93,13 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
     network = _Parser(add_help=False)
+    network.add_argument("model", help="a family ('conslaw models' lists them) or FILE.py:NAME of your own")
     network.add_argument(
-        "model", help="a family ('conslaw models' lists them) or FILE.py:NAME for a model of your own"
-    )
-    network.add_argument(
-        "sizes",
-        nargs="?",
-        help="sizes of the family: the widths of a network, from input to output, as 3-2-4",
+        "sizes", nargs="?", help="of the family: the widths of a network, from input to output, as 3-2-4"
     )
     network.add_argument(
         "--input",
