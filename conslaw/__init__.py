@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from conslaw.models.networks import relu as relu
     from conslaw.models.potential import Model as Model
     from conslaw.models.potential import model as model
+    from conslaw.reporting import report as report
     from conslaw.saved import load as load
     from conslaw.sweeps.sweep import sweep as sweep
     from conslaw.training.monitor import Monitor as Monitor
@@ -53,6 +54,7 @@ _HOMES = {
     "models.from_torch": ("from_torch",),
     "models.networks": ("icnn", "linear", "monomial", "nmf", "pca", "relu"),
     "models.potential": ("Model", "model"),
+    "reporting": ("report",),
     "saved": ("load",),
     "sweeps.sweep": ("sweep",),
     "training.monitor": ("Monitor",),

@@ -182,6 +182,23 @@ def _verify(options: argparse.Namespace) -> int:
     return {"ok": 0, "FAIL": REFUTED, "not checked": NOT_CHECKED}[result.verdict]
 
 
+def _report(options: argparse.Namespace) -> int:
+    """Print the report, of what is done if it is interrupted, then write the page."""
+    import json
+
+    from conslaw.reporting import report
+
+    try:
+        with progress(None):
+            found, status = report(_model(options), seconds=options.seconds, seed=options.seed), 0
+    except Interrupted as stop:
+        found, status = stop.answer, INTERRUPTED
+    print(json.dumps(found.to_json()) if options.json else found, flush=True)
+    if options.html is not None:
+        found.to_html(options.html)
+    return status
+
+
 def _models(options: argparse.Namespace) -> None:
     from conslaw.models.networks import FAMILIES
 
@@ -198,6 +215,7 @@ COMMANDS: dict[str, Handler] = {
     "analyze": _analyze,
     "count": _count,
     "dimension": _dimension,
+    "report": _report,
     "verify": _verify,
     "models": _models,
 }
@@ -215,7 +233,7 @@ def _model(options: argparse.Namespace) -> Model:
 
     made = _made(options)
     if not isinstance(made, Model):
-        raise ConslawError(f"model {options.model!r} is a flow: a dimension is that of a model")
+        raise ConslawError(f"model {options.model!r} is a flow: give the model that it is of")
     return made
 
 

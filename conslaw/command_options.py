@@ -30,6 +30,7 @@ EXAMPLES = {
         "dimension polynomial 3-3-3 --power 2",
         "dimension polynomial 2-3-2 --certificate proof.json",
     ],
+    "report": ["report relu 3-5-2", "report my_net.py:net --input 1,8 --html page.html"],
     "verify": ["verify proof.json", "verify proof.json --budget 10 --json"],
     "sweep": [
         'sweep linear --widths 1..3 --depth 2 --out table.csv --expect "r*(r+1)//2"',
@@ -111,6 +112,17 @@ def parser(run: Mapping[str, Handler]) -> Parser:
     _network(dimension)
     _seed(dimension.add_argument_group("search"))
     _certificate(_answer(dimension))
+
+    report = commands.add_parser("report", help="all that there is to ask about a model, on one page")
+    _network(report)
+    search = report.add_argument_group("search")
+    search.add_argument(
+        "--seconds", type=number, default=10.0, metavar="X", help="for each part of the page (default 10)"
+    )
+    _seed(search)
+    answer = report.add_argument_group("answer")
+    answer.add_argument("--json", action="store_true", help="print one JSON object")
+    answer.add_argument("--html", metavar="FILE", help="write it as a page as well")
 
     verify = commands.add_parser("verify", help="check a certificate with other code than that which made it")
     verify.add_argument(

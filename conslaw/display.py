@@ -153,7 +153,7 @@ def text(summary: Summary, width: int | None = None) -> str:
     label_width = max(len(label) for label, _ in summary.rows)
     lines = [*_wrapped(summary.title, "", width)]
     for label, value in summary.rows:
-        lines += _wrapped(f"  {label:<{label_width}}  {_said(value)}", " " * (label_width + 4), width)
+        lines += _wrapped(f"  {label:<{label_width}}  {said(value)}", " " * (label_width + 4), width)
     for remark in summary.remarks:
         lines += ["", *_wrapped(remark, "", width)]
     for section in summary.sections:
@@ -164,7 +164,7 @@ def text(summary: Summary, width: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def _said(value: str | int) -> str:
+def said(value: str | int) -> str:
     return value if isinstance(value, str) else f"{value:,}"
 
 
@@ -231,7 +231,7 @@ def html(summary: Summary) -> str:
     """For a notebook."""
     left = "style='text-align:left'"
     cells = "".join(
-        f"<tr><th {left}>{escape(a)}</th><td {left}>{escape(_said(b))}</td></tr>" for a, b in summary.rows
+        f"<tr><th {left}>{escape(a)}</th><td {left}>{escape(said(b))}</td></tr>" for a, b in summary.rows
     )
     parts = [
         f"<p><b>{escape(summary.title)}</b></p><table>{cells}</table>",
@@ -247,7 +247,7 @@ def html(summary: Summary) -> str:
 
 def latex(summary: Summary) -> str:
     """For a paper, and for notebooks that show no HTML: formulas, which KaTeX and MathJax read, too."""
-    table = r" \\ ".join(rf"{in_latex(a)} & {in_latex(_said(b))}" for a, b in summary.rows)
+    table = r" \\ ".join(rf"{in_latex(a)} & {in_latex(said(b))}" for a, b in summary.rows)
     parts = [rf"\textbf{{{_plain(summary.title)}}}", rf"\begin{{array}}{{ll}} {table} \end{{array}}"]
     parts += [in_latex(remark) for remark in summary.remarks]
     for section in summary.sections:

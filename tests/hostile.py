@@ -70,10 +70,11 @@ ANSWERS = [
     *("answers.Analysis", "answers.Count", "certificates.verification.Verification"),
     *("varieties.CriticalPoints", "varieties.Dimension", "laws.own_quantity.Conserved"),
     *("varieties.Equations", "regions.DataPatterns", "regions.PolyhedralComplex", "regions.Polytope"),
-    *("regions.Crossings", "regions.Film", "regions.Topology"),
+    *("regions.Crossings", "regions.Film", "regions.Topology", "reporting.Report"),
 ]
 CALLS = {  # name: positional parameters, named parameters; each with good values
     "conslaw.count": ([SMALL], {**ENDS, "workers": ["1"]}),
+    "conslaw.report": ([["net", "own"]], {"seconds": ["1", "0.5"], "seed": ["0"]}),
     "conslaw.lie_ranks": ([SMALL], {name: ENDS[name] for name in ("seed", "prime", "point")}),
     "conslaw.analyze": ([SMALL], {**ANSATZ, **RUN, "split": ["None"], "ansatz": ["None", "'matrix'"]}),
     "conslaw.polynomial_laws": ([SMALL], {**ANSATZ, "logs": ["False", "True"], "max_unknowns": ["1000"]}),

@@ -37,6 +37,9 @@ ANSWERS = {  # later rooms join by one line
         conslaw.networks.polynomial([2, 3, 2]), degree=3
     ),
     "critical points": lambda: varieties.CriticalPoints("p", "data", 3, {1: 6}, 6, 1, 2, (7, 11)),
+    "report": lambda: conslaw.report(conslaw.linear([3, 2, 4])),
+    "report of what is too large": lambda: conslaw.report(conslaw.linear([90, 90, 90])),
+    "report with readings": lambda: conslaw.report(conslaw.networks.attention(2, heads=1, tokens=2)),
     "verification": of_a_certificate,
     "a quantity that is conserved": lambda: conslaw.is_conserved(
         conslaw.linear([1, 1]), "W1[0,0]**0*W1[0,0]"

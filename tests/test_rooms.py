@@ -13,7 +13,7 @@ import conslaw
 # from the ground up; what stands in one line imports nothing of the others in it
 FLOORS = [
     ["errors", "version"],
-    ["display", "long_work", "plots", "time_limit"],
+    ["display", "long_work", "plots", "report_html", "time_limit"],
     ["algebra"],
     ["models"],
     ["flows"],
@@ -22,7 +22,7 @@ FLOORS = [
     ["varieties", "regions", "recorded", "routes", "attained", "remarks"],
     ["answers"],
     ["analysis", "layers"],
-    ["sweeps", "training", "weights_file"],
+    ["reporting", "sweeps", "training", "weights_file"],
     ["networks", "nn", "command_options", "saved"],
     ["command_line"],
     ["__main__"],

@@ -58,6 +58,11 @@ def _beside(path: Path) -> str:
     return f".{os.fsdecode(os.fsencode(path.name)[:100])}."  # names are limited in bytes
 
 
+def as_json(certificate: Mapping[str, Any]) -> bytes:
+    """What a file holds; the same for the same certificate."""
+    return (json.dumps(certificate, indent=1) + "\n").encode()
+
+
 def write(certificate: Mapping[str, Any], path: Path, argument: str = "--certificate ") -> None:
     """Write a certificate beside its place, then move it there: JSON, or NPZ if it has arrays."""
     try:
@@ -66,7 +71,7 @@ def write(certificate: Mapping[str, Any], path: Path, argument: str = "--certifi
                 if any(isinstance(value, np.ndarray) for value in certificate.values()):
                     np.savez_compressed(file, **certificate)
                 else:
-                    file.write((json.dumps(certificate, indent=1) + "\n").encode())
+                    file.write(as_json(certificate))
                 file.flush()
                 os.fsync(file.fileno())
                 umask = os.umask(0)
