@@ -1,17 +1,8 @@
-"""Quotients: CPU seconds and memory of the search in each flow, each in a process of its own.
-
-    python benchmarks/quotients.py
-
-One BLAS thread; imports and the making of the flow are left out.
-"""
+"""Quotients: the search in each flow, and how many laws it finds of those that there are at most."""
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
-import sys
-import time
+from rows import Row
 
 FLOWS = {  # how it is made, the degree
     "u^3 - v^3, 3 pairs": ("differences(3, 3)", 4),
@@ -27,7 +18,7 @@ FLOWS = {  # how it is made, the degree
 }
 
 
-def run(name: str) -> None:
+def found(name: str) -> str:
     import sympy
 
     import conslaw
@@ -53,19 +44,8 @@ def run(name: str) -> None:
     made, degree = FLOWS[name]
     flow = eval(made, known)
     most = conslaw.count(flow).laws_at_most
-    start = time.process_time()
     laws = conslaw.rational_laws(flow, degree=degree)
-    spent = time.process_time() - start
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"| {name} | {degree} | {len(laws)} of {most} | {spent:.2f} | {memory} |")
+    return f"degree {degree}: {len(laws)} of {most}"
 
 
-def main() -> None:
-    print("| flow | degree | laws found | CPU s | MB |\n| --- | --- | --- | --- | --- |", flush=True)
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    for name in FLOWS:
-        subprocess.run([sys.executable, __file__, name], env=environment, check=True)
-
-
-if __name__ == "__main__":
-    run(sys.argv[1]) if len(sys.argv) > 1 else main()
+ROWS = [Row(f"quotients: {name}", found, (name,)) for name in FLOWS]

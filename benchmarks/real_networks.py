@@ -1,19 +1,18 @@
-"""Modules of PyTorch at full size: reading, both bounds, certificate.
-
-``python benchmarks/real_networks.py [NAME ...]`` prints CPU seconds (one thread; without ``import torch``)
-and the peak memory; each module in a process of its own, its weights on the device ``meta``.
-"""
+"""Modules of PyTorch at full size, weights on ``meta``: reading, both bounds, certificate; CPU seconds."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import torch
+from rows import Row
+
+import conslaw
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "real_networks"))  # networks written by hand
 
@@ -21,7 +20,6 @@ Made = tuple[Any, tuple[Any, ...]]  # a module and its inputs
 
 
 def mlp() -> Made:
-    import torch
     from torch import nn
 
     layers = [nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)]
@@ -29,7 +27,6 @@ def mlp() -> Made:
 
 
 def small_cnn() -> Made:
-    import torch
     from torch import nn
 
     first, second = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
@@ -38,28 +35,23 @@ def small_cnn() -> Made:
 
 
 def encoder(width: int, heads: int, hidden: int) -> Made:
-    import torch
-
     layer = torch.nn.TransformerEncoderLayer(width, heads, hidden, batch_first=True, norm_first=True)
     return layer, (torch.zeros(1, 2, width),)
 
 
 def resnet18() -> Made:
-    import torch
     from written_out import RESNET18, ResNet
 
     return ResNet(RESNET18, 1000), (torch.zeros(1, 3, 64, 64),)  # at 32 the last stage is one pixel
 
 
 def gpt2_small() -> Made:
-    import torch
     from written_out import GPT
 
     return GPT(50_257, 1024, 768, 12, 3072, 12), (torch.zeros(1, 2, dtype=torch.int64),)
 
 
 def llama_block() -> Made:
-    import torch
     from written_out import LlamaBlock
 
     cosines, sines = torch.zeros(2, 64), torch.zeros(2, 64)  # two arrays: one would rotate by 45 degrees
@@ -77,11 +69,7 @@ MODULES: dict[str, tuple[Callable[[], Made], int]] = {  # and the number of laws
 }
 
 
-def measure(name: str) -> None:
-    import torch
-
-    import conslaw
-
+def answered(name: str) -> str:
     make, expected = MODULES[name]
     start = time.process_time()
     with torch.device("meta"):
@@ -90,19 +78,10 @@ def measure(name: str) -> None:
     read = time.process_time() - start
     analysis = conslaw.analyze(model)
     found = time.process_time() - start - read
-    certificate = len(json.dumps(analysis.certificate()))
-    written = time.process_time() - start - read - found
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    certificate = len(json.dumps(analysis.certificate())) / 1e6
     laws = f"{analysis.laws_found:,} of at most {analysis.laws_at_most:,} laws (expected {expected:,})"
-    print(
-        f"{name:20} {model.size:>12,} parameters: {laws}, read {read:.1f} s, analyzed {found:.1f} s, "
-        f"certificate {written:.1f} s {certificate / 1e6:.1f} MB, {memory:.2f} GB",
-        flush=True,
-    )
+    times = f"read {read:.1f} s, analyzed {found:.1f} s, certificate {certificate:.1f} MB"
+    return f"{model.size:,} parameters: {laws}; {times}"
 
 
-if __name__ == "__main__":
-    for chosen in sys.argv[1:] or MODULES:
-        process = multiprocessing.get_context("spawn").Process(target=measure, args=(chosen,))
-        process.start()
-        process.join()
+ROWS = [Row(f"module: {name}", answered, (name,)) for name in MODULES]

@@ -29,7 +29,10 @@ from growth import plot
 from rows import Row
 
 HERE = Path(__file__).parent
-FILES = "laws attained training neurovarieties linear_regions topology layers sweeps inputs"
+FILES = (
+    "laws quotients values real_networks attained training reports neurovarieties linear_regions topology "
+    "layers sweeps inputs"
+)
 YARDSTICK = Row("yardstick", import_module("laws").flint_rank, (2000,))
 SHORT, RUNS = 10.0, 3  # seconds; how often shorter rows are run
 PACKAGES = ("numpy", "scipy", "sympy", "python-flint")

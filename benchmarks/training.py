@@ -5,6 +5,7 @@ import statistics
 import time
 
 import numpy as np
+import torch
 from rows import Row
 
 import conslaw
@@ -14,8 +15,6 @@ NAMES = {"W1": "0.weight", "b1": "0.bias", "W2": "2.weight", "b2": "2.bias", "W3
 
 def monitor(momentum, every, entries):
     """Steps with and without a monitor in turn, so that what else the machine does hits both alike."""
-    import torch
-
     torch.set_num_threads(1)
     torch.manual_seed(0)
     net = torch.nn.Sequential(

@@ -1,21 +1,12 @@
-"""Values of laws at weights, quantities of one's own, answers read back: CPU seconds and memory, each row a
-process.
-
-    python benchmarks/values.py
-
-One BLAS thread; imports and the analysis are left out of the seconds of ``evaluate`` and ``load``.
-"""
+"""Values of laws at weights, quantities of one's own, answers read back: CPU seconds of each."""
 
 from __future__ import annotations
 
 import json
-import os
-import resource
-import subprocess
-import sys
 import time
 
 import numpy as np
+from rows import Row
 
 WIDTHS = {
     "linear 3-2-4": [3, 2, 4],
@@ -38,38 +29,21 @@ def seconds(task) -> tuple[float, object]:  # type: ignore[no-untyped-def]
     return time.process_time() - start, found
 
 
-def row(name: str) -> str:
+def values(name: str) -> str:
     """One network."""
     import conslaw
 
-    net = conslaw.linear(WIDTHS[name])
-    cells = []
-    for quantity in QUANTITIES.values():
+    net, cells = conslaw.linear(WIDTHS[name]), []
+    for said, quantity in QUANTITIES.items():
         spent, answer = seconds(lambda q=quantity: conslaw.is_conserved(net, q))
-        assert isinstance(answer, conslaw.laws.own_quantity.Conserved)  # type: ignore[attr-defined]
-        cells.append(f"{spent:.2f} {'proved' if answer.proved else 'probable'}")
+        cells.append(f"{said} {spent:.2f} s {'proved' if answer.proved else 'probable'}")  # type: ignore[attr-defined]
     analysis = conslaw.analyze(net)
     rng = np.random.default_rng(0)
     weights = {n: rng.normal(size=s) for n, s in net.parameters.items()}
     evaluated = min(seconds(lambda: analysis.evaluate(weights))[0] for _ in range(3))
     text = json.dumps(analysis.to_json())
     loaded, _ = seconds(lambda: conslaw.load(text))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    whole = [name, f"{net.size:,}", *cells, f"{evaluated:.3f}", f"{loaded:.2f}", f"{peak:.2f}"]
-    return f"| {' | '.join(whole)} |"
+    return f"is_conserved: {', '.join(cells)}; evaluate {evaluated:.3f} s, load {loaded:.2f} s"
 
 
-def main() -> None:
-    """The table."""
-    if len(sys.argv) > 1:
-        print(row(sys.argv[1]))
-        return
-    head = ["network", "parameters", *(f"is_conserved: {q}" for q in QUANTITIES), "evaluate", "load", "GB"]
-    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
-    for name in WIDTHS:
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        subprocess.run([sys.executable, __file__, name], env=environment, check=True)
-
-
-if __name__ == "__main__":
-    main()
+ROWS = [Row(f"values: {name}", values, (name,)) for name in WIDTHS]

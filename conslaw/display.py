@@ -165,6 +165,7 @@ def text(summary: Summary, width: int | None = None) -> str:
 
 
 def said(value: str | int) -> str:
+    """A value of a row, numbers with separators of thousands."""
     return value if isinstance(value, str) else f"{value:,}"
 
 
