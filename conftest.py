@@ -7,4 +7,4 @@ NEEDS_TORCH = [
     *("conslaw/models/from_torch", "docs/real_networks.md"),
 ]
 
-collect_ignore = [] if find_spec("torch") else NEEDS_TORCH
+collect_ignore = ["docs/atlas", *([] if find_spec("torch") else NEEDS_TORCH)]
