@@ -12,15 +12,15 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from atlas.contents import ATLAS, cases  # noqa: E402
-from atlas.rows import CERTIFICATES, Row  # noqa: E402
+from atlas.contents import ATLAS, FLOWS, cases  # noqa: E402
+from atlas.rows import CERTIFICATES, Row, name_of  # noqa: E402
 
 import conslaw  # noqa: E402
 
@@ -66,23 +66,28 @@ def known(rows: dict[Key, dict[str, Any]]) -> None:
     for at, row in rows.items():
         row["known"] = numbers.get((at[0], at[1], at[2]))
         base = (rows.get((*at[:2], BASE.get(at[2], ""))) or {}).get("answer")
-        follows = bool(base) and (is_homogeneous(base) if at[2] == "decay" else is_of_both_kinds(base))
-        row["theorem"] = inferred(row["answer"], base, above=at[2] == "decay") if base and follows else None
+        row["theorem"] = None
+        if base and applies(at[2], base):
+            row["theorem"] = inferred(row["answer"], base, above=at[2] == "decay")
+
+
+def applies(flow: str, base: Mapping[str, Any]) -> bool:
+    """Whether the statement on a flow applies to all laws of the one that it infers from."""
+    return is_homogeneous(base) if flow == "decay" else is_of_both_kinds(base)
 
 
 def is_homogeneous(answer: Mapping[str, Any]) -> bool:
-    """Whether each law is: those in matrix notation are."""
-    return not answer["others"]
+    """Whether each law is known to be homogeneous (that of an ICNN is not)."""
+    return not answer["others"] and all(len(x.get("degrees") or ()) == 1 for x in answer["families"])
 
 
 def is_of_both_kinds(answer: Mapping[str, Any]) -> bool:
     """Whether the metric is Euclidean, and each law with momentum exp(t) times one that is linear in the
     velocities, or free of time.
     """
-    texts = [family["text"] for family in answer["families"]]
-    if answer["others"] or "metric" in answer["title"]:
-        return False
-    return all(x.startswith("exp(t) ") or "exp(" not in x for x in texts)
+    terms = [term for family in answer["families"] for term in family.get("degrees") or [[0, 0, 2]]]
+    fits = all(power == 0 or (power, velocities) == (1, 1) for _, velocities, power in terms)
+    return fits and not answer["others"] and "metric" not in answer["title"]
 
 
 def inferred(own: Mapping[str, Any] | None, base: Mapping[str, Any], *, above: bool) -> dict[str, Any] | None:
@@ -97,27 +102,53 @@ def inferred(own: Mapping[str, Any] | None, base: Mapping[str, Any], *, above: b
     return {"laws_found": found, **bounds, "complete": found == bounds["laws_at_most"]}
 
 
-def write(rows: dict[Key, dict[str, Any]], path: Path = DATA) -> None:
-    """Write the data in the order of the contents, and remove certificates of rows that are no more."""
-    in_order = {key(case): rows[key(case)] for case in cases() if key(case) in rows}
-    known(in_order)
-    beside = path.with_suffix(".new")
-    beside.write_text(
-        "".join(json.dumps(x, ensure_ascii=False) + "\n" for x in in_order.values()), encoding="utf-8"
+def not_asked(at: Key, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A row that only a statement on another flow may fill."""
+    nothing = dict.fromkeys(("reason", "seconds", "memory_bytes", "conslaw", "answer", "certificate", "cpu"))
+    return (
+        dict(zip(KEY, at, strict=True))
+        | {"code": asked["code"], "budget": None, "status": "inferred"}
+        | nothing
     )
+
+
+def in_order(rows: Mapping[Key, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows of the contents that are there, and those that others fill."""
+    asked = {key(case) for case in cases()}
+    for *at, _ in (at for at in (key(case) for case in cases()) if at[2] == "gradient"):
+        for flow in FLOWS:
+            place = (*at, flow.name)
+            if place in asked and place in rows:
+                yield rows[place]
+            elif place not in asked and (*at, "gradient") in rows:
+                yield not_asked(place, rows[*at, "gradient"])
+
+
+def write(rows: Mapping[Key, dict[str, Any]], path: Path = DATA) -> None:
+    """Write the data in the order of the contents, and remove certificates of rows that are no more."""
+    ordered = {key(row): row for row in in_order(rows)}
+    known(ordered)
+    kept = [row for row in ordered.values() if row["theorem"] or row["status"] != "inferred"]
+    beside = path.with_suffix(".new")
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
+    beside.write_text(text, encoding="utf-8")
     beside.replace(path)
-    kept = {(row["certificate"] or {}).get("file") for row in in_order.values()}
+    wanted = {name_of(case) for case in cases()}
+    unwanted = {name_of(row) for row in kept if not (row["certificate"] or {}).get("file")}
     for file in CERTIFICATES.glob("*.json.gz"):
-        if file.name not in kept:
+        if file.name not in wanted - unwanted:
             file.unlink()
 
 
-def make(words: Sequence[str], *, timeout: float, memory: str, workers: int) -> list[dict[str, Any]]:
+def make(
+    words: Sequence[str], *, timeout: float, memory: str, workers: int, data: Path = DATA
+) -> list[dict[str, Any]]:
     """Work out some rows, put them into the data, and return them."""
     asked = chosen(words)
     if not asked:
         raise SystemExit(f"--only {' '.join(words)}: no row of the atlas begins so")
-    name = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
+    sources = [Path(__file__).with_name(name).read_bytes() for name in ("architectures.py", "rows.py")]
+    name = hashlib.sha256(b"".join([json.dumps(asked).encode(), *sources])).hexdigest()[:12]
     journal = HERE.parents[1] / "build" / "atlas" / f"{name}.jsonl"
     journal.parent.mkdir(parents=True, exist_ok=True)
     limits: dict[str, Any] = {"timeout": timeout, "memory": memory, "workers": workers}
@@ -125,7 +156,7 @@ def make(words: Sequence[str], *, timeout: float, memory: str, workers: int) -> 
         Row(), asked, count=len(asked), asked={"what": "atlas", "rows": name}, out=journal, **limits
     )
     rows = [finished(row) for row in swept.rows()]
-    write(read() | {key(row): row for row in rows})
+    write(read(data) | {key(row): row for row in rows}, data)
     journal.unlink()
     return rows
 

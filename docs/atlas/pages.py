@@ -15,7 +15,7 @@ Rows = Mapping[tuple[str, str, str], Mapping[str, Any]]
 
 NAMES = {"gradient": "gradient", "decay": "weight decay", "momentum": "momentum", "nesterov": "Nesterov"}
 PARTS = {"read": "seconds (CPU): read", "analyze": "analyzed", "certify": "certified"}
-VERDICTS = {"ok": "verified", "not checked": "more work than is verified by default", "FAIL": "FAILS"}
+VERDICTS = {"ok": "verified", "not checked": "not verified: too much work", "FAIL": "FAILS"}
 DECAYED = "those of the gradient flow, times exp(kt/10), k their degree"
 INFERRED = {
     "decay": f"By the statement on [weight decay](index.md): {DECAYED}.",
@@ -177,7 +177,7 @@ def _certificate(row: Mapping[str, Any]) -> str:
     """Its digest, and whether it was verified."""
     made = row["certificate"]
     if not made:
-        return row["status"] if row["status"] != "ok" else ""
+        return "" if row["status"] in ("ok", "inferred") else row["status"]
     return f"`{made['sha256'][:12]}` {VERDICTS[made['verdict']]}"
 
 
@@ -190,7 +190,8 @@ def _code(size: Size) -> str:
 def _laws(title: str, row: Mapping[str, Any]) -> list[str]:
     """The laws under a flow, and what is proved."""
     answer = row["answer"]
-    lines = [f"**{title[0].upper()}{title[1:]}**: {number(row)} laws. {_proved(row)}", ""]
+    noun = "law" if number(row) == "**1**" else "laws"
+    lines = [f"**{title[0].upper()}{title[1:]}**: {number(row)} {noun}. {_proved(row)}", ""]
     if row["theorem"] or not answer or (_is_decayed(row) and answer["complete"]):
         return lines  # none, or those of another flow, changed as the text says
     for family in answer["families"]:
@@ -211,6 +212,7 @@ def _proved(row: Mapping[str, Any]) -> str:
     answer = row["answer"]
     if row["theorem"]:
         tried = f" On its own: {answer['laws_found']:,} found. {answer['stopped']}" if answer else ""
+        tried = f" On its own: {row['status']}, {row['reason']}." if row["reason"] and not answer else tried
         return f"{INFERRED[row['flow']]}{tried}"
     if not answer:
         return f"Nothing was proved: {row['status']}, {row['reason']}."
@@ -236,5 +238,5 @@ def _again(architecture: Architecture, rows: Rows) -> list[str]:
     ]
     kept = next((file for file in files if file), None)
     lines = ["## Again", "", "```", f'python docs/atlas/make.py --only "{architecture.title}"']
-    lines += [f"gunzip -c docs/atlas/certificates/{kept} | conslaw verify -"] if kept else []
+    lines += [f"gunzip -c docs/atlas/certificates/{kept} | conslaw verify --budget 20 -"] if kept else []
     return [*lines, "```", ""]

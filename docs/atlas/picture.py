@@ -10,7 +10,7 @@ from html import escape
 from math import log10
 from typing import Any
 
-STEP, ROW, TILT = 34, 24, 55  # between columns, between rows, degrees of the names
+STEP, ROW, TILT = 40, 26, 55  # between columns, between rows, degrees of the names
 COLOURS = {
     "symmetric": "#3d8bfd",
     "skew": "#3d8bfd",
@@ -28,8 +28,8 @@ def picture(answer: Mapping[str, Any]) -> str:
     names = [name for name, _ in arrays]
     taken = [uses(family["text"], names) for family in families]
     longest = max(len(name) for name in names)
-    top = 26 + 5.6 * longest
-    right = 5.6 * longest * 0.58
+    top = 26 + 6.2 * longest
+    right = 7.3 * longest * 0.6
     width = 20 + STEP * len(names) + max(right, 90)
     height = top + 34 + ROW * len(families)
     parts = [*_arrays(arrays, top)]
@@ -39,7 +39,7 @@ def picture(answer: Mapping[str, Any]) -> str:
     label = escape(f"{len(families)} kinds of laws over {len(names)} arrays", quote=True)
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="{style}" role="img" aria-label="{label}" '
-        f'font-family="ui-monospace, monospace" font-size="10" fill="currentColor">{"".join(parts)}</svg>'
+        f'font-family="ui-monospace, monospace" font-size="12" fill="currentColor">{"".join(parts)}</svg>'
     )
 
 
@@ -58,7 +58,7 @@ def _arrays(arrays: Sequence[Sequence[Any]], top: float) -> list[str]:
     """A square for each array, the larger the more entries, under its name."""
     parts = []
     for column, (name, size) in enumerate(arrays):
-        x, side = _x(column), 6 + 2.4 * log10(size)
+        x, side = _x(column), 7 + 3 * log10(size)
         corner = (
             f'x="{x - side / 2:.1f}" y="{top + 12 - side / 2:.1f}" width="{side:.1f}" height="{side:.1f}"'
         )

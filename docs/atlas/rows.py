@@ -19,6 +19,7 @@ from atlas.contents import FLOW
 import conslaw
 
 CERTIFICATES = Path(__file__).with_name("certificates")
+BUDGET = 20.0  # of the verification of a certificate
 MOST_ARRAYS = 60  # that have room in a picture
 LARGEST = 20_000  # bytes of a compressed certificate that is kept; of a larger one the digest is
 NUMBERED = re.compile(r"(?<![\w.])([^\W\d]\w*)\.(\d+)(?=\.)")  # blocks.3.norm: the first number of a path
@@ -86,7 +87,9 @@ def facts(analysis: conslaw.Analysis) -> dict[str, Any]:
 
 
 def others(analysis: conslaw.Analysis) -> list[str]:
-    """The laws that are in no notation, if they are few and short."""
+    """The laws that are in no notation: the first, and their beginnings."""
+    if sum(family.laws for family in analysis.law_families) == analysis.laws_found:
+        return []
     data = analysis.to_json()
     beside = data["laws_beside_families"] if data["laws"] else []
     return [text if len(text) < 300 else text[:300] + " …" for text in (data["laws"][i] for i in beside[:12])]
@@ -107,18 +110,19 @@ def _numberless(text: str) -> str:
 
 
 def _merged(text: str, group: list[Any]) -> dict[str, Any]:
-    first = group[0].to_json()
-    shape = str(group[0]).partition("   ")[2]
-    if len(group) == 1:
-        return {
-            "text": first["text"],
-            "kind": first["kind"],
-            "laws": first["laws"],
-            "shape": shape,
-            "blocks": 1,
-        }
-    laws = sum(family.laws for family in group)
-    return {"text": text, "kind": first["kind"], "laws": laws, "shape": shape, "blocks": len(group)}
+    one, laws = group[0], sum(family.laws for family in group)
+    shown = {"text": one.text if len(group) == 1 else text, "kind": one.kind, "laws": laws}
+    return shown | {"shape": str(one).partition("   ")[2], "blocks": len(group), "degrees": degrees(one)}
+
+
+def degrees(family: Any) -> list[list[int]] | None:
+    """Of each term the degree, that in velocities, and the power of time; None if that is not known."""
+    combination = getattr(family, "combination", None)
+    if combination is None:
+        return None
+    names = [[name for name, _ in candidate.factors] for _, candidate in combination.terms]
+    found = {(len(x), sum(name.endswith("_dot") for name in x), combination.power) for x in names}
+    return [list(one) for one in sorted(found)]
 
 
 def arrays(model: Any) -> list[list[Any]] | None:
@@ -133,14 +137,14 @@ def certified(analysis: conslaw.Analysis, case: Mapping[str, Any]) -> dict[str, 
     """The certificate, verified: its digest, and its file if it is small; None where nothing is proved."""
     if not analysis.laws_found and not analysis.lie_ranks[-1]:
         return None
-    certificate = analysis.certificate()
-    data = json.dumps(certificate, sort_keys=True, separators=(",", ":")).encode()
+    data = json.dumps(analysis.certificate(), separators=(",", ":")).encode()
     packed = gzip.compress(data, mtime=0)
     kept = name_of(case) if len(packed) <= LARGEST else None
     if kept:
         CERTIFICATES.mkdir(exist_ok=True)
         (CERTIFICATES / kept).write_bytes(packed)
-    verdict = conslaw.verify(certificate).verdict
+    certificate = json.loads(data)
+    verdict = conslaw.verify(certificate, budget=BUDGET).verdict
     digest = hashlib.sha256(data).hexdigest()
     return {
         "sha256": digest,

@@ -5,7 +5,7 @@ addEventListener("DOMContentLoaded", () => {
   const rows = [...table.tBodies[0].rows].map((row) => [row, row.textContent.toLowerCase()]);
   const field = Object.assign(document.createElement("input"), {
     type: "search",
-    placeholder: `search ${rows.length} networks: attention, bias, 114, complete …`,
+    placeholder: `search ${rows.length} networks`,
   });
   field.setAttribute("aria-label", "search the table");
   field.style.cssText =
