@@ -17,11 +17,13 @@ sys.path.insert(0, str(DOCS))
 
 from atlas import make, pages, picture  # noqa: E402
 from atlas.contents import ATLAS, FLOW, cases  # noqa: E402
-from atlas.rows import CERTIFICATES, Row, families  # noqa: E402
+from atlas.rows import BUDGET, CERTIFICATES, Row, families  # noqa: E402
 
 ROWS = pages.read()
 CASES = {make.key(case): case for case in cases()}
 KEPT = {at: row["certificate"] for at, row in ROWS.items() if (row["certificate"] or {}).get("file")}
+VIT = ("ViT", "width 8, one block", "gradient")  # data in pieces, beside a class token
+QUICK = [VIT, *sorted(at for at, made in KEPT.items() if made["bytes"] < 12_000)[::8]]
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="needs torch")
 
 
@@ -43,10 +45,12 @@ def test_rows_say_what_is_proved(architecture):
             assert row["answer"]["complete"] == (found == most)
             counted = sum(family["laws"] for family in row["answer"]["families"])
             assert counted + len(row["answer"]["others"]) >= min(found, counted + 12)
-            assert row["answer"]["complete"] or row["answer"]["stopped"], "says why it is open"
+            why = row["answer"]["stopped"] or row["answer"]["error_probability"]
+            assert row["answer"]["complete"] or why, "says why it is open, or how probable it is"
         if row["status"] == "ok":
-            nothing = not row["answer"]["laws_found"] and row["answer"]["nothing_from_above"]
-            assert nothing or row["certificate"]["verdict"] in ("ok", "not checked")
+            below_only = row["answer"]["nothing_from_above"]
+            assert row["certificate"] or below_only
+            assert not row["certificate"] or row["certificate"]["verdict"] in ("ok", "not checked")
 
 
 def test_no_number_contradicts_a_published_one():
@@ -119,7 +123,7 @@ def test_flows_of_small_rows_today(of, flow):
     [
         ("LSTM and GRU", "GRU 3-4", "gradient"),
         ("Autoencoders", "linear, tied", "momentum"),
-        ("MLP-Mixer", "4 patches, 4 channels", "gradient"),
+        VIT,
     ],
 )
 def test_a_row_made_again_is_the_row(of, tmp_path, monkeypatch):
@@ -164,10 +168,10 @@ def test_certificates_are_those_of_the_data():
         assert json.loads(data)["claim"] == made["claim"]
 
 
-@pytest.mark.parametrize("of", sorted(KEPT)[:: 1 if os.environ.get("CI") else 12], ids="/".join)
+@pytest.mark.parametrize("of", sorted(KEPT) if os.environ.get("CI") else QUICK, ids="/".join)
 def test_certificates_verify(of):
     data = gzip.decompress((CERTIFICATES / KEPT[of]["file"]).read_bytes())
-    verified = conslaw.verify(json.loads(data))
+    verified = conslaw.verify(json.loads(data), budget=BUDGET)
     assert verified.verdict == KEPT[of]["verdict"]
     answer = ROWS[of]["answer"]
     if answer["complete"]:

@@ -181,6 +181,11 @@ ATLAS = (
         "added keep their difference.",
         (
             Size(
+                "one block of 2",
+                _read("ResNet([(2, 1)], 2, stem=1, pool=False)", "row(3, 4, 4)"),
+                {"gradient": 4},
+            ),
+            Size(
                 "one block of 4",
                 _read("ResNet([(4, 1)], 3, stem=3, pool=False)", "row(3, 8, 8)"),
                 {"gradient": 8},
@@ -208,8 +213,8 @@ ATLAS = (
             Size("4 patches, 4 channels", _read("Mixer(4, 2, 4, 3, 6, 1, 3)", "row(3, 4, 4)")),
             Size("two blocks", _read("Mixer(4, 2, 4, 3, 6, 2, 3)", "row(3, 4, 4)")),
             Size(
-                "B/16, one block",
-                _read("Mixer(224, 16, 768, 384, 3072, 1, 1000)", "row(3, 224, 224)"),
+                "B/16 widths, four patches",
+                _read("Mixer(32, 16, 768, 384, 3072, 1, 1000)", "row(3, 32, 32)"),
                 flows=("gradient",),
             ),
         ),

@@ -65,7 +65,7 @@ def number(row: Mapping[str, Any] | None) -> str:
         return f"**{found:,}**{dagger}"
     if answer["nothing_from_above"]:
         return f"≥ {found:,}{dagger}" if found else "—"
-    return f"{found:,}&nbsp;…&nbsp;{most:,}{dagger}"
+    return f"{found:,} … {most:,}{dagger}"
 
 
 def first(rows: Rows) -> str:
@@ -176,6 +176,8 @@ def _counts(architecture: Architecture, sizes: Sequence[Size], rows: Rows) -> li
 def _certificate(row: Mapping[str, Any]) -> str:
     """Its digest, and whether it was verified."""
     made = row["certificate"]
+    if not made and row["status"] == "ok" and row["answer"]["laws_found"]:
+        return "too large to be written"
     if not made:
         return "" if row["status"] in ("ok", "inferred") else row["status"]
     return f"`{made['sha256'][:12]}` {VERDICTS[made['verdict']]}"
@@ -228,7 +230,9 @@ def _proved(row: Mapping[str, Any]) -> str:
         proved = f"{found:,} independent laws {whose}; nothing is known from above" if found else "nothing"
     else:
         proved = f"{found:,} independent laws {whose}, and at most {most:,}{about}"
-    return f"Proved: {proved}. {answer['stopped']}".strip()
+    chance = answer["error_probability"]
+    probable = f"Probable: exactly {most:,}, except with probability < {chance:.0e}. " if chance else ""
+    return f"Proved: {proved}. {probable}{answer['stopped']}".strip()
 
 
 def _again(architecture: Architecture, rows: Rows) -> list[str]:

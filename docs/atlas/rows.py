@@ -20,6 +20,7 @@ import conslaw
 
 CERTIFICATES = Path(__file__).with_name("certificates")
 BUDGET = 20.0  # of the verification of a certificate
+MOST_COORDINATES = 1_000_000  # of a state that is written out in a certificate
 MOST_ARRAYS = 60  # that have room in a picture
 LARGEST = 20_000  # bytes of a compressed certificate that is kept; of a larger one the digest is
 NUMBERED = re.compile(r"(?<![\w.])([^\W\d]\w*)\.(\d+)(?=\.)")  # blocks.3.norm: the first number of a path
@@ -134,8 +135,12 @@ def arrays(model: Any) -> list[list[Any]] | None:
 
 
 def certified(analysis: conslaw.Analysis, case: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The certificate, verified: its digest, and its file if it is small; None where nothing is proved."""
-    if not analysis.laws_found and not analysis.lie_ranks[-1]:
+    """The certificate, verified: its digest, and its file if it is small.  None where nothing is known from
+    above and nothing was found, or the network is so large that its coordinates alone would fill 100 MB.
+    """
+    if not analysis.lie_ranks[-1] and (
+        not analysis.laws_found or analysis.state_dimension > MOST_COORDINATES
+    ):
         return None
     data = json.dumps(analysis.certificate(), separators=(",", ":")).encode()
     packed = gzip.compress(data, mtime=0)

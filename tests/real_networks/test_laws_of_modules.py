@@ -108,3 +108,11 @@ def test_laws_are_written_in_the_names_of_the_module():
     assert all("in\\_proj\\_weight[0:4]" in f.latex for f in analysis.law_families if "weight[0:4]" in f.text)
     again = conslaw.Analysis.from_json(analysis.to_json())
     assert [family.text for family in again.law_families] == texts
+
+
+def test_velocities_have_the_names_of_the_module():
+    module = nn.Sequential(nn.Linear(3, 2, bias=False), nn.Linear(2, 3, bias=False))
+    model = conslaw.from_torch(module, torch.zeros(1, 3))
+    [family] = conslaw.analyze(conslaw.momentum_flow(model)).law_families
+    assert "_weight" not in family.text
+    assert r"\dot{\texttt{0.weight}}" in family.latex
