@@ -101,8 +101,8 @@ def _few(answer: Mapping[str, Any] | None) -> str:
     if not answer:
         return ""
     texts = [family["text"] for family in answer["families"]] or answer["others"]
-    shown = [f"`{text if len(text) < 70 else text[:67] + '…'}`" for text in texts[:3]]
-    return ", ".join([*shown, *([f"and {len(texts) - 3} more kinds"] if len(texts) > 3 else [])]) or "none"
+    shown = [f"`{text if len(text) < 40 else text[:37] + '…'}`" for text in texts[:2]]
+    return ", ".join([*shown, *([f"and {len(texts) - 2} more"] if len(texts) > 2 else [])]) or "none"
 
 
 def _published(rows: Rows) -> list[str]:
