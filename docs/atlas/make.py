@@ -65,9 +65,11 @@ def known(rows: dict[Key, dict[str, Any]]) -> None:
     }
     for at, row in rows.items():
         row["known"] = numbers.get((at[0], at[1], at[2]))
-        base = (rows.get((*at[:2], BASE.get(at[2], ""))) or {}).get("answer")
+        other = rows.get((*at[:2], BASE.get(at[2], ""))) or {}
+        base = other.get("answer")
         row["theorem"] = None
-        if base and applies(at[2], base):
+        refused = (other.get("certificate") or {}).get("verdict") == "FAIL"
+        if base and not refused and applies(at[2], base):
             row["theorem"] = inferred(row["answer"], base, above=at[2] == "decay")
 
 

@@ -57,7 +57,7 @@ def _of(architecture: Architecture, rows: Rows) -> list[Size]:
 def number(row: Mapping[str, Any] | None) -> str:
     """How many laws, as proved: 114, 122 … 131, ≥ 64, or a dash; with † if inferred."""
     answer = row and (row["theorem"] or row["answer"])
-    if not row or not answer:
+    if not row or not answer or fails(row):
         return "—"
     found, most = answer["laws_found"], answer["laws_at_most"]
     dagger = " †" if row["theorem"] else ""
@@ -66,6 +66,11 @@ def number(row: Mapping[str, Any] | None) -> str:
     if answer["nothing_from_above"]:
         return f"≥ {found:,}{dagger}" if found else "—"
     return f"{found:,} … {most:,}{dagger}"
+
+
+def fails(row: Mapping[str, Any]) -> bool:
+    """Whether its certificate was refused: then nothing is taken for proved."""
+    return (row["certificate"] or {}).get("verdict") == "FAIL"
 
 
 def first(rows: Rows) -> str:
@@ -110,7 +115,7 @@ def _published(rows: Rows) -> list[str]:
     agree, between, differ = 0, 0, []
     for at, row in rows.items():
         answer, there = row["theorem"] or row["answer"], row["known"]
-        if there is None or not answer:
+        if there is None or not answer or fails(row):
             continue
         if not answer["laws_found"] <= there <= answer["laws_at_most"]:
             differ.append(f"- {at[0]} {at[1]}, {FLOW[at[2]].title}: {number(row)} here, {there:,} there.")
@@ -194,7 +199,7 @@ def _laws(title: str, row: Mapping[str, Any]) -> list[str]:
     answer = row["answer"]
     noun = "law" if number(row) == "**1**" else "laws"
     lines = [f"**{title[0].upper()}{title[1:]}**: {number(row)} {noun}. {_proved(row)}", ""]
-    if row["theorem"] or not answer or (_is_decayed(row) and answer["complete"]):
+    if row["theorem"] or not answer or fails(row) or (_is_decayed(row) and answer["complete"]):
         return lines  # none, or those of another flow, changed as the text says
     for family in answer["families"]:
         blocks, laws = family["blocks"], family["laws"]
@@ -219,6 +224,8 @@ def _proved(row: Mapping[str, Any]) -> str:
     if not answer:
         return f"Nothing was proved: {row['status']}, {row['reason']}."
     found, most = answer["laws_found"], answer["laws_at_most"]
+    if fails(row):
+        return f"The answer was {found:,} to {most:,}, its certificate is refused: nothing is proved."
     whose = "of the network" if answer["readings"] else "of the potential"
     about = " of the parametrisation that its readings make" if answer["readings"] else ""
     if answer["complete"] and not found:
