@@ -7,5 +7,9 @@ NEEDS_TORCH = [
     *("conslaw/models/from_torch", "docs/real_networks.md"),
 ]
 
-collect_ignore = ["docs/conf.py", "docs/pictures"]  # scripts of the documentation, without examples
+collect_ignore = [
+    "docs/conf.py",
+    "docs/pictures",
+    "docs/atlas",
+]  # scripts of the documentation, without examples
 collect_ignore += [] if find_spec("torch") else NEEDS_TORCH

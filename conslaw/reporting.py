@@ -236,7 +236,7 @@ class Report(display.Shown):
             (
                 escape(part.name),
                 _spaced(self._laws_of(part)),
-                "<br>".join(map(_spaced, _laws(part)[: display.SHOWN])),
+                "<br/>".join(map(_spaced, _laws(part)[: display.SHOWN])),
             )
             for part in self.flows
         ]

@@ -36,6 +36,7 @@ HOMES = {  # of each kind of answer
     "topology": "regions.level_sets.Topology",
     "wall crossings": "regions.crossings.Crossings",
     "film": "regions.films.Film",
+    "report": "reporting.Report",
 }
 
 

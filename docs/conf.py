@@ -2,11 +2,14 @@
 
 import json
 import re
+import sys
 from base64 import b64decode
 from importlib.metadata import version as installed
 from pathlib import Path
 
 from docutils import nodes
+
+sys.path.append(str(Path(__file__).parent))  # the pages of the atlas
 
 project = "conslaw"
 author = "The conslaw developers"
@@ -15,7 +18,7 @@ release = version = installed("conslaw")
 
 extensions = [
     *("myst_nb", "sphinxcontrib.bibtex", "sphinx.ext.mathjax"),
-    *("sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"),
+    *("atlas.pages", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"),
 ]
 exclude_patterns = ["build"]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "attrs_inline"]

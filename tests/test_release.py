@@ -33,8 +33,11 @@ def test_core_licences():
         if requirement.marker is not None:  # an extra
             continue
         said = metadata(requirement.name)
-        licence = said["License-Expression"] or " ".join(
-            [(said["License"] or "")[:200], *(c for c in said.get_all("Classifier") or [] if "License" in c)]
+        licence = said.get("License-Expression") or " ".join(
+            [
+                (said.get("License") or "")[:200],
+                *(c for c in said.get_all("Classifier") or [] if "License" in c),
+            ]
         )
         assert re.search(FREE, licence), f"{requirement.name}: {licence}"
         assert not re.search(r"(?<!L)GPL|AGPL", licence), f"{requirement.name}: {licence}"

@@ -36,7 +36,7 @@ from conslaw.algebra.polynomials import PolynomialArray, Polynomials, concatenat
 from conslaw.algebra.sparse_kernel import Vector, primitive, sparser
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import latex_name, text_name, to_sympy
-from conslaw.flows.flow import TIME, Flow
+from conslaw.flows.flow import TIME, Flow, velocity
 from conslaw.laws.brackets import RandomField, State
 from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, candidates
 from conslaw.laws.exact_fields import coefficients, exact_fields, lie_derivative
@@ -167,6 +167,7 @@ class LawFamily:
     def in_names(self, names: Mapping[str, str]) -> Self:
         """The same, written in other names of the arrays: those of a PyTorch module are no identifiers."""
         given = {text_name(name): own for name, own in names.items()}
+        given |= {text_name(velocity(name)): text_name(velocity(own)) for name, own in names.items()}
         latex = {latex_name(name): rf"\texttt{{{own}}}".replace("_", r"\_") for name, own in names.items()}
         return replace(self, text=_renamed(self.text, given, "_"), latex=_renamed(self.latex, latex, r"\\_"))
 

@@ -32,6 +32,7 @@ from conslaw.algebra.expressions import (
 )
 from conslaw.algebra.uniform_axes import reshape_links
 from conslaw.models.potential import Model
+from conslaw.models.readings import Reading
 
 MOST_PIECES = 40  # of an axis
 
@@ -80,8 +81,26 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
         potential = potential + 0 * input_array(unused, own[unused]).sum()
     known: dict[str, Any] = {"names": {n: shown[n] for n in own}} if names else {}
     arguments = known | {"pieces": {n: ends[n] for n in own}}
-    made = replace(whole, name=name, parameters=own, data=data, potential=potential, arguments=arguments)
+    readings = tuple(_in_pieces(reading, arrays) for reading in whole.readings)
+    made = replace(
+        whole,
+        name=name,
+        parameters=own,
+        data=data,
+        potential=potential,
+        arguments=arguments,
+        readings=readings,
+    )
     return made, parameters
+
+
+def _in_pieces(reading: Reading, arrays: Mapping[str, Cut]) -> Reading:
+    """The same reading, its free data by the names of their pieces."""
+    data, slopes = (
+        tuple(piece for name in names for piece in _names(arrays[name]))
+        for names in (reading.data, reading.slopes)
+    )
+    return replace(reading, data=data, slopes=slopes)
 
 
 def _slices(own: Sequence[tuple[int, int]], shape: Shape) -> str:

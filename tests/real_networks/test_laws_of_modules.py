@@ -123,3 +123,11 @@ def test_a_resnet_has_the_laws_of_its_channels(blocks):
     net = ResNet(blocks, 3, stem=3, pool=False)
     analysis = conslaw.analyze(conslaw.from_torch(net, torch.zeros(1, 3, 8, 8), mode="eval"))
     assert (analysis.laws_found, analysis.complete) == (hidden + streams + shifts, True)
+
+
+def test_velocities_have_the_names_of_the_module():
+    module = nn.Sequential(nn.Linear(3, 2, bias=False), nn.Linear(2, 3, bias=False))
+    model = conslaw.from_torch(module, torch.zeros(1, 3))
+    [family] = conslaw.analyze(conslaw.momentum_flow(model)).law_families
+    assert "_weight" not in family.text
+    assert r"\dot{\texttt{0.weight}}" in family.latex
