@@ -25,7 +25,7 @@ from conslaw.laws.matrix_ansatz import blocks_of, indices_of_derivative, with_sm
 from conslaw.laws.matrix_notation import family
 from conslaw.laws.windows import arrays_of_windows, ends, has_windows, window, window_at_any_place
 
-CHEAP = 1e6  # multiplications up to which a family is looked at in further windows
+CHEAP, MOST = 1e6, 3e7  # multiplications: of a cheap window, and up to which further ones are looked at
 MANY = 5  # squares that are more than a window has, as a rule: they are looked at as a rescaling first
 
 
@@ -107,8 +107,8 @@ def _identity(
     subject: Subject, every: IndexClasses, one: Mapping[str, Any], combination: Combination
 ) -> Task:
     """A family is conserved if it is in one of its windows: in the first that is cheap to look at or, if it
-    is not, another cheap one; if none is, in that of least work.  A sum of many squares is looked at as a
-    rescaling before.
+    is not, another, from cheap to dear; if none is cheap, first in that of least work.  A sum of many squares
+    is looked at as a rescaling before.
     """
     windows = (_in_window(subject, part, combination) for part in locality(subject, every, combination))
     dear = list[Task]()
@@ -126,8 +126,12 @@ def _identity(
     def check() -> None:
         if not (problem := first.run()):
             return
-        for task in windows:
-            if task and task.operations <= CHEAP and not task.run():
+        others = sorted(filter(None, [*dear, *windows]), key=lambda task: task.operations)
+        for task in others:
+            if task.operations > MOST:
+                text = f"{one['text'][:60]} in windows of {task.operations:.1e} multiplications and more"
+                raise NotChecked(text)
+            if not task.run():
                 return
         raise Refuted(f"{one['text'][:60]} {problem}")
 
