@@ -195,11 +195,11 @@ ATLAS = (
             ),
             Size(
                 "ResNet-18",
-                _read("ResNet(RESNET18, 1000)", "row(3, 32, 32)"),
+                _read("ResNet(RESNET18, 1000)", "row(3, 64, 64)"),
                 {"gradient": 3776},
                 flows=("gradient",),
             ),
-            Size("ResNet-34", _read("ResNet(RESNET34, 1000)", "row(3, 32, 32)"), flows=("gradient",)),
+            Size("ResNet-34", _read("ResNet(RESNET34, 1000)", "row(3, 64, 64)"), flows=("gradient",)),
         ),
         "derived: hidden channels + channels of the streams + linear laws of the shifts",
         (f"{WRITTEN}:BasicBlock", f"{WRITTEN}:ResNet"),
