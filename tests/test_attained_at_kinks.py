@@ -52,6 +52,24 @@ def test_random_wide_networks_attain_at_kinks(widths, bias):
     assert found.rank() == found.generic == model.size - sum(widths[1:-1])
 
 
+def test_adjoints_at_a_unit_are_of_crossings_of_the_same_units(monkeypatch):
+    """Those of others differ in the layers before as well, so their combinations do not vanish there."""
+    model = network([5, 4, 4, 4, 1], nn.leaky_relu)
+    kinks, paths = at_kinks(model, random_weights(model, 0)), {}
+    crossed = kinks._crossed
+
+    def seen(*arguments):
+        patterns, good = crossed(*arguments)
+        for path in np.asarray(arguments[0])[good].tolist():
+            paths.setdefault((len(path), path[-1]), set()).add(tuple(path))
+        return patterns, good
+
+    monkeypatch.setattr(kinks, "_crossed", seen)
+    assert kinks.rank() == kinks.generic
+    assert len(paths) == 12
+    assert all(len(some) == 1 for some in paths.values())
+
+
 def test_large_layers_of_relu_are_looked_at_whole():
     model = network([200, 100, 50, 10])
     weights = random_weights(model, 0)

@@ -8,8 +8,8 @@ alternating sum of the gradients at these e and v is the gradient of the paths t
     f = (d . w) s u e,    w = W_{k+1}[:, unit k],   u = (W_1, b_1)[unit 1],   d = adjoint of v in layer k+1,
 
 where s is the product of the jumps of the gates and of the weights between the units.  It has no part in the
-biases of layers 2, 3, ..., as their gradients do not depend on gates before them.  Let D be the span of these
-d, over all crossings that end in a unit i of layer k.  Then, with n_0 inputs (+ 1 if layer 1 has biases),
+biases of layers 2, 3, ..., as their gradients do not depend on gates before them.  For a unit i of layer k
+fix units of the layers before; let D be the span of these d over all crossings of these.  Then, with n_0 inputs (+ 1 if layer 1 has biases),
 
     rank >=  sum over i of layer 1 with d . w != 0 of n_0 (+ 1)
            + sum over k, i of dim(D) - [w != 0]
@@ -119,17 +119,20 @@ class Kinks:
         p, width, units = self.prime, self.widths[k + 1], self.widths[k]
         spaces = [RowSpace.zero(width, p) for _ in range(units)]
         moving, left, idle = np.zeros(units, bool), list(range(units)), 0
+        paths = np.zeros((units, k + 1), dtype=int)
         last = k + 1 == len(self.gates)  # where the adjoints are all vectors
         number = SPARE + (0 if last else -(-width // min(*self.widths[k + 1 :], OUTPUTS)))
         batch = max(1, ENTRIES // (2 ** (k + 1) * (sum(self.widths) + self.matrices[0].shape[1])))
         for turn in range(TURNS):
             wanted, before = np.repeat(left, number), sum(s.rank for s in spaces)
+            shown = np.array([[s.rank > 0] for s in spaces])  # a path that shows nothing is left for another
+            paths = np.where(shown, paths, self._units(np.arange(units), k))
             for start in range(0, len(wanted), batch):
                 ends = np.array([i for i in wanted[start : start + batch] if spaces[i].rank < width], int)
                 on = [self.rng.choice(spaces[i].free) for i in ends] if turn and not last else None
                 if not len(ends):
                     continue
-                patterns, good = self._crossed(ends, k, on)
+                patterns, good = self._crossed(paths[ends], on)
                 adjoints = self._adjoints([x[good] for x in patterns], k + 1)[k + 1]
                 for unit in np.unique(ends[good]).tolist():
                     own = adjoints[ends[good] == unit].reshape(-1, width)
@@ -173,15 +176,15 @@ class Kinks:
         made = [np.array(y.reshape(len(x), -1)) for y in (found[i] for i in self.gates) if y is not None]
         return made, sure
 
-    def _crossed(self, ends: Array, k: int, on: list[int] | None = None) -> tuple[list[Array], Array]:
-        """Pieces (crossings, units) at inputs around kinks of units of layers 0, ..., k at once, the last of
-        them given, where units ``on`` of the next layer are so, if that can be; and where it is certain that
-        there is one, and that no other gate changes.
+    def _crossed(self, units: Array, on: list[int] | None = None) -> tuple[list[Array], Array]:
+        """Pieces (crossings, units) at inputs around kinks of units (crossings, layers) of layers 0, ..., k at
+        once, where units ``on`` of the next layer are so, if that can be; and where it is certain that there
+        is one, and that no other gate changes.
         """
-        units, rows = self._units(ends, k), np.arange(len(ends))
+        k, rows = units.shape[1] - 1, np.arange(len(units))
         wanted = units if on is None else np.concatenate([units, np.array(on)[:, None]], axis=1)
-        x = self._moved(self._drawn(len(ends)), wanted, 0, k + 1)
-        good, first, made = np.ones(len(ends), bool), list[Array](), list[Array]()
+        x = self._moved(self._drawn(len(units)), wanted, 0, k + 1)
+        good, first, made = np.ones(len(units), bool), list[Array](), list[Array]()
         good &= np.logical_and.reduce(
             [self.matrices[t + 1][units[:, t + 1], units[:, t]] != 0 for t in range(k)], initial=True
         )
