@@ -154,9 +154,11 @@ def needs(node: Expression, box: Sequence[Mask], before: Sequence[Box]) -> list[
         left = iter(box)
         return [tuple(m if i in node.attribute else m & next(left) for i, m in enumerate(x))]
     shape = node.args[0].shape
+    if not shape:  # a single entry, asked for
+        return [()]
     if node.operation == "put":
         coordinates = np.unravel_index(node.attribute[np.ix_(*x)], node.shape)
-        used = projections(inside(coordinates, box, coordinates[0].shape)) if shape else []
+        used = projections(inside(coordinates, box, coordinates[0].shape))
         masks = [np.zeros(n, dtype=bool) for n in shape]
         for mask, m, some in zip(masks, x, used, strict=True):
             mask[np.flatnonzero(m)[some]] = True
