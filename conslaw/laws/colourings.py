@@ -148,12 +148,12 @@ def colourings(classes: IndexClasses) -> list[Counter[Widths]]:
     if single(classes):  # one colour of some neurons, then single ones
         first = [tuple(min(k, n) for n in lengths) for k in (1, 4, 8)]
         left = [[n - k for n, k in zip(lengths, own, strict=True)] for own in first]
-        return [Counter([own]) + _dealt(rest, max(rest)) for own, rest in zip(first, left, strict=True)]
+        return [Counter([own]) + dealt(rest, max(rest)) for own, rest in zip(first, left, strict=True)]
     numbers = sorted({*lengths, *(-(-most // k) for k in range(1, 9))}, reverse=True)
-    return [_dealt(lengths, m) for m in numbers]
+    return [dealt(lengths, m) for m in numbers]
 
 
-def _dealt(lengths: Sequence[int], m: int) -> Counter[Widths]:
+def dealt(lengths: Sequence[int], m: int) -> Counter[Widths]:
     """So many neurons of each class, dealt out evenly to m colours."""
     if not m:
         return Counter()
