@@ -16,7 +16,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from conslaw.algebra.expressions import Shape
 from conslaw.algebra.finite_field import rank
@@ -28,7 +27,7 @@ from conslaw.laws.few_data import SURPLUS, from_the_end, is_large, restricted, w
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.subnetworks import LARGEST, Widths, lengths_of, subnetwork
 from conslaw.laws.windows import has_windows
-from conslaw.models.live_indices import Box, box_of
+from conslaw.models.live_indices import Box, is_dark
 from conslaw.models.zero_data import Kept, boxes_that_matter
 
 Indices = list[list[int] | None]
@@ -71,7 +70,13 @@ def without_dark_entries(flow: Flow, *, seed: int, p: int) -> tuple[Flow, DarkEn
     """The flow with few data without the entries that stand still in it, and these; None if there are none
     such, or they do not all move with other data.
     """
-    suited = flow.name == "gradient" and flow.kept is None and has_windows(flow) and constant_metric(flow)
+    suited = (
+        flow.name == "gradient"
+        and len(flow.fields) == 1
+        and flow.kept is None
+        and has_windows(flow)
+        and constant_metric(flow)
+    )
     if not suited or not is_large(flow):
         return None
     classes = IndexClasses.of(flow)
@@ -83,14 +88,6 @@ def without_dark_entries(flow: Flow, *, seed: int, p: int) -> tuple[Flow, DarkEn
     except ZeroDivisionError:  # mod p, by a constant's denominator
         return None
     return None
-
-
-def is_dark(shape: Shape, left: Indices | None) -> npt.NDArray[np.bool_]:
-    """Which entries of an array are: those that are not left on all axes."""
-    result, box = np.ones(shape, dtype=bool), box_of(shape, left)
-    if box is not None:
-        result[np.ix_(*box) if box else ()] = False
-    return result
 
 
 def _candidates(classes: IndexClasses) -> Iterator[str]:
@@ -130,8 +127,7 @@ def _indices(box: Box, axes: Axes) -> Indices | None:
 
 def _with_fewer_data(flow: Flow, kept: Kept, left: Kept) -> Flow:
     """The flow without dark entries, with as few of the data kept as move it as richly (a guess)."""
-    small = restricted(flow, {**kept, **left})
-    few = with_few_data(replace(small, kept=None))
+    few = with_few_data(replace(restricted(restricted(flow, kept), left), kept=None))
     fewer: dict[str, Indices] = {n: list(x) for n, x in kept.items()}
     for name, chosen in (few.kept or {}).items():
         places = fewer.get(name, [None] * len(chosen))
@@ -139,7 +135,7 @@ def _with_fewer_data(flow: Flow, kept: Kept, left: Kept) -> Flow:
             x if some is None else list(some) if x is None else [x[i] for i in some]
             for x, some in zip(places, chosen, strict=True)
         ]
-    return replace(restricted(flow, {**fewer, **left}), kept=fewer)
+    return replace(restricted(restricted(flow, fewer), left), kept=fewer)
 
 
 def _moving(classes: IndexClasses, left: Kept, *, seed: int, p: int) -> DarkEntries | None:

@@ -28,6 +28,14 @@ def box_of(shape: Shape, kept: Sequence[Sequence[int] | None] | None) -> Box:
     return unless_empty(masks)
 
 
+def is_dark(shape: Shape, left: Sequence[Sequence[int] | None] | None) -> Mask:
+    """Which entries of an array are: those that are not left on all axes."""
+    result, box = np.ones(shape, dtype=bool), box_of(shape, left)
+    if box is not None:
+        result[np.ix_(*box) if box else ()] = False
+    return result
+
+
 def whole_box(shape: Shape) -> tuple[Mask, ...]:
     """All indices of each axis."""
     return tuple(np.ones(n, dtype=bool) for n in shape)
