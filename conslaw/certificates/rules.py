@@ -276,7 +276,8 @@ def splitting(whole: Mapping[str, Any], subject: Subject) -> Task:
     def check() -> tuple[int, str]:
         for task in tasks:
             task.run()
-        many = f"{shapes} shape{'s' * (shapes > 1)} of subnetworks"
+        alone = f"{dark:,} dark entries and " if dark else ""
+        many = f"{alone}{shapes} shape{'s' * (shapes > 1)} of subnetworks"
         return n - rank, f"{n} - {rank} = {n - rank} laws, as {many} show mod {p}"
 
     return Task(sum(t.operations for t in tasks), max(t.bytes for t in tasks), check)

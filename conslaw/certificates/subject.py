@@ -250,13 +250,8 @@ def same_gradient_without(whole: Model, part: Model, left: Mapping[str, Any]) ->
         name: rng.integers(0, p, (1, 1, *shape), dtype=np.uint64)
         for name, shape in {**whole.parameters, **whole.data}.items()
     }
-    places = {
-        n: np.ix_(
-            *[np.zeros(1, dtype=np.intp)] * 2,
-            *map(np.flatnonzero, box_of(whole.parameters[n], left[n]) or ()),
-        )
-        for n in left
-    }
+    boxes = {n: box_of(whole.parameters[n], left[n]) or () for n in left}
+    places = {n: np.ix_(*[np.ones(1, dtype=np.bool_)] * 2, *box) for n, box in boxes.items()}
     small = {n: x[places[n]] if n in places else x for n, x in drawn.items()}
     one, other = (
         kernel.gradient(code(x.potential), point, kernel.Residues(p))

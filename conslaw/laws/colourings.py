@@ -41,14 +41,21 @@ class Colouring:
 
 def every_colouring(choices: Sequence[IndexClasses]) -> tuple[Colouring, ...]:
     """All colourings of some sets of classes, from cheap to dear, without those that have too large parts;
-    first those where nothing vanishes by sign flips.
+    first those where nothing vanishes by sign flips, and of equally cheap ones those where less does.
     """
     found = [
         Colouring(x, colours, len(list(shapes(x, colours))), work_of(x, colours))
         for x in choices
         for colours in colourings(x)
     ]
-    return tuple(sorted((x for x in found if x.work < inf), key=lambda x: (not x.rich, x.work)))
+    return tuple(
+        sorted((x for x in found if x.work < inf), key=lambda x: (not x.rich, x.work, _vanishing(x.classes)))
+    )
+
+
+def _vanishing(classes: IndexClasses) -> int:
+    """How many arrays vanish at the point by sign flips."""
+    return sum(sum(turn) % 2 for turn in classes.flips.values())
 
 
 def work_of(classes: IndexClasses, colouring: Counter[Widths]) -> float:

@@ -128,7 +128,7 @@ def _indices(box: Box, axes: Axes) -> Indices | None:
 def _with_fewer_data(flow: Flow, kept: Kept, left: Kept) -> Flow:
     """The flow without dark entries, with as few of the data kept as move it as richly (a guess)."""
     few = with_few_data(replace(restricted(restricted(flow, kept), left), kept=None))
-    fewer: dict[str, Indices] = {n: list(x) for n, x in kept.items()}
+    fewer = {n: [None if some is None else list(some) for some in x] for n, x in kept.items()}
     for name, chosen in (few.kept or {}).items():
         places = fewer.get(name, [None] * len(chosen))
         fewer[name] = [
