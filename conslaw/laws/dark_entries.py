@@ -9,7 +9,6 @@ docs/what_is_proved.md), and the number of pixels does not matter.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
@@ -29,6 +28,8 @@ from conslaw.laws.subnetworks import LARGEST, Widths, lengths_of, subnetwork
 from conslaw.laws.windows import has_windows
 from conslaw.models.live_indices import Box, is_dark
 from conslaw.models.zero_data import Kept, boxes_that_matter
+
+MOST_ARRAYS = 2  # with places, that are looked at: kernels come before
 
 Indices = list[list[int] | None]
 
@@ -90,11 +91,12 @@ def without_dark_entries(flow: Flow, *, seed: int, p: int) -> tuple[Flow, DarkEn
     return None
 
 
-def _candidates(classes: IndexClasses) -> Iterator[str]:
-    """The arrays with a coloured axis, and with places that may be dark; largest first."""
-    places = {n: _places(classes.flow.state[n], axes) for n, axes in classes.state.items()}
-    some = [n for n, axes in classes.state.items() if any(places[n]) and any(c != RIGID for c in axes)]
-    yield from sorted(some, key=lambda n: -prod(classes.flow.state[n]))
+def _candidates(classes: IndexClasses) -> list[str]:
+    """The arrays with a coloured axis, and with places that may be dark, that are used last."""
+    assert classes.flow.model is not None
+    used = [n for n in from_the_end(classes.flow.model.potential) if n in classes.state]
+    some = [n for n in used if any(_places(classes.flow.state[n], classes.state[n]))]
+    return [n for n in some if any(c != RIGID for c in classes.state[n])][:MOST_ARRAYS]
 
 
 def _places(shape: Shape, axes: Axes) -> list[bool]:
