@@ -143,7 +143,6 @@ def test_dark_entries_are_verified(certificate):
         {"left": {"A": [None, None, [0]]}},  # another place
         {"left": {"A": [None, None, [1, 2]]}},  # fewer than there are
         {"left": {}},
-        {"left": None},
         {"left": {"B": [[0]]}},
         {"left": {"A": [None, None, []]}},
         {"left": {"A": [None, None, [9]]}},
@@ -157,6 +156,11 @@ def test_dark_entries_are_verified(certificate):
 @pytest.mark.parametrize("more", [0, 1, 2])
 def test_forged_dark_entries_are_refuted(certificate, changed, more):
     assert not conslaw.verify(forged(certificate, more=more, **changed)).ok
+
+
+def test_dark_entries_of_no_array_are_no_certificate(certificate):
+    with pytest.raises(conslaw.ConslawError, match="left"):
+        conslaw.verify(forged(certificate, left=None))
 
 
 def test_more_dark_entries_than_there_are_are_refuted(certificate):
