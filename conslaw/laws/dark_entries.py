@@ -168,7 +168,9 @@ def _all_in(box: Box, shape: Shape) -> bool:
 def _all_move(part: IndexClasses, left: Kept, *, seed: int, p: int) -> DarkEntries | None:
     """The dark entries, if gradients at a point span all of them, colour by colour."""
     potential = part.flow.model.potential if part.flow.model else None
-    coloured = {c for n in left for c in part.state[n]} - {RIGID}
+    axes = [pair for n in left for pair in zip(part.state[n], left[n], strict=True)]
+    cut = {c for c, some in axes if some is not None}
+    coloured = {c for c, _ in axes} - cut - {RIGID}
     classes = part.without(set(part.lengths) - coloured, [])
     if potential is None or not all(any(c != RIGID for c in classes.state[n]) for n in left):
         return None

@@ -175,6 +175,7 @@ class Split(Coloured):
         )
         return (
             f"{symmetry}{colours} colours, {subnetworks:,} subnetworks of {shapes} shape{'s' * (shapes > 1)}"
+            + (f", {self._dark:,} dark entries" if self.dark else "")
         )
 
     def to_json(self) -> dict[str, Any]:

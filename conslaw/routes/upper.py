@@ -63,8 +63,9 @@ def subnetworks(known: Known) -> Part:
     question, work = known.question, _work_of_colouring(known)
     p = random_prime(np.random.default_rng(question.seed))
     if known.colourings is None:
-        if found := without_dark_entries(question.flow, seed=question.seed, p=p):
-            return replace(known, colourings=every_colouring(splits(found[0])), dark=found[1]), LOOKING
+        found = without_dark_entries(question.flow, seed=question.seed, p=p)
+        if found and (colourings := every_colouring(splits(found[0]))):
+            return replace(known, colourings=colourings, dark=found[1]), LOOKING
         return _with_colourings(known), LOOKING
     first, *others = known.colourings
     known, dark = replace(known, colourings=tuple(others)), known.dark
