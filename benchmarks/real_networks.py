@@ -26,12 +26,12 @@ def mlp() -> Made:
     return nn.Sequential(*layers), (torch.zeros(1, 784),)
 
 
-def small_cnn() -> Made:
+def small_cnn(pixels: int) -> Made:
     from torch import nn
 
     first, second = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
     layers = [first, nn.ReLU(), nn.MaxPool2d(2), second, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
-    return nn.Sequential(*layers, nn.Linear(16 * 4, 10)), (torch.zeros(1, 1, 8, 8),)
+    return nn.Sequential(*layers, nn.Linear(pixels**2, 10)), (torch.zeros(1, 1, pixels, pixels),)
 
 
 def encoder(width: int, heads: int, hidden: int) -> Made:
@@ -60,7 +60,8 @@ def llama_block() -> Made:
 
 MODULES: dict[str, tuple[Callable[[], Made], int]] = {  # and the number of laws that is expected
     "mlp 784-512-512-10": (mlp, 1024),
-    "cnn 1-8-16": (small_cnn, 8 + 16),
+    "cnn 1-8-16, 8 pixels": (lambda: small_cnn(8), 8 + 16),
+    "cnn 1-8-16, 28 pixels": (lambda: small_cnn(28), 8 + 16),
     "encoder 64": (lambda: encoder(64, 4, 256), 1537),
     "encoder 768": (lambda: encoder(768, 12, 3072), 55_297),
     "ResNet-18": (resnet18, 3776),

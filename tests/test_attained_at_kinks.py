@@ -52,6 +52,27 @@ def test_random_wide_networks_attain_at_kinks(widths, bias):
     assert found.rank() == found.generic == model.size - sum(widths[1:-1])
 
 
+def test_adjoints_at_a_unit_are_combined_at_crossings_of_the_same_units(monkeypatch):
+    """Those of others differ in the layers before as well, so their combinations do not vanish there."""
+    model = network([3, 2, 1, 2, 1], nn.leaky_relu)
+    kinks, crossed = at_kinks(model, random_weights(model, 0)), []
+
+    def one_adjoint_for_each_path(units, on=None):
+        crossed.append(units)
+        return [np.zeros((len(units), 1))] * 3, np.ones(len(units), dtype=bool)
+
+    def adjoints(patterns, first):
+        own = crossed[-1][:, 0] + np.uint64(1)
+        return {2: np.stack([own, own**2], axis=1)[:, None].astype(np.uint64)}
+
+    monkeypatch.setattr(kinks, "_crossed", one_adjoint_for_each_path)
+    monkeypatch.setattr(kinks, "_adjoints", adjoints)
+    ranks, moving = kinks._at_units(1)
+    assert ranks.tolist() == [0]  # one for each path: nothing of them is orthogonal
+    assert moving.all()
+    assert len({tuple(x) for units in crossed for x in units.tolist()}) == 2
+
+
 def test_large_layers_of_relu_are_looked_at_whole():
     model = network([200, 100, 50, 10])
     weights = random_weights(model, 0)

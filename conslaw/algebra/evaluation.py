@@ -177,6 +177,11 @@ def _apply(node: Expression, arguments: list[T], inputs: Mapping[str, T], number
 ONE_STEP = ["einsum_path", (0, 1)]  # lets einsum use BLAS where it can
 
 
+def _array(value: Any, *of: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An array again, of the kind of those that it was made of: NumPy makes an int of 64 bits of a number."""
+    return np.asarray(value, dtype=np.result_type(*of))
+
+
 @dataclass(frozen=True)
 class NumPyNumbers(Generic[T]):
     """Plain NumPy arrays of one dtype: float64, or object arrays of any exact or high-precision number.
@@ -195,16 +200,16 @@ class NumPyNumbers(Generic[T]):
         return exact
 
     def add(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.asarray(x + y)
+        return _array(x + y, x, y)
 
     def product(self, x: npt.NDArray[Any], y: npt.NDArray[Any], a: str, b: str, out: str) -> npt.NDArray[Any]:
-        return np.asarray(np.einsum(f"{a},{b}->{out}", x, y, optimize=ONE_STEP))
+        return _array(np.einsum(f"{a},{b}->{out}", x, y, optimize=ONE_STEP), x, y)
 
     def sum(self, x: npt.NDArray[Any], axes: tuple[int, ...]) -> npt.NDArray[Any]:
-        return np.asarray(x.sum(axis=axes))
+        return _array(x.sum(axis=axes), x)
 
     def take(self, x: npt.NDArray[Any], indices: Indices) -> npt.NDArray[Any]:
-        return x.reshape(-1)[indices]
+        return _array(x.reshape(-1)[indices], x)
 
     def put(self, x: npt.NDArray[Any], indices: Indices, shape: Shape) -> npt.NDArray[Any]:
         result = np.zeros(prod(shape), dtype=x.dtype)
@@ -215,4 +220,4 @@ class NumPyNumbers(Generic[T]):
         return x.reshape(shape)
 
     def reciprocal(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.asarray(self.convert(1) / x)
+        return _array(self.convert(1) / x, x)

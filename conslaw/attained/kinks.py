@@ -8,20 +8,23 @@ alternating sum of the gradients at these e and v is the gradient of the paths t
     f = (d . w) s u e,    w = W_{k+1}[:, unit k],   u = (W_1, b_1)[unit 1],   d = adjoint of v in layer k+1,
 
 where s is the product of the jumps of the gates and of the weights between the units.  It has no part in the
-biases of layers 2, 3, ..., as their gradients do not depend on gates before them.  Let D be the span of these
-d, over all crossings that end in a unit i of layer k.  Then, with n_0 inputs (+ 1 if layer 1 has biases),
+biases of layers 2, 3, ..., as their gradients do not depend on gates before them.  For a unit i of layer k
+let D be the span of all d - c d' with (d - c d') . w = 0, of crossings of the same units, which end in unit
+i.  Then, with n_0 inputs (+ 1 if layer 1 has biases),
 
     rank >=  sum over i of layer 1 with d . w != 0 of n_0 (+ 1)
-           + sum over k, i of dim(D) - [w != 0]
+           + sum over k, i of dim(D)
            + rank of the adjoints (d_2, ..., d_{L+1}) in layers with biases, over all inputs and v.
 
-*Proof.*  Project on the biases of layers 2, ...: the last term, and the sums are of elements of the kernel.
-In it, project on W_1 and b_1: from (d . w) s e in the row of each i of layer 1 comes the first.  What
-combines d with d . w = 0 vanishes in layers 1, ..., k, and is s (u e) d in column i of W_{k+1}, where u e is
-not 0 for some e: layer by layer, the columns are different coordinates, and the second sum follows.
+*Proof.* Project on the biases of layers 2, ...: the last term, and the sums are of elements of the kernel.
+In it, project on W_1 and b_1: from (d . w) s e in the row of each i of layer 1 comes the first.  As s and u
+are those of the units, what combines f to d with d . w = 0 vanishes in layers 1, ..., k, and is s (u e) d in
+column i of W_{k+1}, where u e is not 0 for some e: layer by layer, the columns are different coordinates,
+and the second sum follows.
 
-*All of it.*  If no w is 0, and all D and the adjoints are as large as they can be, this is the number of
-parameters less that of hidden units, which the law of each unit allows: the network is at its generic rank.
+*All of it.* If all D are all that is orthogonal to w, no w is 0, and the adjoints are as large as they can
+be, this is the number of parameters less that of hidden units, which the law of each unit allows: the
+network is at its generic rank.
 All ranks here are mod a prime, and small; none is more than over Q.
 """
 
@@ -84,7 +87,7 @@ class Kinks:
         rank = self._biases()
         for k in range(len(self.gates)):
             ranks, moving = self._at_units(k)
-            rank += int(np.maximum(ranks - self.matrices[k + 1].any(0), 0).sum())
+            rank += int(ranks.sum())
             rank += 0 if k else inputs * int(moving.sum())
         return rank
 
@@ -113,35 +116,55 @@ class Kinks:
         return space.rank
 
     def _at_units(self, k: int) -> tuple[Array, Array]:
-        """For each unit of a hidden layer the rank of the adjoints in the layer behind it, and whether some
-        are not orthogonal to the weights of the unit.
+        """For each unit of a hidden layer the rank of what adjoints in the layer behind it combine to that is
+        orthogonal to its weights, at crossings of the same units; and whether some adjoints are not.
         """
         p, width, units = self.prime, self.widths[k + 1], self.widths[k]
-        spaces = [RowSpace.zero(width, p) for _ in range(units)]
-        moving, left, idle = np.zeros(units, bool), list(range(units)), 0
+        spaces, fixed = [RowSpace.zero(width, p) for _ in range(units)], dict[int, Residues]()
+        heavy, moving = np.asarray(self.matrices[k + 1].any(0)), np.zeros(units, bool)
+        left, idle, paths = list(range(units)), 0, self._units(np.arange(units), k)
         last = k + 1 == len(self.gates)  # where the adjoints are all vectors
         number = SPARE + (0 if last else -(-width // min(*self.widths[k + 1 :], OUTPUTS)))
         batch = max(1, ENTRIES // (2 ** (k + 1) * (sum(self.widths) + self.matrices[0].shape[1])))
         for turn in range(TURNS):
-            wanted, before = np.repeat(left, number), sum(s.rank for s in spaces)
+            before = np.array([s.rank for s in spaces]) + moving
+            wanted = np.repeat(left, number)
             for start in range(0, len(wanted), batch):
-                ends = np.array([i for i in wanted[start : start + batch] if spaces[i].rank < width], int)
+                ends = wanted[start : start + batch]
                 on = [self.rng.choice(spaces[i].free) for i in ends] if turn and not last else None
-                if not len(ends):
-                    continue
-                patterns, good = self._crossed(ends, k, on)
+                patterns, good = self._crossed(paths[ends], on)
                 adjoints = self._adjoints([x[good] for x in patterns], k + 1)[k + 1]
                 for unit in np.unique(ends[good]).tolist():
                     own = adjoints[ends[good] == unit].reshape(-1, width)
                     rows = np.eye(width, dtype=np.uint64) if last else own
+                    if heavy[unit]:
+                        rows = self._orthogonal(rows, self.modular[k + 1][:, unit], unit, fixed)
+                        moving[unit] |= unit in fixed
                     spaces[unit] = spaces[unit].extend(rows)
-                    moving[unit] |= bool(matmul(rows, self.modular[k + 1][:, unit, None], p).any())
-            left = [i for i in left if spaces[i].rank < width]
-            idle = 0 if sum(s.rank for s in spaces) > before else idle + 1
+            ranks = np.array([s.rank for s in spaces])
+            stuck = np.equal(ranks + moving, before)
+            paths[stuck] = self._units(np.flatnonzero(stuck), k)
+            fixed = {unit: row for unit, row in fixed.items() if not stuck[unit]}
+            done = (ranks == width - heavy) & (moving | ~heavy | bool(k))
+            left, idle = np.flatnonzero(~done).tolist(), 0 if not stuck.all() else idle + 1
             if not left or idle == IDLE:
                 break
             number = max(2 * SPARE, number // 2)
-        return np.array([s.rank for s in spaces]), moving
+        return ranks, moving
+
+    def _orthogonal(self, rows: Residues, w: Residues, unit: int, fixed: dict[int, Residues]) -> Residues:
+        """Adjoints less multiples of one at crossings of the same units: of the first that is not orthogonal
+        to w, which is kept in ``fixed``; none before.
+        """
+        p = self.prime
+        products = matmul(rows, w[:, None], p)[:, 0]
+        if unit not in fixed:
+            if not products.any():
+                return rows[:0]
+            first = int(np.argmax(products != 0))
+            fixed[unit] = rows[first] * np.uint64(pow(int(products[first]), -1, p)) % np.uint64(p)
+        multiples = products[:, None] * fixed[unit] % np.uint64(p)
+        return (rows + (np.uint64(p) - multiples)) % np.uint64(p)
 
     def _adjoints(self, patterns: list[Array], first: int = 1) -> dict[int, Residues]:
         """The adjoints (inputs, outputs, units) of the outputs, or of some vectors there, in the layers from
@@ -173,15 +196,15 @@ class Kinks:
         made = [np.array(y.reshape(len(x), -1)) for y in (found[i] for i in self.gates) if y is not None]
         return made, sure
 
-    def _crossed(self, ends: Array, k: int, on: list[int] | None = None) -> tuple[list[Array], Array]:
-        """Pieces (crossings, units) at inputs around kinks of units of layers 0, ..., k at once, the last of
-        them given, where units ``on`` of the next layer are so, if that can be; and where it is certain that
-        there is one, and that no other gate changes.
+    def _crossed(self, units: Array, on: list[int] | None = None) -> tuple[list[Array], Array]:
+        """Pieces (crossings, units) at inputs around kinks of units (crossings, layers) at once, where units
+        ``on`` of the next layer are so, if that can be; and where it is certain that there is one, and that
+        no other gate changes.
         """
-        units, rows = self._units(ends, k), np.arange(len(ends))
+        k, rows = units.shape[1] - 1, np.arange(len(units))
         wanted = units if on is None else np.concatenate([units, np.array(on)[:, None]], axis=1)
-        x = self._moved(self._drawn(len(ends)), wanted, 0, k + 1)
-        good, first, made = np.ones(len(ends), bool), list[Array](), list[Array]()
+        x = self._moved(self._drawn(len(units)), wanted, 0, k + 1)
+        good, first, made = np.ones(len(units), bool), list[Array](), list[Array]()
         good &= np.logical_and.reduce(
             [self.matrices[t + 1][units[:, t + 1], units[:, t]] != 0 for t in range(k)], initial=True
         )

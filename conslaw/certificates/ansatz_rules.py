@@ -76,7 +76,9 @@ def _combination(flow: Flow, one: Mapping[str, Any]) -> Combination:
     ]
     if not parts or any(c is None for _, c in parts):
         raise Refuted(f"{one['text'][:60]}: its terms are no candidates of this model")
-    if len({(c.axes(IndexClasses.of(flow)), c.size) for _, c in parts if c}) > 1:
+    every, state = IndexClasses.of(flow), arrays_of(flow)
+    several = every.without([c for c, n in every.lengths.items() if n == 1], every.zero)
+    if len({(c.axes(several), c.size, c.array(state).shape) for _, c in parts if c}) > 1:
         raise Refuted(f"{one['text'][:60]}: its terms do not fit together")
     if one["time_power"] and flow.time is None:
         raise Refuted(f"{one['text'][:60]}: there is no time")

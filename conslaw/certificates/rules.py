@@ -9,7 +9,7 @@ search what array code means, which axes belong together, and how the code is cu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import prod
@@ -25,6 +25,7 @@ from conslaw.certificates.reading import parse, polynomial_code, prime
 from conslaw.certificates.subject import Subject, arrays_from, coordinate_names, velocities_of
 from conslaw.certificates.subnetworks import Characters, Network, Small, Widths
 from conslaw.flows.flow import TIME
+from conslaw.models.live_indices import is_dark
 
 MOST_COLOURS = 50  # of a subnetwork with its helpers
 LOGS = "log()"  # no array has this name, which is no identifier
@@ -258,11 +259,15 @@ def splitting(whole: Mapping[str, Any], subject: Subject) -> Task:
     drift, n, p = len(network.flow.fields) - 1, subject.dimension, network.prime
     if drift:
         tasks.append(_time_moves(network))
-    rank, shapes = total + drift, len(upper["blocks"])
+    if dark := n - network.flow.dimension:
+        tasks += dark_entries(subject, upper["dark"], dark)
+    rank, shapes = total + drift + dark, len(upper["blocks"])
     beside = [upper["beside"]] if upper["beside"] else []
     depths = max((len(b["ranks"]) for b in [*upper["blocks"], *beside]), default=0)
     sums = [
-        drift + sum(b["copies"] * [*b["ranks"], *[b["ranks"][-1]] * depths][d] for b in upper["blocks"])
+        drift
+        + dark
+        + sum(b["copies"] * [*b["ranks"], *[b["ranks"][-1]] * depths][d] for b in upper["blocks"])
         for d in range(depths)
     ]
     if [*sums[:-1], rank] != upper["ranks"]:
@@ -271,10 +276,50 @@ def splitting(whole: Mapping[str, Any], subject: Subject) -> Task:
     def check() -> tuple[int, str]:
         for task in tasks:
             task.run()
-        many = f"{shapes} shape{'s' * (shapes > 1)} of subnetworks"
+        alone = f"{dark:,} dark entries and " if dark else ""
+        many = f"{alone}{shapes} shape{'s' * (shapes > 1)} of subnetworks"
         return n - rank, f"{n} - {rank} = {n - rank} laws, as {many} show mod {p}"
 
     return Task(sum(t.operations for t in tasks), max(t.bytes for t in tasks), check)
+
+
+def dark_entries(subject: Subject, section: Mapping[str, Any], number: int) -> Iterator[Task]:
+    """*Dark entries*: gradients at a point of their own span them all, in each set of colours."""
+    network, left = Network(subject, {**section, "zero": [], "sign_flips": {}}), section["left"]
+    decoupling(network)
+    another_diagonal_metric(network)
+    state = network.classes.state
+    if any(some and c != RIGID for n in left for some, c in zip(left[n], state[n], strict=True)):
+        raise Refuted("indices of a coloured class are dark")
+    for colours, copies in network.shapes():
+        small = network.small([*colours, *network.others(colours)[:1]])
+        seen = small.of_state(small.colours)
+        wanted = (seen == (np.arange(seen.shape[1]) < len(colours))).all(axis=1)
+        wanted &= np.concatenate(
+            [
+                (is_dark(s, left[n]) if n in left else np.zeros(s, dtype=bool)).reshape(-1)
+                for n, s in small.flow.state.items()
+            ]
+        )
+        size = int(wanted.sum())
+        number -= copies * size
+        if size:
+            yield _dark_block(network, small, colours, wanted, size)
+    if number:
+        raise Refuted(f"{number} of the dark entries are in no subnetwork")
+
+
+def _dark_block(
+    network: Network, small: Small, colours: tuple[Widths, ...], wanted: Array, size: int
+) -> Task:
+    """The rank of gradients in the dark entries with all of some colours."""
+
+    def check() -> None:
+        rows = _elements_of(small, len(colours), network.prime, 1, size + SURPLUS)
+        if kernel.rank(rows[:, wanted], network.prime) < size:
+            raise Refuted(f"the subnetworks {colours}: not all dark entries move")
+
+    return budget.brackets(small.flow, [size], size, check)
 
 
 def _elements_of(small: Small, count: int, p: int, depth: int, samples: int) -> Array:

@@ -31,9 +31,10 @@ from conslaw.certificates.reading import (
 )
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.laws.index_classes import IndexClasses
+from conslaw.models.live_indices import box_of
 from conslaw.models.networks import FAMILIES
 from conslaw.models.potential import Model, model
-from conslaw.models.zero_data import positions_left, with_zero_data
+from conslaw.models.zero_data import boxes_that_matter, positions_left, with_zero_data
 
 WIDEST = 10**7  # neurons of a class of a family
 DEEPEST = 5000  # sizes of a family
@@ -169,17 +170,7 @@ class Subject:
             return self
         if self.model is None or self.flow is None:
             raise Refuted("data are set to zero in flows of models in a metric of words")
-        for name, axes in kept.items():
-            shape = self.data.get(name, ())
-            if (
-                name not in self.data
-                or len(axes) != len(shape)
-                or any(
-                    some is not None and (some != sorted({*some}) or not some or some[-1] >= n)
-                    for some, n in zip(axes, shape, strict=True)
-                )
-            ):
-                raise Refuted(f"the indices kept of {name[:40]} do not fit its shape {shape}")
+        _fits(kept, self.data)
         part = with_zero_data(self.model, kept)
         if part is None:
             raise Refuted("nothing moves with so many data zero")
@@ -187,6 +178,32 @@ class Subject:
         made = copy(self)
         made.model, made.flow = part, _flow(part, self.section)
         made.data = dict(made.flow.data)
+        return made
+
+    def without_dark_entries(self, left: Mapping[str, Any]) -> Subject:
+        """The flow of what is left of some parameter arrays, as the code depends on no more of them (*Dark
+        entries*).  The code that is left is compared at a random point, too.
+        """
+        if (
+            self.model is None
+            or self.flow is None
+            or self.flow.name != "gradient"
+            or len(self.flow.fields) > 1
+        ):
+            raise Refuted("only gradient flows of models have dark entries")
+        _fits(left, self.model.parameters)
+        seen = boxes_that_matter(self.model, {})
+        for name, axes in left.items():
+            for some, mask in zip(axes, seen.get(name) or (), strict=False):
+                if some is not None and set(np.flatnonzero(mask).tolist()) - set(some):
+                    raise Refuted(f"the code depends on entries of {name[:40]} that are said to be dark")
+        part = with_zero_data(self.model, left)
+        if part is None or part.data != self.model.data:
+            raise Refuted("nothing moves without the dark entries")
+        same_gradient_without(self.model, part, left)
+        made = copy(self)
+        made.model, made.flow = part, _flow(part, self.section)
+        made.state = dict(made.flow.state)
         return made
 
     @property
@@ -209,6 +226,43 @@ class Subject:
         nodes += [Node("take", (last,), (n,), np.arange(k * n, (k + 1) * n)) for k in range(count)]
         given = [{"state": last + 1 + k} for k in range(count)]
         return kernel.Flow({"state": (n,)}, {"data": (m,)} if m else {}, nodes, given=given)
+
+
+def _fits(kept: Mapping[str, Any], arrays: Mapping[str, Shape]) -> None:
+    """Refuted if these are no indices of the axes of arrays."""
+    for name, axes in kept.items():
+        shape = arrays.get(name, ())
+        if (
+            name not in arrays
+            or len(axes) != len(shape)
+            or any(
+                some is not None and (some != sorted({*some}) or not some or some[-1] >= n)
+                for some, n in zip(axes, shape, strict=True)
+            )
+        ):
+            raise Refuted(f"the indices kept of {name[:40]} do not fit its shape {shape}")
+
+
+def same_gradient_without(whole: Model, part: Model, left: Mapping[str, Any]) -> None:
+    """Refuted if at a random point, mod p, dark entries move, or others not as in the part."""
+    p, rng = 2**31 - 1, np.random.default_rng(3)
+    drawn = {
+        name: rng.integers(0, p, (1, 1, *shape), dtype=np.uint64)
+        for name, shape in {**whole.parameters, **whole.data}.items()
+    }
+    boxes = {n: box_of(whole.parameters[n], left[n]) or () for n in left}
+    places = {n: np.ix_(*[np.ones(1, dtype=np.bool_)] * 2, *box) for n, box in boxes.items()}
+    small = {n: x[places[n]] if n in places else x for n, x in drawn.items()}
+    one, other = (
+        kernel.gradient(code(x.potential), point, kernel.Residues(p))
+        for x, point in ((whole, drawn), (part, small))
+    )
+    for name, shape in whole.parameters.items():
+        found = np.broadcast_to(one.get(name, np.uint64(0)), (1, 1, *shape))
+        expected = np.zeros((1, 1, *shape), dtype=np.uint64)
+        expected[places.get(name, ...)] = other.get(name, np.uint64(0))
+        if (found != expected).any():
+            raise Refuted("the code without dark entries is not that of the whole")
 
 
 def same_gradient(whole: Model, part: Model, kept: Mapping[str, Any]) -> None:

@@ -60,6 +60,8 @@ class Network:
 
     def __init__(self, subject: Subject, split: Mapping[str, Any]) -> None:
         subject = subject.with_zero_data(split.get("data"))
+        if "dark" in split:
+            subject = subject.without_dark_entries(split["dark"]["left"])
         if subject.flow is None or subject.flow.model is None:
             raise Refuted("only flows of models in a metric of words are split")
         self.subject, self.flow, self.model = subject, subject.flow, subject.flow.model

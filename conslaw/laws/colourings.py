@@ -41,14 +41,21 @@ class Colouring:
 
 def every_colouring(choices: Sequence[IndexClasses]) -> tuple[Colouring, ...]:
     """All colourings of some sets of classes, from cheap to dear, without those that have too large parts;
-    first those where nothing vanishes by sign flips.
+    first those where nothing vanishes by sign flips, and of equally cheap ones those where less does.
     """
     found = [
         Colouring(x, colours, len(list(shapes(x, colours))), work_of(x, colours))
         for x in choices
         for colours in colourings(x)
     ]
-    return tuple(sorted((x for x in found if x.work < inf), key=lambda x: (not x.rich, x.work)))
+    return tuple(
+        sorted((x for x in found if x.work < inf), key=lambda x: (not x.rich, x.work, _vanishing(x.classes)))
+    )
+
+
+def _vanishing(classes: IndexClasses) -> int:
+    """How many arrays vanish at the point by sign flips."""
+    return sum(sum(turn) % 2 for turn in classes.flips.values())
 
 
 def work_of(classes: IndexClasses, colouring: Counter[Widths]) -> float:
@@ -148,12 +155,12 @@ def colourings(classes: IndexClasses) -> list[Counter[Widths]]:
     if single(classes):  # one colour of some neurons, then single ones
         first = [tuple(min(k, n) for n in lengths) for k in (1, 4, 8)]
         left = [[n - k for n, k in zip(lengths, own, strict=True)] for own in first]
-        return [Counter([own]) + _dealt(rest, max(rest)) for own, rest in zip(first, left, strict=True)]
+        return [Counter([own]) + dealt(rest, max(rest)) for own, rest in zip(first, left, strict=True)]
     numbers = sorted({*lengths, *(-(-most // k) for k in range(1, 9))}, reverse=True)
-    return [_dealt(lengths, m) for m in numbers]
+    return [dealt(lengths, m) for m in numbers]
 
 
-def _dealt(lengths: Sequence[int], m: int) -> Counter[Widths]:
+def dealt(lengths: Sequence[int], m: int) -> Counter[Widths]:
     """So many neurons of each class, dealt out evenly to m colours."""
     if not m:
         return Counter()

@@ -121,8 +121,9 @@ class _Places:
             for c, n in zip(letters, self.state[name], strict=True)
             if c not in fixed
         }
-        grid = dict(zip(sizes, np.indices(tuple(sizes.values())).reshape(len(sizes), -1), strict=True))
         count = prod(sizes.values())
+        indices = np.indices(tuple(sizes.values())).reshape(len(sizes), count if sizes else 0)
+        grid = dict(zip(sizes, indices, strict=True))
         columns = []
         for name, letters in candidate.factors:
             index = [grid.get(c, np.full(count, fixed.get(c, 0))) for c in letters]

@@ -39,14 +39,14 @@ def with_few_data(flow: Flow) -> Flow:
     """The flow with few data, in which its fields span as much as far as can be seen; or the flow itself, if
     it is small, not of this kind, or has no such data.
     """
-    if not has_windows(flow) or flow.kept is not None or _entries(flow) * flow.dimension < WORTH_IT:
+    if not has_windows(flow) or flow.kept is not None or not is_large(flow):
         return flow
     assert flow.model is not None
     classes = IndexClasses.of(flow)
     arrays = [n for n, axes in classes.data.items() if any(_places(flow.data[n], axes))]
     if not arrays:
         return flow
-    first = [n for n in _from_the_end(flow.model.potential) if n in arrays]
+    first = [n for n in from_the_end(flow.model.potential) if n in arrays]
     try:
         chosen = (len(first) > MOST_ARRAYS and _all_at_once(classes, first)) or _chosen(
             classes, first[:MOST_ARRAYS]
@@ -64,7 +64,7 @@ def with_all_data(flow: Flow) -> Flow:
 
 def restricted(flow: Flow, kept: Kept) -> Flow:
     """The flow with all other data zero: the same state, some of the fields; the flow itself if none are
-    left.
+    left.  Parameter arrays that are named are cut to these indices.
     """
     assert flow.model is not None
     part = with_zero_data(flow.model, kept)
@@ -73,7 +73,7 @@ def restricted(flow: Flow, kept: Kept) -> Flow:
     return replace(flow_like(flow, part, {n: n for n in part.parameters}), kept=kept)
 
 
-def _from_the_end(output: Expression) -> list[str]:
+def from_the_end(output: Expression) -> list[str]:
     """The inputs, those used last first."""
     order, steps = topological_order([output]), {id(output): 0}
     for node in reversed(order):
@@ -82,10 +82,11 @@ def _from_the_end(output: Expression) -> list[str]:
     return [x.attribute for x in sorted(order, key=lambda x: steps[id(x)]) if x.operation == "input"]
 
 
-def _entries(flow: Flow) -> int:
-    """The number of entries of all arrays of the code."""
+def is_large(flow: Flow) -> bool:
+    """Whether the code has so many entries, for all samples of a rank, that fewer data are worth a search."""
     assert flow.model is not None
-    return sum(x.size for x in topological_order([flow.model.potential]))
+    entries = sum(x.size for x in topological_order([flow.model.potential]))
+    return entries * flow.dimension >= WORTH_IT
 
 
 def _places(shape: Shape, axes: Sequence[int]) -> list[bool]:

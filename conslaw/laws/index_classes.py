@@ -82,6 +82,13 @@ class IndexClasses:
         lengths = {c: n for c, n in self.lengths.items() if c not in gone}
         return IndexClasses(self.flow, lengths, left(self.state), left(self.data), frozenset(zero))
 
+    def members(self) -> list[list[list[str | int]]]:
+        """For each class the axes that belong to it, as array and number."""
+        arrays = {**self.state, **self.data}
+        return [
+            [[n, i] for n, axes in arrays.items() for i, k in enumerate(axes) if k == c] for c in self.lengths
+        ]
+
     def with_data(self, more: Mapping[str, Axes]) -> IndexClasses:
         """The same with more data arrays, of these classes."""
         return replace(self, data={**self.data, **more})

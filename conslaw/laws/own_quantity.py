@@ -48,7 +48,7 @@ MOST_EXACT = 3e6  # multiplications of exact numbers
 DRAWS = 20  # of small points for a witness
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Witness:
     """Where a quantity moves.
 
@@ -66,6 +66,19 @@ class Witness:
     entry: tuple[int, ...]
     velocity: Fraction
     prime: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return {
+            "point": {n: x.tolist() for n, x in self.point.items()},
+            "data": {n: x.tolist() for n, x in self.data.items()},
+            "entry": list(self.entry),
+            "velocity": str(self.velocity),
+            "prime": self.prime,
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Witness) and self.to_json() == other.to_json()
 
 
 @dataclass(frozen=True, repr=False)
@@ -129,14 +142,7 @@ class Conserved(display.Shown):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
-        w = self.witness
-        witness = w and {
-            "point": {n: x.tolist() for n, x in w.point.items()},
-            "data": {n: x.tolist() for n, x in w.data.items()},
-            "entry": list(w.entry),
-            "velocity": str(w.velocity),
-            "prime": w.prime,
-        }
+        witness = self.witness and self.witness.to_json()
         names = ("flow", "quantity", "conserved", "how", "error_probability")
         values = {name: getattr(self, name) for name in names}
         return {**display.stamp("quantity", VERSION), **values, "witness": witness}

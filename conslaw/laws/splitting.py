@@ -33,6 +33,7 @@ from conslaw.laws.colourings import (
     single,
     work_of,
 )
+from conslaw.laws.dark_entries import DarkEntries
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.subnetworks import (
     Beside,
@@ -110,12 +111,9 @@ class Coloured(display.InNotebooks):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary: the classes (their axes, as array and number), and the colours."""
-        classes, arrays = self.classes, {**self.classes.state, **self.classes.data}
+        classes = self.classes
         return {
-            "classes": [
-                [[n, i] for n, axes in arrays.items() for i, k in enumerate(axes) if k == c]
-                for c in classes.lengths
-            ],
+            "classes": classes.members(),
             "zero": sorted(classes.zero),
             "sign_flips": {name: list(classes.flips[name]) for name in classes.flips},
             "colours": [[list(widths), count] for widths, count in self.colouring.items()],
@@ -135,12 +133,14 @@ class Split(Coloured):
     beside : the rank of coordinates without colour, if there are some that move
     drift : how many of the drift fields are no combination of the rest, as time moves: 0 or 1
     laws : what each family adds to the rank of gradients
+    dark : entries of the state arrays that are left out here, and all move
     """
 
     blocks: list[Block]
     beside: Beside | None
     drift: int
     laws: list[int]
+    dark: DarkEntries | None = None
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -148,10 +148,19 @@ class Split(Coloured):
         every = [b.ranks for b in self.blocks] + ([self.beside.ranks] if self.beside else [])
         depths = max(map(len, every), default=1)
         ranks = [
-            self.drift + sum(b.copies * b.ranks[min(d, len(b.ranks) - 1)] for b in self.blocks)
+            self.drift + self._dark + sum(b.copies * b.ranks[min(d, len(b.ranks) - 1)] for b in self.blocks)
             for d in range(depths)
         ]
         return (*ranks[:-1], ranks[-1] + (self.beside.rank if self.beside else 0))
+
+    @property
+    def _dark(self) -> int:
+        return self.dark.dimension if self.dark else 0
+
+    @property
+    def laws_at_most(self) -> int:
+        """State dimension minus the last rank: a proved bound."""
+        return super().laws_at_most + self._dark
 
     @property
     def laws_found(self) -> int:
@@ -166,12 +175,14 @@ class Split(Coloured):
         )
         return (
             f"{symmetry}{colours} colours, {subnetworks:,} subnetworks of {shapes} shape{'s' * (shapes > 1)}"
+            + (f", {self._dark:,} dark entries" if self.dark else "")
         )
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary: the colours, and the blocks."""
         return super().to_json() | {
             "data": self.classes.flow.kept,
+            **({"dark": self.dark.to_json()} if self.dark else {}),
             "blocks": [
                 {"colours": [list(w) for w in b.colours], "copies": b.copies, "dimension": b.dimension}
                 | {"ranks": list(b.ranks), "helped": b.helped, "laws": sum(b.laws)}
@@ -195,9 +206,10 @@ def split_ranks(
     seed: int,
     p: int,
     workers: int = 1,
+    dark: DarkEntries | None = None,
 ) -> Split | None:
     """The blocks of a colouring, with the ranks of the trace and of some laws in each; None if a block is too
-    large.
+    large.  With ``dark`` entries left out the laws are those of what is left.
     """
     flow = classes.flow
     usable = [c for c in combinations if classes.decouples(c.array(arrays_of(flow)))]
@@ -239,7 +251,7 @@ def split_ranks(
     if not blocks:
         return None
     laws = laws_in_blocks(combinations, usable, blocks, p)
-    return Split(classes, colouring, p, seed, blocks, beside, drift if moving else 0, laws)
+    return Split(classes, colouring, p, seed, blocks, beside, drift if moving else 0, laws, dark)
 
 
 def laws_in_blocks(

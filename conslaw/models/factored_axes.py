@@ -109,6 +109,10 @@ def _match(one: Sequence[Axis], two: Sequence[Axis]) -> None:
     left, right = ([x for axis in some for x in axis.atoms() if x.length > 1][::-1] for some in (one, two))
     while left and right:
         a, b = left.pop(), right.pop()
+        if a.atoms() != [a] or b.atoms() != [b]:  # it was matched since, with the transpose of the array
+            left += a.atoms()[::-1]
+            right += b.atoms()[::-1]
+            continue
         if a is b:
             continue
         if a.length == b.length:

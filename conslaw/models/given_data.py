@@ -270,7 +270,7 @@ def output_of(model: Model, name: str = OUTPUT) -> Expression:
 
 def _different(arrays: Sequence[Constants]) -> list[int]:
     """The first of each kind of equal rows."""
-    rows = [tuple(v for a in arrays for v in a[n].ravel().tolist()) for n in range(len(arrays[0]))]
+    rows = [tuple(v for a in arrays for v in a[n : n + 1].ravel().tolist()) for n in range(len(arrays[0]))]
     found: dict[tuple[Any, ...], int] = {}
     for n, row in enumerate(rows):
         found.setdefault(row, n)

@@ -28,6 +28,14 @@ def box_of(shape: Shape, kept: Sequence[Sequence[int] | None] | None) -> Box:
     return unless_empty(masks)
 
 
+def is_dark(shape: Shape, left: Sequence[Sequence[int] | None] | None) -> Mask:
+    """Which entries of an array are: those that are not left on all axes."""
+    result, box = np.ones(shape, dtype=bool), box_of(shape, left)
+    if box is not None:
+        result[np.ix_(*box) if box else ()] = False
+    return result
+
+
 def whole_box(shape: Shape) -> tuple[Mask, ...]:
     """All indices of each axis."""
     return tuple(np.ones(n, dtype=bool) for n in shape)
@@ -60,11 +68,23 @@ def positions(shape: Shape) -> Indices:
     return np.arange(prod(shape)).reshape(shape)
 
 
+class OfConstant(tuple[Mask, ...]):
+    """The box of a constant, which knows where the constant is zero: the windows of a convolution."""
+
+    nonzero: Mask
+
+    @staticmethod
+    def of(values: Constants) -> OfConstant:
+        box = OfConstant(projections(values != 0))
+        box.nonzero = np.asarray(values != 0)
+        return box
+
+
 class Live:
     """A number system: which indices of each axis can belong to entries that are not zero."""
 
     def constant(self, values: Constants) -> Box:
-        return unless_empty(projections(values != 0)) if values.ndim else () if values != 0 else None
+        return OfConstant.of(values) if (values != 0).any() else None
 
     def add(self, x: Box, y: Box) -> Box:
         if x is None or y is None:
@@ -74,7 +94,7 @@ class Live:
     def product(self, x: Box, y: Box, a: str, b: str, out: str) -> Box:
         if x is None or y is None:
             return None
-        sets = letter_sets(x, y, a, b)
+        sets = tightened(letter_sets(x, y, a, b), (a, x), (b, y))
         return tuple(sets[c] for c in out) if all(m.any() for m in sets.values()) else None
 
     def sum(self, x: Box, axes: tuple[int, ...]) -> Box:
@@ -107,6 +127,17 @@ def letter_sets(x: Sequence[Mask], y: Sequence[Mask], a: str, b: str) -> dict[st
     for letter, mask in zip(b, y, strict=True):
         sets[letter] = sets[letter] & mask if letter in sets else mask
     return sets
+
+
+def tightened(sets: Mapping[str, Mask], *factors: tuple[str, Sequence[Mask]]) -> dict[str, Mask]:
+    """Of these indices of each letter those at which no factor that is constant vanishes."""
+    result = dict(sets)
+    for letters, box in factors:
+        if isinstance(box, OfConstant) and letters:
+            some, left = np.ix_(*(result[c] for c in letters)), np.zeros_like(box.nonzero)
+            left[some] = box.nonzero[some]
+            result |= dict(zip(letters, projections(left), strict=True))
+    return result
 
 
 def asked_for(
@@ -149,14 +180,17 @@ def needs(node: Expression, box: Sequence[Mask], before: Sequence[Box]) -> list[
         assert before[1] is not None
         sets = letter_sets(x, before[1], a, b)
         sets |= {c: sets[c] & m for c, m in zip(out, box, strict=True)}
+        sets = tightened(sets, (a, x), (b, before[1]))
         return [tuple(sets[c] for c in letters) for letters in (a, b)]
     if node.operation == "sum":
         left = iter(box)
         return [tuple(m if i in node.attribute else m & next(left) for i, m in enumerate(x))]
     shape = node.args[0].shape
+    if not shape:  # a single entry, asked for
+        return [()]
     if node.operation == "put":
         coordinates = np.unravel_index(node.attribute[np.ix_(*x)], node.shape)
-        used = projections(inside(coordinates, box, coordinates[0].shape)) if shape else []
+        used = projections(inside(coordinates, box, coordinates[0].shape))
         masks = [np.zeros(n, dtype=bool) for n in shape]
         for mask, m, some in zip(masks, x, used, strict=True):
             mask[np.flatnonzero(m)[some]] = True

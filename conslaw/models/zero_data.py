@@ -38,7 +38,6 @@ from conslaw.models.live_indices import (
     letter_sets,
     positions,
     projections,
-    whole_box,
 )
 from conslaw.models.potential import Model
 
@@ -50,9 +49,10 @@ def with_zero_data(whole: Model, kept: Kept) -> Model | None:
     """The model with all data zero but those with these indices; arrays not named are left as they are.
 
     Its potential is f(parameters; data) at such data, in the data that are left and matter; its parameters
-    are those of the whole.  None if the potential vanishes.
+    are those of the whole, or if they are named their entries with these indices, all others being zero.
+    None if the potential vanishes.
     """
-    order, (_, boxes) = topological_order([whole.potential]), _boxes(whole, kept)
+    order, (_, boxes) = topological_order([whole.potential]), _boxes(whole, kept, whole.parameters)
     made, data = dict[int, Expression](), dict[str, Shape]()
     for node in order:
         box = boxes[id(node)]
@@ -68,14 +68,29 @@ def with_zero_data(whole: Model, kept: Kept) -> Model | None:
     if id(whole.potential) not in made:
         return None
     data = {name: data[name] for name in whole.data if name in data}
-    return replace(whole, data=data, potential=fused(made[id(whole.potential)]))
+    own = {
+        name: tuple(int(m.sum()) for m in box_of(s, kept.get(name)) or ())
+        for name, s in whole.parameters.items()
+    }
+    return replace(whole, parameters=own, data=data, potential=fused(made[id(whole.potential)]))
 
 
 def data_that_matter(whole: Model, kept: Kept) -> dict[str, Box]:
     """The indices of each data array, of those kept, on which the potential depends."""
-    _, boxes = _boxes(whole, kept)
+    return {
+        n: box
+        for n, box in boxes_that_matter(whole, kept, parameters=whole.parameters).items()
+        if n in whole.data
+    }
+
+
+def boxes_that_matter(
+    whole: Model, kept: Kept, parameters: Mapping[str, Shape] | None = None
+) -> dict[str, Box]:
+    """The same of all arrays that the code uses; of parameters named all indices."""
+    _, boxes = _boxes(whole, kept, parameters or {})
     nodes = topological_order([whole.potential])
-    return {x.attribute: boxes[id(x)] for x in nodes if x.operation == "input" and x.attribute in whole.data}
+    return {x.attribute: boxes[id(x)] for x in nodes if x.operation == "input"}
 
 
 def positions_left(whole: Model, kept: Kept) -> dict[str, Indices]:
@@ -87,15 +102,17 @@ def positions_left(whole: Model, kept: Kept) -> dict[str, Indices]:
     }
 
 
-def _boxes(whole: Model, kept: Kept) -> tuple[dict[int, Box], dict[int, Box]]:
+def _boxes(
+    whole: Model, kept: Kept, parameters: Mapping[str, Shape]
+) -> tuple[dict[int, Box], dict[int, Box]]:
     """For each node of the code the indices that can be other than zero, and of these those that are asked
-    for.
+    for; all of the parameters named.
     """
     order = topological_order([whole.potential])
-    inputs: dict[str, Box] = {name: whole_box(shape) for name, shape in whole.parameters.items()}
-    inputs |= {name: box_of(shape, kept.get(name)) for name, shape in whole.data.items()}
+    arrays = {**whole.parameters, **whole.data}
+    inputs = {name: box_of(shape, kept.get(name)) for name, shape in arrays.items()}
     live = dict(zip(map(id, order), evaluate(order, inputs, Live()), strict=True))
-    return live, asked_for(order, live, whole.parameters)
+    return live, asked_for(order, live, parameters)
 
 
 def _rebuilt(

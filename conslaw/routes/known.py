@@ -12,6 +12,7 @@ from conslaw.flows.flow import Flow
 from conslaw.laws.ansatz import Degree, PolynomialLaws, ansatz_size, polynomial_laws
 from conslaw.laws.candidates import Combination
 from conslaw.laws.colourings import Colouring
+from conslaw.laws.dark_entries import DarkEntries
 from conslaw.laws.exact_fields import expansion
 from conslaw.laws.group_ranks import GroupColouring
 from conslaw.laws.index_classes import IndexClasses
@@ -128,6 +129,7 @@ class Known:
     plain : the plain run, as far as it has come
     pair : the two runs with large primes, which say how probable it is that nothing was missed
     colourings : those that were not tried yet, from cheap to dear; None before they are looked for
+    dark : the entries that they leave out
     group_colourings : the same of groups
     idle : whether the last colouring proved no more than the one before
     combinations : the conserved combinations of arrays that are known; None before they are looked for
@@ -145,6 +147,7 @@ class Known:
     plain: PlainRun | None = None
     pair: tuple[LieRanks, ...] = ()
     colourings: tuple[Colouring, ...] | None = None
+    dark: DarkEntries | None = None
     group_colourings: tuple[GroupColouring, ...] | None = None
     idle: bool = False
     combinations: Sequence[Combination] | None = None

@@ -13,6 +13,7 @@ import numpy as np
 from conslaw.algebra.finite_field import random_prime
 from conslaw.algebra.threads import mapped
 from conslaw.laws.colourings import every_colouring, splits
+from conslaw.laws.dark_entries import without_dark_entries
 from conslaw.laws.few_data import with_few_data
 from conslaw.laws.group_ranks import every_group_colouring, group_ranks
 from conslaw.laws.lie import lie_ranks
@@ -60,10 +61,16 @@ def _work_of_colouring(known: Known) -> float:
 def subnetworks(known: Known) -> Part:
     """Find the colourings, or go on to the next."""
     question, work = known.question, _work_of_colouring(known)
+    p = random_prime(np.random.default_rng(question.seed))
     if known.colourings is None:
-        return replace(known, colourings=every_colouring(splits(with_few_data(question.flow)))), LOOKING
+        found = without_dark_entries(question.flow, seed=question.seed, p=p)
+        if found and (colourings := every_colouring(splits(found[0]))):
+            return replace(known, colourings=colourings, dark=found[1]), LOOKING
+        return _with_colourings(known), LOOKING
     first, *others = known.colourings
-    known, p = replace(known, colourings=tuple(others)), random_prime(np.random.default_rng(question.seed))
+    known, dark = replace(known, colourings=tuple(others)), known.dark
+    if dark and not others:
+        known = _with_colourings(known)
     try:
         split = split_ranks(
             first.classes,
@@ -72,13 +79,21 @@ def subnetworks(known: Known) -> Part:
             seed=question.seed,
             p=p,
             workers=question.workers,
+            dark=dark,
         )
     except ZeroDivisionError:  # mod p at this point
         split = None
     if split is None:
         return known, work
     idle = known.bound is not None and split.laws_at_most >= known.at_most
-    return with_families(replace(known.bounded(split), idle=idle), split.laws, split), work
+    known = replace(known.bounded(split), idle=idle)
+    return (known if dark else with_families(known, split.laws, split)), work
+
+
+def _with_colourings(known: Known) -> Known:
+    """With those of the flow in all its coordinates."""
+    flow = with_few_data(known.question.flow)
+    return replace(known, colourings=every_colouring(splits(flow)), dark=None)
 
 
 def work_of_groups(known: Known) -> float | None:

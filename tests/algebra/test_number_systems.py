@@ -155,3 +155,15 @@ def test_uniform_axes_can_be_permuted(primitive):
         for axis, k in enumerate(classes[id(output)]):
             expected = np.roll(expected, 1, axis) if k == c else expected
         assert np.array_equal(value, expected)
+
+
+def test_scalars_stay_exact():
+    """NumPy makes ints of 64 bits of the numbers that 0-d arrays give."""
+    x, s = input_array("x", (3,)), input_array("s", ())
+    values = {"x": np.array([2**40, 3, 5], dtype=object), "s": np.array(2**61, dtype=object)}
+    found = evaluate(
+        [(x[0] + x[0]) * (x[0] + x[0]), x.sum() * x.sum(), (s + s) + (s + s), x[1].reshape(1, 1)],
+        values,
+        NumPyNumbers(Fraction),
+    )
+    assert [v.item() for v in found] == [2**82, (2**40 + 8) ** 2, 2**63, 3]

@@ -275,3 +275,16 @@ def test_a_subject_is_read_once():
     subject.build()
     subject.derive()
     assert subject.written.state == {"W1": (2, 2), "W2": (2, 2)}
+
+
+def test_a_class_of_one_index_fits_with_any_other():
+    """2 ΣA[k,:] − ‖B[k,:]‖², of a mirror flow and an axis of length 1 that is cut out."""
+    model = conslaw.model(
+        lambda p, c: (c.v * p.B.reshape(1).sum() * p.A * np.array([1, 2, 3])).sum(),
+        parameters={"A": (1, 3), "B": (1, 1)},
+        data={"v": (1, 3)},
+    )
+    flow = conslaw.gradient_flow(model, metric={"A": "mirror", "B": "euclidean"})
+    analysis = conslaw.analyze(flow, ansatz="matrix")
+    assert analysis.laws_found == 1
+    assert conslaw.verify(analysis.certificate()).ok

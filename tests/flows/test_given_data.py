@@ -241,3 +241,12 @@ def test_gates_are_the_same_for_flows_regions_and_attainment(seed):
         assert np.array_equal(gates.astype(float), np.asarray(at, float).reshape(gates.shape))
     named = {r.data[0]: regional.gates[f"g{i}"] for i, r in enumerate(net.readings, start=1)}
     assert flow == conslaw.gradient_flow(net, data={"x": x}, patterns=named)
+
+
+def test_data_without_axes_may_be_given():
+    model = conslaw.model(
+        lambda p, c: c.s * (c.v @ (p.W @ c.x)),
+        parameters={"W": (2, 2)},
+        data={"s": (), "x": (2,), "v": (2,)},
+    )
+    assert count(conslaw.gradient_flow(model, data={"s": [1, 2], "x": [[1, 2], [2, 4]]})) == 2

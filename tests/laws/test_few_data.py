@@ -43,7 +43,7 @@ def images(draw, most=40):
         step = {"padding": padding, "kernel": kernel, "stride": stride, "m": m}
         step["gate"], step["bias"] = draw(st.booleans()), draw(st.booleans())
         step["skip"] = m == n and channels[i] == channels[i - 1] and draw(st.booleans())
-        step["windows"] = axes == 1 and draw(st.booleans())
+        step["windows"] = draw(st.sampled_from(["slices", "places", "constant"])) if axes == 1 else "slices"
         shapes[f"K{i}"] = (channels[i], channels[i - 1]) + (kernel,) * axes
         if step["bias"]:
             shapes[f"b{i}"] = (channels[i],)
@@ -63,9 +63,12 @@ def images(draw, most=40):
 
     def layer(p, c, h, i, padding, kernel, stride, m, **step):
         old, h = h, padded(h, padding)
-        if step["windows"]:
-            places = np.arange(m)[:, None] * stride + np.arange(kernel)
+        places = np.arange(m)[:, None] * stride + np.arange(kernel)
+        if step["windows"] == "places":
             new = np.einsum("ock,cyk->oy", p[f"K{i}"], h[:, places])
+        elif step["windows"] == "constant":
+            window = (np.arange(h.shape[1]) == places[:, :, None]).astype(int)
+            new = np.einsum("ock,cyk->oy", p[f"K{i}"], np.einsum("ykx,cx->cyk", window, h))
         else:
             new = 0
             for tap in np.ndindex(*(kernel,) * axes):

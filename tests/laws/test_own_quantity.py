@@ -16,6 +16,7 @@ from conslaw.laws import own_quantity
 from conslaw.laws.candidates import candidates
 from conslaw.laws.combination_of_laws import is_combination_of_laws
 from conslaw.laws.matrix_ansatz import combinations_of_windows
+from conslaw.laws.quantity import Quantity
 
 MANY = 100 if os.environ.get("THOROUGH") else 5
 NET = conslaw.linear([3, 2, 4])
@@ -251,9 +252,20 @@ def test_what_is_no_quantity_is_refused_in_one_line(quantity, message):
 def test_the_answer_goes_to_json_with_its_witness():
     answer = conslaw.is_conserved(NET, "W1[0,0]**2")
     back = conslaw.load(json.dumps(answer.to_json()))
-    assert back.witness.velocity == answer.witness.velocity
-    assert {n: x.tolist() for n, x in back.witness.point.items()} == {
-        n: x.tolist() for n, x in answer.witness.point.items()
-    }
+    assert back == answer
+    assert back != conslaw.is_conserved(NET, "W1[0,0]**2", seed=1)
     with pytest.raises(conslaw.ConslawError, match="witness"):
         conslaw.load({**answer.to_json(), "conserved": True})
+
+
+def test_entries_of_an_array_that_does_not_move_are_combinations_of_laws():
+    flow = conslaw.gradient_flow(
+        conslaw.model(
+            lambda p, c: c.v @ (p.W @ c.x),
+            parameters={"W": (2, 3), "U": (2, 2)},
+            data={"x": (3,), "v": (2,)},
+        )
+    )
+    asked = Quantity.of(flow, "3*U[0,1] - U[1,0]")
+    assert is_combination_of_laws(flow, asked.value)
+    assert not is_combination_of_laws(flow, Quantity.of(flow, "W[0,1] - U[1,0]").value)

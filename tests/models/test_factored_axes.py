@@ -85,3 +85,11 @@ def test_axes_that_do_not_factor_alike_stay_whole():
 
     whole = conslaw.model(code, parameters={"A": (6,)}, data={"x": (2, 3), "y": (3, 2)})
     assert in_factors(whole) is None
+
+
+def test_a_matrix_and_its_transpose_in_one_sum():
+    square = conslaw.model(
+        lambda p, c: c.v @ (p.A + p.A.T) @ c.x, parameters={"A": (3, 3)}, data={"x": (3,), "v": (3,)}
+    )
+    assert in_factors(square) is None
+    assert conslaw.analyze(square, ansatz="matrix").laws_at_most == 3

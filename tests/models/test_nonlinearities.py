@@ -431,3 +431,11 @@ def test_a_function_of_a_value_has_slopes_too(inner, outer):
         data={"x": (3,), "v": (2,)},
     )
     assert conslaw.count(model).laws_at_most < 12  # the entries of A
+
+
+def test_a_nonlinearity_of_a_scalar_may_get_axes():
+    def potential(p, c):
+        return (c.v * (nn.silu(p.s).reshape(1) * (p.W @ c.x))).sum()
+
+    model = conslaw.model(potential, parameters={"W": (3, 2), "s": ()}, data={"x": (2,), "v": (3,)})
+    assert conslaw.analyze(model).complete
