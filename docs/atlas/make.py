@@ -52,7 +52,7 @@ def finished(swept: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the data from one of the sweep."""
     names = (*KEY, "code", "budget", "status", "reason", "seconds", "memory_bytes", "conslaw")
     parts = ("answer", "certificate", "cpu")
-    row = {name: swept[name] for name in names}
+    row = {name: swept.get(name) for name in names}
     return row | {name: json.loads(swept[name]) if swept.get(name) else None for name in parts}
 
 
