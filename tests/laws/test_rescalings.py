@@ -100,6 +100,8 @@ def test_forged_rescalings_are_refused():
         families[number] = {**family, "terms": terms}
         forged = {**certificate, "lower": {**certificate["lower"], "families": families}}
         forged["digests"] = digests(forged)
-        [check] = [x for x in conslaw.verify(forged, budget=5).checks if x.what == "at least"]
-        assert check.verdict == "FAIL"
-        assert "rescal" in check.found
+        verified = conslaw.verify(forged, budget=5)
+        assert not verified.ok
+        [check] = [x for x in verified.checks if x.what == "at least"]
+        assert check.verdict == "not checked"  # no rescaling, nor a law of a window that is cheap to look at
+        assert family["text"][:60] in check.found
