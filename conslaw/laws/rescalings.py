@@ -18,7 +18,7 @@ from conslaw.algebra.evaluation import evaluate
 from conslaw.algebra.expressions import Constants, Indices, Shape
 from conslaw.algebra.interpretations import Interpretation
 from conslaw.algebra.sparse_kernel import Equations, Vector, kernel_by_components, primitive
-from conslaw.algebra.uniform_axes import RIGID, Axes, Links
+from conslaw.algebra.uniform_axes import Axes, Links
 from conslaw.flows.flow import Flow
 from conslaw.laws.candidates import Candidate, Combination, candidates
 from conslaw.laws.index_classes import IndexClasses
@@ -139,14 +139,3 @@ def _squares(flow: Flow) -> dict[tuple[str, int], Candidate]:
             (name, letters), _ = c.factors
             found.setdefault((name, letters.index(c.out)), c)
     return found
-
-
-def rescaled_class(flow: Flow, combination: Combination) -> int | None:
-    """The class whose indices a combination of squares would rescale; None if it is none."""
-    state, square, found = IndexClasses.of(flow).state, _squares(flow), set[int]()
-    for _, c in combination.terms:
-        (name, letters), *_ = c.factors
-        axis = letters.find(c.out)
-        found.add(state[name][axis] if c.out and square.get((name, axis)) == c else RIGID)
-    [only, *more] = found
-    return None if more or only == RIGID or combination.power else only
