@@ -24,7 +24,10 @@ from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.windows import alike, arrays_of_windows, window
 from conslaw.models.weights import weights_of
 
-LARGEST = 20_000  # parameters
+SMALL, LARGEST = (
+    1_000,
+    20_000,
+)  # parameters: kinks are tried first above the one, all looked at up to the other
 
 
 @dataclass(frozen=True)
@@ -205,14 +208,16 @@ def attained(
 
     windows, more = tuple[WindowRank, ...](), None
     gradient = flow.name == "gradient" and flow.dimension == n
-    chain = chain_of(network.model) if n > LARGEST else None
+    chain = chain_of(network.model) if n > SMALL and own is None else None
     run: Kinks | Search
-    if chain is not None and own is None:
-        run = Kinks(network, chain, rng)
-        rank, generic, error = run.rank(), run.generic, 0.0
+    kinks = None if chain is None else Kinks(network, chain, rng)
+    rank = 0 if kinks is None else kinks.rank()
+    if kinks is not None and (n > LARGEST or rank == kinks.generic):
+        run, generic, error = kinks, kinks.generic, 0.0
         more = n - laws_found - rank if gradient else None
     elif n > LARGEST:
-        fix = "larger ones are not looked at near weights" if chain is None else "leave inputs= out"
+        known = chain_of(network.model) is not None
+        fix = "leave inputs= out" if known else "larger ones are not looked at near weights"
         windows, run, error = _by_windows(flow, search, seed, fix)
         rank, generic = (sum(getattr(w, which) for w in windows) for which in ("rank", "generic_rank"))
     else:
