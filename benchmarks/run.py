@@ -35,6 +35,7 @@ FILES = (
 )
 YARDSTICK = Row("yardstick", import_module("laws").flint_rank, (2000,))
 SHORT, RUNS = 10.0, 3  # seconds; how often shorter rows are run
+HEADING = "| what | answer | CPU seconds | seconds | memory, GB | published |\n|---|---|---:|---:|---:|---|"
 PACKAGES = ("numpy", "scipy", "sympy", "python-flint")
 
 
@@ -99,28 +100,45 @@ def as_row(result: dict[str, Any]) -> str:
     return f"| {result['name']} | {result['answer']} | {times} | {result['beside']} |"
 
 
+def machine() -> str:
+    """Where and with what."""
+    cores = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return f"{date.today()}, {cores}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+
+
+def save(results: list[dict[str, Any]]) -> None:
+    """Put these rows into the files, in place of earlier ones of the same names."""
+    path, listed = HERE / "results.json", [row.name for each in rows(FILES.split()).values() for row in each]
+    earlier = json.loads(path.read_text())["rows"] if path.exists() else []
+    known = {row["name"]: row for row in [*earlier, *results]}
+    every = [known[name] for name in listed if name in known]
+    path.write_text(json.dumps({"machine": machine(), "rows": every}, indent=1) + "\n")
+    plot(every, HERE / "growth.svg")
+    text = [
+        "# Benchmark results",
+        "Made by `python benchmarks/run.py --save`.",
+        "![growth](growth.svg)",
+        machine(),
+    ]
+    for file in dict.fromkeys(row["file"] for row in every):
+        lines = [as_row(row) for row in every if row["file"] == file]
+        text.append("\n".join([f"## {file}.py", "", HEADING, *lines]))
+    (HERE / "results.md").write_text("\n\n".join(text) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--save", action="store_true", help="write results.json, results.md and growth.svg")
+    parser.add_argument(
+        "--save", action="store_true", help="put the rows into results.json, .md and growth.svg"
+    )
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--files", nargs="+", default=FILES.split(), help=f"of {FILES}")
     options = parser.parse_args()
-    if options.save and (options.only or options.files != FILES.split()):
-        parser.error("--save writes all rows: leave out --only and --files")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    machine = (
-        f"{date.today()}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-    )
-    machine += ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    heading = (
-        "| what | answer | CPU seconds | seconds | memory, GB | published |\n|---|---|---:|---:|---:|---|"
-    )
-    print(f"{machine}\n\n{heading}", flush=True)
-    results, tables = [], []
+    print(f"{machine()}\n\n{HEADING}", flush=True)
     for file, listed in rows(options.files).items():
-        chosen = [row for row in listed if options.only in row.name]
+        chosen, results = [row for row in listed if options.only in row.name], []
         yardstick = medians(YARDSTICK)["cpu"] if chosen else 0.0
-        lines = []
         for row in chosen:
             try:
                 result = medians(row)
@@ -128,19 +146,9 @@ def main() -> None:
                 result = {"name": row.name, "answer": f"failed: {error}", "runs": 1, "beside": row.beside}
                 result |= {"cpu": 0.0, "seconds": 0.0, "memory": 0.0}
             results.append(result | {"file": file, "along": row.along, "yardstick": yardstick})
-            lines.append(as_row(result))
-            print(lines[-1], flush=True)
-        tables.append(f"## {file}.py\n\n{heading}\n" + "\n".join(lines))
-    if options.save:
-        plot(results, HERE / "growth.svg")
-        (HERE / "results.json").write_text(json.dumps({"machine": machine, "rows": results}, indent=1) + "\n")
-        text = [
-            "# Benchmark results",
-            "Made by `python benchmarks/run.py --save`.",
-            "![growth](growth.svg)",
-            machine,
-        ]
-        (HERE / "results.md").write_text("\n\n".join([*text, *tables]) + "\n")
+            print(as_row(result), flush=True)
+        if options.save and results:
+            save(results)
 
 
 if __name__ == "__main__":
