@@ -71,7 +71,7 @@ _MOVED = {  # reachable here for one version more
     "Verification": "certificates.verification",
 }
 _ROOMS = (  # with a namespace of their own
-    *("layers", "networks", "nn", "plots", "regions"),
+    *("answers", "layers", "networks", "nn", "plots", "regions", "reporting", "saved"),
     *("sweeps", "training", "varieties"),
 )
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

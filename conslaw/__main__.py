@@ -1,10 +1,7 @@
 """``python -m conslaw``, and the command ``conslaw``: Ctrl-C ends it in one line at any moment."""
 
-import atexit
 import os
-import signal
-import sys
-from contextlib import suppress
+import sys  # nothing here but what Python itself has imported: an interrupt of another import is not caught
 
 INTERRUPTED = 130
 
@@ -16,9 +13,15 @@ def run() -> int:
 
         status = main()
     except KeyboardInterrupt:  # while Python still imports
+        import signal
+
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stderr.write("\r\033[K" * sys.stderr.isatty() + "conslaw: interrupted\n")
         status = INTERRUPTED
+    import atexit
+    import signal
+    from contextlib import suppress
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is to end
     if status == INTERRUPTED:  # Python would end by the signal if it came through exec, as in dataclasses
         atexit._run_exitfuncs()
