@@ -12,7 +12,7 @@ import conslaw
 
 # from the ground up; what stands in one line imports nothing of the others in it
 FLOORS = [
-    ["errors", "version"],
+    ["errors", "lazy_names", "version"],
     ["display", "long_work", "plots", "report_html", "time_limit"],
     ["algebra"],
     ["models"],

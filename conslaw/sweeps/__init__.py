@@ -1,7 +1,8 @@
 """Sweeps: a question asked of thousands of networks, and conjectures from the table of answers."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from conslaw.lazy_names import lazily
 
 if TYPE_CHECKING:
     from conslaw.sweeps.expectations import Comparison as Comparison
@@ -29,15 +30,4 @@ _HOME = {
 }
 
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'conslaw.sweeps' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"conslaw.sweeps.{_HOME[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -1,7 +1,8 @@
 """Training runs: flows and discrete methods simulated, and the laws watched in real ones."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from conslaw.lazy_names import lazily
 
 if TYPE_CHECKING:
     from conslaw.training.callbacks import lightning_callback as lightning_callback
@@ -21,15 +22,4 @@ _HOME = {
 }
 
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'conslaw.training' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"conslaw.training.{_HOME[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazily(__name__, _HOME)

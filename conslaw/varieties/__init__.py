@@ -1,7 +1,8 @@
 """Neurovarieties: what a polynomial model can represent, as an algebraic set."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from conslaw.lazy_names import lazily
 
 if TYPE_CHECKING:
     from conslaw.varieties.critical import CriticalPoints as CriticalPoints
@@ -21,15 +22,4 @@ _HOME = {
 }
 
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'conslaw.varieties' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"conslaw.varieties.{_HOME[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazily(__name__, _HOME)
