@@ -86,11 +86,8 @@ class _Line(logging.Handler):
         super().__init__(logging.INFO)
         self.begun, self.said, self.drawn = time.monotonic(), "", False
         self.expected = 0.0  # the time at which the present route ends by its estimate
-        self.total, self.first, self.done = (
-            0,
-            (0.0, 0),
-            0,
-        )  # of counted work; when it was begun, and from where
+        self.total, self.done = 0, 0  # of counted work
+        self.first = (0.0, 0)  # when it was begun, and from where
         self.ended, self.thread = Event(), Thread(target=self._draw, daemon=True)
 
     def start(self) -> None:

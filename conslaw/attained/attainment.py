@@ -24,10 +24,7 @@ from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.windows import alike, arrays_of_windows, window
 from conslaw.models.weights import weights_of
 
-SMALL, LARGEST = (
-    1_000,
-    20_000,
-)  # parameters: kinks are tried first above the one, all looked at up to the other
+SMALL, LARGEST = 1_000, 20_000  # parameters above which kinks come first; up to which all are looked at
 
 
 @dataclass(frozen=True)
@@ -208,16 +205,15 @@ def attained(
 
     windows, more = tuple[WindowRank, ...](), None
     gradient = flow.name == "gradient" and flow.dimension == n
-    chain = chain_of(network.model) if n > SMALL and own is None else None
     run: Kinks | Search
-    kinks = None if chain is None else Kinks(network, chain, rng)
-    rank = 0 if kinks is None else kinks.rank()
-    if kinks is not None and (n > LARGEST or rank == kinks.generic):
+    chain = chain_of(network.model) if n > SMALL else None
+    kinks = Kinks(network, chain, rng) if chain is not None and own is None else None
+    rank = kinks.rank() if kinks else 0
+    if kinks and (n > LARGEST or rank == kinks.generic):
         run, generic, error = kinks, kinks.generic, 0.0
         more = n - laws_found - rank if gradient else None
     elif n > LARGEST:
-        known = chain_of(network.model) is not None
-        fix = "leave inputs= out" if known else "larger ones are not looked at near weights"
+        fix = "leave inputs= out" if chain else "larger ones are not looked at near weights"
         windows, run, error = _by_windows(flow, search, seed, fix)
         rank, generic = (sum(getattr(w, which) for w in windows) for which in ("rank", "generic_rank"))
     else:

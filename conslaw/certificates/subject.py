@@ -175,10 +175,7 @@ class Subject:
         if part is None:
             raise Refuted("nothing moves with so many data zero")
         same_gradient(self.model, part, kept)
-        made = copy(self)
-        made.model, made.flow = part, _flow(part, self.section)
-        made.data = dict(made.flow.data)
-        return made
+        return self._of(part)
 
     def without_dark_entries(self, left: Mapping[str, Any]) -> Subject:
         """The flow of what is left of some parameter arrays, as the code depends on no more of them (*Dark
@@ -201,9 +198,13 @@ class Subject:
         if part is None or part.data != self.model.data:
             raise Refuted("nothing moves without the dark entries")
         same_gradient_without(self.model, part, left)
+        return self._of(part)
+
+    def _of(self, part: Model) -> Subject:
+        """The same flow of a part of the model."""
         made = copy(self)
         made.model, made.flow = part, _flow(part, self.section)
-        made.state = dict(made.flow.state)
+        made.state, made.data = dict(made.flow.state), dict(made.flow.data)
         return made
 
     @property
