@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from math import exp, inf, isfinite, prod
 from numbers import Real
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,9 +16,7 @@ from conslaw.algebra.expressions import Shape
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import Coordinate, entries
 from conslaw.flows.flow import TIME, Flow, velocity
-from conslaw.models.weights import Array, arrays_in, as_array, check_names, chosen
-
-Ends: TypeAlias = Sequence[Sequence[int]]
+from conslaw.models.weights import Array, Part, arrays_in, as_array, check_names, chosen, parts_of
 
 
 @dataclass(frozen=True)
@@ -29,15 +27,14 @@ class StateSpace:
     ----------
     state : mapping from array name to shape
     time : what the array ``"time"`` stands for, if there is one
-    pieces : for an array that is a part of one of the user's: of which, and where it begins and ends on each
-        axis
-    names : for arrays of a module: their names there
+    pieces : the arrays that are parts of the user's
+    names : for arrays of a module, and parts of them: their names there
     split : whether arrays may have other shapes than those of the user
     """
 
     state: Mapping[str, Shape]
     time: Coordinate | None = None
-    pieces: Mapping[str, tuple[str, Ends]] = field(default_factory=dict)
+    pieces: Mapping[str, Part] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     split: bool = False
 
@@ -45,9 +42,8 @@ class StateSpace:
     def of(cls, flow: Flow) -> Self:
         """That of a flow."""
         arguments = flow.model.arguments if flow.model else {}
-        pieces = {name: (whole, ends) for name, (whole, ends) in arguments.get("pieces", {}).items()}
-        split = flow.model is not None and flow.model.name.endswith(", in pieces")
-        return cls(flow.state, flow.time, pieces, dict(arguments.get("names") or {}), split)
+        pieces = parts_of(arguments.get("pieces", {}))
+        return cls(flow.state, flow.time, pieces, dict(arguments.get("names") or {}), "pieces" in arguments)
 
     @cached_property
     def coordinates(self) -> list[Coordinate]:
@@ -101,22 +97,20 @@ class StateSpace:
         self, own: Sequence[str], given: Any, what: str, names: Mapping[str, str] | None
     ) -> dict[str, Array]:
         arrays = arrays_in(given, what)
-        wholes = {self.pieces[n][0] if n in self.pieces else n: n for n in own}
-        inside = {whole: self.names[n].partition("[")[0] for whole, n in wholes.items() if n in self.names}
+        wholes = {self.pieces[n].whole if n in self.pieces else n: n for n in own}
+        inside = {whole: self.names[whole] for whole in wholes if whole in self.names}
         shown, read, found = {**inside, **check_names(names, wholes)}, dict[str, Array](), dict[str, Array]()
         for name in own:
-            whole, ends = self.pieces.get(name, (name, ()))
+            part = self.pieces.get(name)
+            whole = part.whole if part else name
             key, value = chosen(arrays, whole, shown, what)
             if whole not in read:
                 read[whole] = as_array(value, f"{what}: {key}", None if self.split else self.state[name])
             array, shape = read[whole], self.state[name]
-            fits = not ends or (
-                len(ends) == array.ndim and all(b <= n for (_, b), n in zip(ends, array.shape, strict=True))
-            )
-            part = array[tuple(slice(a, b) for a, b in ends)] if fits else array
-            if not fits or part.size != prod(shape):
+            own_array = part.of(array) if part else array
+            if own_array is None or own_array.size != prod(shape):
                 raise ConslawError(f"{what}: {key} has shape {array.shape}, which has no part {name} {shape}")
-            found[name] = np.asarray(part.reshape(shape))
+            found[name] = np.asarray(own_array.reshape(shape))
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -125,7 +119,7 @@ class StateSpace:
         return {
             "arrays": {name: list(shape) for name, shape in self.state.items()},
             "time": time,
-            "pieces": {name: [whole, [list(x) for x in ends]] for name, (whole, ends) in self.pieces.items()},
+            "pieces": {name: x.to_json() for name, x in self.pieces.items()},
             "names": dict(self.names),
             "split": self.split,
         }
@@ -137,5 +131,4 @@ class StateSpace:
             TIME, kind=data["time"]["kind"], rate=Fraction(data["time"]["rate"])
         )
         arrays = {name: tuple(shape) for name, shape in data["arrays"].items()}
-        pieces = {name: (whole, ends) for name, (whole, ends) in data["pieces"].items()}
-        return cls(arrays, time, pieces, data["names"], data["split"])
+        return cls(arrays, time, parts_of(data["pieces"]), data["names"], data["split"])

@@ -124,10 +124,10 @@ def flow_in_pieces(flow: Flow) -> Flow | None:
 
 def _taken_apart(model: Model, *, factors_first: bool) -> tuple[Model, dict[str, str]]:
     """A model in pieces and in factors, and the array that each of its arrays is of."""
-    whole = {name: name for name in model.parameters}
+    whole, given = {name: name for name in model.parameters}, model.parameters
     if factors_first:
         model = in_factors(model) or model
-    if cut := in_pieces(model):
+    if cut := in_pieces(model, given):
         model, whole = cut
     return in_factors(model) or model, whole
 

@@ -60,11 +60,12 @@ def in_factors(whole: Model) -> Model | None:
     }
     return replace(
         whole,
-        name=whole.name if whole.name.endswith(", in pieces") else f"{whole.name}, in pieces",
+        name=whole.name if "pieces" in whole.arguments else f"{whole.name}, in pieces",
         parameters={name: shapes[name] for name in whole.parameters},
         data={name: shapes[name] for name in whole.data},
         potential=made[id(whole.potential)],
-        arguments={key: whole.arguments[key] for key in ("names", "pieces") if key in whole.arguments},
+        arguments={"pieces": {}}
+        | {k: whole.arguments[k] for k in ("names", "pieces") if k in whole.arguments},
     )
 
 

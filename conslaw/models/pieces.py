@@ -35,12 +35,13 @@ from conslaw.models.potential import Model
 from conslaw.models.readings import Reading
 
 
-def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
+def in_pieces(whole: Model, given: Mapping[str, Shape]) -> tuple[Model, dict[str, str]] | None:
     """The same function of the pieces of its arrays, named by where they begin and end, and the parameter
     array that each is of; None if no parameter array falls into pieces.
 
-    ``arguments["pieces"]`` of the model has, for each piece, the array that it is of and where it begins and
-    ends on each axis.
+    ``given`` has the shapes of the parameter arrays before their axes were factored.  ``arguments["pieces"]``
+    of the model has, for each piece, the array that it is of, in which shape that is read, and where the
+    piece begins and ends on each of these axes.
     """
     cuts = Cuts()
     inputs = {name: cuts.array(shape) for name, shape in {**whole.parameters, **whole.data}.items()}
@@ -57,8 +58,9 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
             index = [f"{a}_{b}" for (a, b), n in zip(own, shape, strict=True) if b - a < n]
             piece = "_".join([name, *index])
             shapes[piece] = tuple(b - a for a, b in own)
-            ends[piece] = [name, [list(pair) for pair in own]]
-            shown[piece] = names.get(name, name) + _slices(own, shape)
+            ends[piece] = [name, list(shape), [list(pair) for pair in own]]
+            read = f".reshape{shape}" if index and given.get(name, shape) != shape else ""
+            shown[piece] = names.get(name, name) + read + _slices(own, shape)
             made[place] = input_array(piece, shapes[piece])
         return Cut(axes, shape, made)
 
@@ -71,11 +73,12 @@ def in_pieces(whole: Model) -> tuple[Model, dict[str, str]] | None:
     [value] = evaluate([whole.potential], arrays, blocks)
     potential, shapes = _reshaped(value.blocks.get((), as_expression(0)), shapes)
     data = {n: shapes[n] for name in whole.data for n in _names(arrays[name])}
-    name, own = f"{whole.name}, in pieces", {n: shapes[n] for n in parameters}
+    name = whole.name if "pieces" in whole.arguments else f"{whole.name}, in pieces"
+    own = {n: shapes[n] for n in parameters}
     used = {x.attribute for x in topological_order([potential]) if x.operation == "input"}
     for unused in (n for n in own if n not in used):  # each of its entries is conserved: the code says so
         potential = potential + 0 * input_array(unused, own[unused]).sum()
-    known: dict[str, Any] = {"names": {n: shown[n] for n in own}} if names else {}
+    known: dict[str, Any] = {"names": {**names, **{n: shown[n] for n in own}}} if names else {}
     arguments = known | {"pieces": {n: ends[n] for n in own}}
     readings = tuple(_in_pieces(reading, arrays) for reading in whole.readings)
     made = replace(

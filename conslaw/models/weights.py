@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +17,33 @@ from conslaw.models.potential import Model
 Array: TypeAlias = npt.NDArray[Any]
 
 WRAPPED = ("_orig_mod.", "module.")  # in front of the names in compiled and parallel modules
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an array: of which, in which shape that is read, where it begins and ends on each axis."""
+
+    whole: str
+    shape: Shape
+    ends: tuple[tuple[int, int], ...]
+
+    def of(self, array: Any) -> Any:
+        """The part of an array or a tensor, or None if that cannot be read in this shape."""
+        if len(self.ends) != len(self.shape) or prod(array.shape) != prod(self.shape):
+            return None
+        return array.reshape(self.shape)[tuple(slice(a, b) for a, b in self.ends)]
+
+    def to_json(self) -> list[Any]:
+        """A JSON-ready list."""
+        return [self.whole, list(self.shape), [list(pair) for pair in self.ends]]
+
+
+def parts_of(pieces: Mapping[str, Any]) -> dict[str, Part]:
+    """Parts by name, from ``arguments["pieces"]`` of a model, or from JSON."""
+    return {
+        name: Part(whole, tuple(shape), tuple((a, b) for a, b in ends))
+        for name, (whole, shape, ends) in pieces.items()
+    }
 
 
 def arrays_in(weights: Any, what: str = "weights") -> Mapping[str, Any]:

@@ -119,7 +119,7 @@ class Monitor(display.Shown):
         self._arrays = {name: arrays[name] for name in used}
         self._optimizer, self._groups = optimizer, groups_of(optimizer, self._arrays)
         self._list = [x.parameter for x in self._arrays.values()]
-        self._whole = not any(x.index or x.shape != x.parameter.shape for x in self._arrays.values())
+        self._whole = not any(x.part or x.shape != x.parameter.shape for x in self._arrays.values())
         self._shapes, self._device = [p.shape for p in self._list], self._list[0].device.type
         places = {name: i for i, name in enumerate(used)}
         self._multiplies = any(p.form.multiplies for p in self._parts)

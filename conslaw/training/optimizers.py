@@ -9,7 +9,7 @@ from typing import Any
 
 from conslaw.answers import Analysis
 from conslaw.errors import ConslawError
-from conslaw.models.weights import plain
+from conslaw.models.weights import Part, names_shown, parts_of, plain
 from conslaw.training.predictions import Step
 
 SAME = 1e-6  # relative difference of learning rates that are called equal
@@ -26,12 +26,12 @@ class Array:
 
     name: str
     parameter: Any
-    index: tuple[slice, ...]
+    part: Part | None
     shape: tuple[int, ...]
 
     def of(self, tensor: Any) -> Any:
         """The same part of a tensor that is like the parameter: a view of it."""
-        part = tensor[self.index] if self.index else tensor
+        part = self.part.of(tensor) if self.part else tensor
         return part if tuple(part.shape) == self.shape else part.reshape(self.shape)
 
 
@@ -49,22 +49,20 @@ def arrays_of(module: Any, analysis: Analysis, names: Mapping[str, str] | None) 
     assert flow.model is not None
     if not isinstance(names, Mapping | None):
         raise ConslawError(f'names={names!r}: give a mapping, such as {{"W1": "0.weight"}}')
-    pieces = flow.model.arguments.get("pieces", {})
-    wholes = {pieces[name][0] if name in pieces else name for name in flow.model.parameters}
+    parts = parts_of(flow.model.arguments.get("pieces", {}))
+    wholes = {parts[name].whole if name in parts else name for name in flow.model.parameters}
     if strangers := [name for name in names or {} if name not in wholes]:
         raise ConslawError(
             f"names: the analysis has no array {strangers[0]!r}; it has {', '.join(sorted(wholes))}"
         )
-    shown = flow.model.arguments.get("names", {})  # of a part of a parameter with its slices
-    known = {pieces[n][0] if n in pieces else n: path.partition("[")[0] for n, path in shown.items()}
-    called = {**{name: name for name in wholes}, **known, **(names or {})}
+    called = {**{name: name for name in wholes}, **names_shown(flow.model), **(names or {})}
     own = _named(module, {called[name] for name in wholes}, complete=names is None)
     found = {}
     for name, shape in flow.model.parameters.items():
-        whole, ends = pieces.get(name, (name, None))
-        index = tuple(slice(a, b) for a, b in ends) if ends else ()
-        found[name] = Array(whole, own[called[whole]], index, tuple(shape))
-        _check(found[name], called[whole], split=flow.model.name.endswith(", in pieces"))
+        part = parts.get(name)
+        whole = part.whole if part else name
+        found[name] = Array(whole, own[called[whole]], part, tuple(shape))
+        _check(found[name], called[whole], split="pieces" in flow.model.arguments)
     if len({id(own[called[name]]) for name in wholes}) < len(wholes):
         raise ConslawError(
             "two arrays of the analysis are one parameter of the module: tie them in the model"
@@ -89,7 +87,7 @@ def _check(array: Array, called: str, *, split: bool) -> None:
     p = array.parameter
     try:
         fits = tuple(p.shape) == array.shape or (split and array.of(p.detach()).shape == array.shape)
-    except (RuntimeError, IndexError):
+    except (RuntimeError, AttributeError):  # the latter: it has no such part
         fits = False
     if not fits:
         raise ConslawError(f"{called} has shape {tuple(p.shape)}, {array.name} of the analysis {array.shape}")

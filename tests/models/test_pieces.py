@@ -105,7 +105,7 @@ def slices_of(name, shapes):
 
 @given(MODELS)
 def test_the_function_of_the_pieces_is_the_function(model):
-    pieces, of = in_pieces(model)
+    pieces, of = in_pieces(model, model.parameters)
     rng, shapes = np.random.default_rng(0), {**model.parameters, **model.data}
     whole = {n: np.array(rng.integers(-9, 9, s).tolist(), dtype=object) for n, s in shapes.items()}
     parts, covered = {}, {name: np.zeros(s, dtype=int) for name, s in shapes.items()}
@@ -151,7 +151,7 @@ def test_metrics_and_drift_go_with_the_pieces():
     ],
 )
 def test_what_is_not_cut_stays(model):
-    assert in_pieces(model) is None
+    assert in_pieces(model, model.parameters) is None
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """Llama blocks: laws of rotated pairs, groups of heads and gates at any width, and their certificates."""
 
 import copy
+import json
 import os
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from written_out import LlamaBlock  # noqa: E402
+from written_out import Llama, LlamaBlock  # noqa: E402
 
 import conslaw  # noqa: E402
 from conslaw.algebra.finite_field import LIFTING_PRIME as P  # noqa: E402
@@ -93,3 +95,28 @@ def test_forged_colours_are_refuted(certificate, forgery):
     forged["bounds"]["laws_at_most"] = forged["bounds"]["state_dimension"] - forged["upper"]["ranks"][0]
     forged["digests"] = digests(forged)
     assert not conslaw.verify(forged).ok
+
+
+def test_parts_of_reshaped_arrays_are_found_in_the_module():
+    """Rotary positions cut each head in halves: parts of the weight read as (heads, size, width)."""
+    module = Llama().double()
+    analysis = conslaw.analyze(conslaw.from_torch(module, torch.tensor([[1, 2, 3]])))
+    reshaped, [_, half] = "layers.0.q_proj.weight.reshape(2, 4, 8)[:, 0:2]", np.split(np.arange(4), 2)
+    assert reshaped in str(analysis)
+    values = analysis.evaluate(module)
+    own = {name: x.detach().numpy() for name, x in module.named_parameters()}
+    q, k = (own[f"layers.0.{name}_proj.weight"].reshape(-1, 4, 8) for name in "qk")
+    [found] = [x for name, x in values.items() if reshaped in name and "norm" not in name]
+    pairs = [sum(sign * (x[:, [i, half[i]]] ** 2).sum() for sign, x in ((1, q), (-1, k))) for i in range(2)]
+    np.testing.assert_allclose(found, pairs)
+    again = conslaw.load(json.loads(json.dumps(analysis.to_json())))
+    assert all((again.evaluate(module)[name] == x).all() for name, x in values.items())
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-3)
+    with conslaw.Monitor(module, analysis, optimizer, every=1) as monitor:
+        for _ in range(3):
+            optimizer.zero_grad()
+            module(torch.tensor([[1, 2, 3]])).square().mean().backward()
+            optimizer.step()
+    drift = monitor.drift()
+    assert drift.exact
+    assert max(abs(law.values - law.predicted).max() for law in drift.laws) < 1e-12

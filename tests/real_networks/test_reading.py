@@ -180,7 +180,11 @@ BAD = {
     "no input": (lambda: nn.Linear(2, 2), {"inputs": ()}, "give an input"),
     "mode": (lambda: nn.Linear(2, 2), {"mode": "test"}, "mode='test'"),
     "loss": (lambda: nn.Linear(2, 2), {"loss": "mse"}, "loss='mse'"),
-    "loss of two": (lambda: nn.LSTM(2, 2), {"loss": "cross_entropy"}, "returns 3 arrays"),
+    "loss of two": (
+        lambda: Code(lambda m, x: (m.l(x), m.k(x), m.l(m.k(x)))),
+        {"loss": "cross_entropy", "inputs": (torch.zeros(1, 4),)},
+        "returns 3 arrays",
+    ),
     "frozen": (lambda: nn.Linear(2, 2).requires_grad_(False), {}, "nothing is trained"),
     "lazy": (lambda: nn.LazyLinear(2), {}, "is lazy"),
     "sparse": (sparse, {}, "is sparse"),

@@ -179,6 +179,10 @@ def _no_gradients_by_hand() -> Iterator[None]:
     before = Function.__dict__["apply"]
 
     def apply(cls: type, *arguments: Any, **options: Any) -> Any:
+        if (
+            cls.__module__ == "torch.utils.checkpoint" and cls.__name__ == "_NoopSaveInputs"
+        ):  # of older PyTorch
+            return before.__get__(None, cls)(*arguments, **options)
         raise ConslawError(
             f"{cls.__qualname__}, a torch.autograd.Function, has a gradient of its own that is not known: "
             f"write it with PyTorch's functions (a straight-through estimator as x + (value - x).detach(), a "
@@ -265,5 +269,10 @@ def _cannot(module: torch.nn.Module, error: Exception) -> str:
         return (
             f"{name} branches on the value of an array, or has its shape from it{place}: each path is "
             f"another network; give a module without that branch"
+        )
+    if "self._flat_weights" in str(error):
+        return (
+            f"{name} has a recurrent layer, which PyTorch {torch.__version__} cannot export: this needs "
+            f"PyTorch 2.10 or newer"
         )
     return f"{name} cannot be exported by torch.export: {type(error).__name__}: {first[:300]}"
