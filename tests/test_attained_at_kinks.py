@@ -59,7 +59,7 @@ def test_adjoints_at_a_unit_are_combined_at_crossings_of_the_same_units(monkeypa
 
     def one_adjoint_for_each_path(units, on=None):
         crossed.append(units)
-        return [np.zeros((len(units), 1))] * 3, np.ones(len(units), dtype=bool)
+        return [np.zeros((len(units), 1))] * 3, np.arange(len(units))
 
     def adjoints(patterns, first):
         own = crossed[-1][:, 0] + np.uint64(1)
@@ -91,6 +91,17 @@ def test_large_layers_of_relu_are_looked_at_whole():
         conslaw.analyze(network([300, 100, 2])).at(
             random_weights(network([300, 100, 2]), 0), np.ones((3, 300))
         )
+
+
+def test_deep_layers(monkeypatch):
+    """Nearly all is seen at kinks, where inputs at random see less; very deep ones go another way."""
+    model = network([20] * 6 + [4])
+    found = conslaw.analyze(model).at(random_weights(model, 0))
+    assert found.method == "kinks"
+    assert found.rank > 0.9 * found.generic_rank
+    monkeypatch.setattr("conslaw.attained.attainment.MOST", 512)
+    model = network([8] * 18 + [2])
+    assert conslaw.analyze(model).at(random_weights(model, 0)).method == "exact"
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -50,7 +50,8 @@ ENTRIES = 2**23  # of the inputs of a batch, or of its units
 OUTPUTS = 16  # from which on random vectors there are enough
 STEPS = 20  # of Newton's method
 NEAR = 1e-6  # how far from a kink, in units of what goes into the gates of the layer
-SPARE, TURNS, IDLE = 4, 16, 3
+SPARE, TURNS, IDLE = 4, 64, 3
+DEEPEST = 8  # hidden layers: around a crossing of units of k of them there are 2^k inputs to look at
 
 
 @dataclass
@@ -132,10 +133,10 @@ class Kinks:
             for start in range(0, len(wanted), batch):
                 ends = wanted[start : start + batch]
                 on = [self.rng.choice(spaces[i].free) for i in ends] if turn and not last else None
-                patterns, good = self._crossed(paths[ends], on)
-                adjoints = self._adjoints([x[good] for x in patterns], k + 1)[k + 1]
-                for unit in np.unique(ends[good]).tolist():
-                    own = adjoints[ends[good] == unit].reshape(-1, width)
+                patterns, sure = self._crossed(paths[ends], on)
+                adjoints = self._adjoints(patterns, k + 1)[k + 1] if len(sure) else np.zeros(0)
+                for unit in np.unique(ends[sure]).tolist():
+                    own = adjoints[ends[sure] == unit].reshape(-1, width)
                     rows = np.eye(width, dtype=np.uint64) if last else own
                     if heavy[unit]:
                         rows = self._orthogonal(rows, self.modular[k + 1][:, unit], unit, fixed)
@@ -198,40 +199,43 @@ class Kinks:
 
     def _crossed(self, units: Array, on: list[int] | None = None) -> tuple[list[Array], Array]:
         """Pieces (crossings, units) at inputs around kinks of units (crossings, layers) at once, where units
-        ``on`` of the next layer are so, if that can be; and where it is certain that there is one, and that
-        no other gate changes.
+        ``on`` of the next layer are so, if that can be: of those for which it is certain that there is one,
+        and that no other gate changes; and which these are.
         """
-        k, rows = units.shape[1] - 1, np.arange(len(units))
+        k = units.shape[1] - 1
         wanted = units if on is None else np.concatenate([units, np.array(on)[:, None]], axis=1)
         x = self._moved(self._drawn(len(units)), wanted, 0, k + 1)
-        good, first, made = np.ones(len(units), bool), list[Array](), list[Array]()
-        good &= np.logical_and.reduce(
-            [self.matrices[t + 1][units[:, t + 1], units[:, t]] != 0 for t in range(k)], initial=True
-        )
+        between = [self.matrices[t + 1][units[:, t + 1], units[:, t]] for t in range(k)]
+        left, first = np.flatnonzero(np.all([np.ones(len(units)), *between], axis=0)), list[Array]()
         for sides in product((0, 1), repeat=k + 1):
-            _, slopes, scales = self._heights(x, units, sides)
+            if not len(left):
+                break
+            own, rows = units[left], np.arange(len(left))
+            _, slopes, scales = self._heights(x[left], own, sides)
             aims = (2 * np.array(sides) - 1) * NEAR * scales
-            made, sure = self._patterns(x + _least(slopes, aims))
-            good &= sure
+            made, sure = self._patterns(x[left] + _least(slopes, aims))
             for t, side in enumerate(sides):
-                good &= made[t][rows, units[:, t]] == side
-                made[t][rows, units[:, t]] = 0
-            first = first or made
-            good &= np.logical_and.reduce([(a == b).all(1) for a, b in zip(first, made, strict=True)])
-        return made, good
+                sure &= made[t][rows, own[:, t]] == side
+                made[t][rows, own[:, t]] = 0
+            for known, found in zip(first or made, made, strict=True):
+                sure &= (known == found).all(1)
+            left, first = left[sure], [y[sure] for y in first or made]
+        return first, left
 
     def _units(self, ends: Array, k: int) -> Array:
         """Some of layer k, and any of each layer before."""
         return np.stack([*(self.rng.integers(0, self.widths[t], len(ends)) for t in range(k)), ends], axis=1)
 
     def _moved(self, x: Array, units: Array, first: int, on: int) -> Array:
-        """Inputs moved to kinks of the units of layers from ``first`` on, and from ``on`` on into where the
+        """Move inputs to kinks of the units of layers from ``first`` on, and from ``on`` on into where the
         units are on: as far as Newton's method comes.
         """
+        left = np.arange(len(x))
         for _ in range(STEPS if units.shape[1] > 1 else 1):  # what goes into the first layer is affine
-            heights, slopes, scales = self._heights(x, units)
+            heights, slopes, scales = self._heights(x[left], units[left])
             heights[:, on:] -= scales[:, on:] / 8
-            x = x - _least(slopes[:, first:], heights[:, first:])
+            x[left] -= _least(slopes[:, first:], heights[:, first:])
+            left = left[(abs(heights) > NEAR / 8 * scales)[:, first:].any(1)]
         return x
 
     def _heights(
