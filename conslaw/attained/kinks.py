@@ -30,6 +30,7 @@ All ranks here are mod a prime, and small; none is more than over Q.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -44,6 +45,8 @@ from conslaw.attained.layers import Chain
 from conslaw.attained.ranks import of_floats
 from conslaw.attained.units import Seen
 from conslaw.laws.brackets import random_residues
+
+logger = logging.getLogger(__name__)
 
 FIRST = 256  # inputs at first
 ENTRIES = 2**23  # of the inputs of a batch, or of its units
@@ -131,6 +134,8 @@ class Kinks:
             before = np.array([s.rank for s in spaces]) + moving
             wanted = np.repeat(left, number)
             for start in range(0, len(wanted), batch):
+                words = "kinks of layer %d of %d, turn %d: %d units left"
+                logger.info(words, k + 1, len(self.gates), turn + 1, len(left))
                 ends = wanted[start : start + batch]
                 on = [self.rng.choice(spaces[i].free) for i in ends] if turn and not last else None
                 patterns, sure = self._crossed(paths[ends], on)

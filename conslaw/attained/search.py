@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from math import prod
 
@@ -16,6 +17,8 @@ from conslaw.attained.ranks import certified_rank, residues
 from conslaw.attained.units import Seen
 from conslaw.errors import ConslawError, check_memory
 from conslaw.laws.brackets import random_residues
+
+logger = logging.getLogger(__name__)
 
 # inputs that are drawn: at first, before it is said that no more is found, and at most
 FIRST, LEAST, MOST = 64, 2048, 2**17
@@ -102,6 +105,7 @@ class Search:
                 data = {n: x[some] for n, x in known.items()}
                 data |= {n: random_residues((size, *model.data[n]), self.rng, p)[some] for n in self.free}
                 space = space.extend(self.network.modular(data, at, weights, p))
+                _say(f"rank {space.rank:,} of {target:,}, inputs", self.number, self.most)
                 few, stuck = few and space.rank > rank, space.rank == rank
                 if stuck and isinstance(some, slice):
                     break
@@ -126,12 +130,14 @@ class Search:
         losses = min(-(-wanted // number), max(1, entries))  # of each input
         for data, patterns, size in self.batches(wanted):
             for _ in range(losses):
+                _say("gradients in balls", min(rows, wanted), wanted)
                 found = self.network.enclosed({**data, **self._losses(size)}, patterns)
                 for known, part in ((mid, found.mid), (rad, found.rad)):
                     known.append(np.broadcast_to(part, (size, part.shape[1])))
                 rows += size
             if rows < wanted:
                 continue
+            logger.info("rank of %s gradients in balls, by floats", f"{rows:,}")
             rank, self.seen = certified_rank(Balls(np.concatenate(mid), np.concatenate(rad)))
             turn, wanted = turn + 1, 2 * wanted
             if rank >= target or turn == TURNS:
@@ -139,3 +145,8 @@ class Search:
         if mid and rows < wanted:
             rank, self.seen = certified_rank(Balls(np.concatenate(mid), np.concatenate(rad)))
         return rank
+
+
+def _say(what: str, done: int, total: int) -> None:
+    """How far a search is."""
+    logger.info("%s: %s of %s", what, f"{done:,}", f"{total:,}", extra={"done": done, "total": total})
