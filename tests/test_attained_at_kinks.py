@@ -1,6 +1,7 @@
 """Layers of ReLU of any width near weights, from kink to kink; and the command line."""
 
 import json
+import logging
 import os
 import re
 
@@ -209,3 +210,18 @@ def test_a_module_has_weights_of_its_own(tmp_path, capsys):
     torch.save(net, tmp_path / "whole.pt")  # code, which is not run
     assert main([*command, str(tmp_path / "whole.pt")]) == 2
     assert main(["analyze", "relu", "3-4-1", "--at"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("widths", "gate", "words"),
+    [
+        ([3, 4, 2], nn.relu, "of 22, inputs: "),
+        ([3, 4, 2], nn.tanh, "gradients in balls: 0 of"),
+        ([30, 20, 20, 5], nn.relu, "kinks of layer 2 of 2, turn 1: 20 units left"),
+    ],
+)
+def test_the_search_says_how_far_it_is(widths, gate, words, caplog):
+    model = network(widths, gate)
+    with caplog.at_level(logging.INFO, "conslaw"):
+        conslaw.analyze(model).at(random_weights(model, 0))
+    assert any(words in record.getMessage() for record in caplog.records)
