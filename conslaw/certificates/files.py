@@ -29,6 +29,8 @@ def check_place(file: str | Path, argument: str = "--certificate ") -> Path:
         raise ConslawError(f"{what}: give the name of a file, such as certificate.json")
     try:
         path = Path(file).resolve()
+        with suppress(FileNotFoundError):
+            path.stat()  # what else is wrong with a name, Path.exists() does not say from Python 3.14 on
         if path.exists():
             if not path.is_file():
                 raise ConslawError(f"{what}: not a file")
