@@ -49,8 +49,7 @@ class Floats:
             errors.append(e)
             gate = signs[:, place : place + n].T[:, :, None]
             place += n
-            slope = float(layer.slope or 0)
-            factor = np.where(gate > 0, 1.0, np.where(gate < 0, slope, 0.0))
+            factor = np.where(gate > 0, 1.0, np.where(gate < 0, layer.slope_float, 0.0))
             behind = z * factor
             error = e * abs(factor) * 1.001 + abs(behind) * (4 * UNIT)
         return np.concatenate(values), np.concatenate(errors)

@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from conslaw.regions.certified_vertices import NotProved
-from conslaw.regions.networks_read import Array, Layer, Network, independent_rows, product
+from conslaw.regions.networks_read import Array, Layer, Network, product, rank
 from conslaw.regions.subdivision import Cells
 
 CHUNK = 1 << 14
@@ -33,7 +33,7 @@ def prove_cells(network: Network, cells: Cells, box: Box | None) -> tuple[tuple[
     if box is not None:
         network, signs = _with_sides(network, box), [_sides(matrix, d) for matrix in signs]
     first = network.hidden[0].numerators[:, :-1] if network.hidden else np.zeros((0, 0), object)
-    if len(independent_rows(first)) != d:
+    if rank(first) != d:
         raise NotProved("the cells contain lines")
     for k, level in enumerate(signs):
         if not len(level) or len({*map(bytes, level)}) < len(level):

@@ -18,7 +18,7 @@ from flint import fmpq_mat, fmpz_mat
 
 from conslaw.errors import check_memory
 from conslaw.regions.affine_values import TINY, UNIT, Digits, Floats
-from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows, product
+from conslaw.regions.networks_read import SMALLER, Array, Network, product, rank
 
 BATCH_NUMBERS = 300_000  # for each array of a batch to stay in the cache
 MOST_EXACT = 3_000  # vertices or rays that may go to rationals
@@ -76,7 +76,7 @@ def found_signs(network: Network, zeros: Array, points: Array) -> Array:
             z[top[:, place : place + layer.width].T] = 0
             signs[part, place : place + layer.width] = np.sign(z).T
             place += layer.width
-            behind = np.where(z > 0, z, float(layer.slope or 0) * z)
+            behind = np.where(z > 0, z, layer.slope_float * z)
     return signs
 
 
@@ -239,7 +239,7 @@ def close(network: Network, signs: Array, zeros: Array, points: Array) -> Closed
         With the reason.
     """
     count, d = zeros.shape
-    if not count or len(independent_rows(network.hidden[0].numerators[:, :-1])) != d:
+    if not count or rank(network.hidden[0].numerators[:, :-1]) != d:
         raise NotProved("there is no vertex, or the cells contain lines")
     keys = np.random.default_rng(1).integers(0, 2**64, (signs.shape[1], 3), dtype=np.uint64)
     keys[:, 1] = 0

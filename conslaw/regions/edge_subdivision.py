@@ -79,7 +79,8 @@ def vertices(network: Network, most_vertices: int) -> Found:
     with np.errstate(all="ignore"):
         inverse = np.linalg.inv(first.floats[basis, :-1])
         start = -inverse @ first.floats[basis, -1]
-    if not all(np.isfinite(part).all() for part in (start, *(layer.floats for layer in hidden))):
+    numbers = (start, *(layer.floats for layer in hidden), [layer.slope_float for layer in hidden])
+    if not all(np.isfinite(part).all() for part in numbers):
         raise Doubtful("numbers out of the range of float64")
     zeros = _Grown(np.array(basis)[:, None])
     points, far = _Grown(start[:, None]), _Grown(np.concatenate([inverse, -inverse], axis=1))
@@ -101,7 +102,7 @@ def vertices(network: Network, most_vertices: int) -> Found:
             if place + j not in basis or place:
                 _cut(j, place + j, keys, state, edges, edge_zeros, edge_keys)
                 _affordable(network, points.size, place + j + 1, most_vertices)
-        slope = float(layer.slope or 0)
+        slope = layer.slope_float
         top = values.now
         top[_tops(zeros.now, place, layer.width)] = 0
         behind = np.where(top > 0, top, slope * top)

@@ -48,6 +48,15 @@ class Layer:
         except OverflowError:
             return np.full(self.numerators.shape, np.inf)
 
+    @cached_property
+    def slope_float(self) -> float:
+        """The slope rounded to float64, infinite where it is too large; 0 where nothing follows."""
+        slope = self.slope or Fraction(0)
+        try:
+            return float(slope)
+        except OverflowError:
+            return math.inf if slope > 0 else -math.inf
+
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -69,7 +78,7 @@ class Network:
     def in_range(self) -> bool:
         """Whether float64 holds every number without underflow or overflow, so that error bounds hold."""
         numbers = [abs(layer.floats[layer.numerators != 0]) for layer in self.layers]
-        slopes = [abs(float(layer.slope)) for layer in self.layers if layer.slope]
+        slopes = [abs(layer.slope_float) for layer in self.layers if layer.slope]
         every = np.concatenate([*numbers, np.array(slopes)])
         return bool(((every > 2.0**-300) & (every < 2.0**300)).all())
 
@@ -202,7 +211,7 @@ def _of_torch(module: Any) -> Iterator[Layer]:
         elif kind in ("ReLU", "LeakyReLU"):
             if pending is None:
                 raise ConslawError(f"{path} ({kind}) follows no Linear: put a Linear before it")
-            slope = Fraction(one.negative_slope) if kind == "LeakyReLU" else Fraction(0)
+            slope = _rational(one.negative_slope, path) if kind == "LeakyReLU" else Fraction(0)
             yield Layer(pending.numerators, pending.denominator, slope)
             pending = None
     if pending is not None:
@@ -210,13 +219,15 @@ def _of_torch(module: Any) -> Iterator[Layer]:
 
 
 def _modules(module: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if getattr(module, "_forward_hooks", None) or getattr(module, "_forward_pre_hooks", None):
+        raise ConslawError(f"{path} has a forward hook, which may change what it computes: remove it")
     kind = type(module).__name__
     if kind in ("Linear", "ReLU", "LeakyReLU", "Identity", "Flatten") or (
         kind == "Dropout" and not module.training
     ):
         yield path, module
     elif kind == "Sequential":
-        for name, child in module.named_children():
+        for name, child in module._modules.items():  # named_children() leaves out one that comes again
             yield from _modules(child, f"{path}.{name}")
     else:
         raise ConslawError(
@@ -332,12 +343,17 @@ def product(a: Array, b: Array) -> Array:
     return result.reshape(a.shape[0], b.shape[1])
 
 
+def rank(rows: Array) -> int:
+    """Of an integer matrix; much faster than :func:`independent_rows`."""
+    return 0 if 0 in rows.shape else int(fmpz_mat(rows.tolist()).rank())
+
+
 def independent_rows(rows: Array) -> list[int]:
     """Indices of the first rows that form a basis of the row space."""
     if 0 in rows.shape:
         return []
-    reduced, rank = fmpz_mat(rows.T.tolist()).rref()[0], fmpz_mat(rows.tolist()).rank()
-    return [next(j for j in range(len(rows)) if reduced[i, j] != 0) for i in range(rank)]
+    reduced = fmpz_mat(rows.T.tolist()).rref()[0]
+    return [next(j for j in range(len(rows)) if reduced[i, j] != 0) for i in range(rank(rows))]
 
 
 def inverse(rows: Array) -> tuple[Array, int]:

@@ -16,7 +16,7 @@ from conslaw import display
 from conslaw.errors import ConslawError
 from conslaw.regions.faces import MOST_DIMENSIONS, polyhedron, volume
 from conslaw.regions.inequalities import Inequalities, quotient
-from conslaw.regions.networks_read import Array, Network, independent_rows, integers, point, product, read
+from conslaw.regions.networks_read import Array, Network, integers, point, product, read
 from conslaw.regions.recession import bounded
 from conslaw.regions.redundancy import Decided, decide
 from conslaw.regions.signs import signs_at
@@ -420,6 +420,3 @@ def _rounded(x: tuple[Array, int]) -> Array:
 
 def _least(distances: Array) -> float:
     return float(abs(distances).min()) if len(distances) else float("inf")
-
-
-__all__ = ["ExactMatrix", "Polytope", "independent_rows", "polytope"]

@@ -63,9 +63,7 @@ def signs_by_floats(network: Network, points: Array) -> tuple[Array, Array]:
             )
             signs.append(np.sign(values).astype(np.int8))
             sure.append((abs(values) > error) & np.isfinite(values) & np.isfinite(error))
-            slope = abs(float(layer.slope or 0))
-            below = float(layer.slope or 0)
-            behind = np.where(values > 0, values, below * values)
-            error = error * max(1.0, slope) * 1.01 + abs(behind) * 4 * UNIT
+            behind = np.where(values > 0, values, layer.slope_float * values)
+            error = error * max(1.0, abs(layer.slope_float)) * 1.01 + abs(behind) * 4 * UNIT
     empty = np.zeros((0, *points.shape[1:]))
     return np.concatenate([empty.astype(np.int8), *signs]), np.concatenate([empty.astype(bool), *sure])

@@ -256,6 +256,13 @@ def test_models_and_torch_modules():
     product_ = (arrays[3][0].astype(object).dot(arrays[2][0].astype(object)), [0])
     by_hand = [(*arrays[0], 0.25), arrays[1], product_]
     assert found.f_vector == regions.polyhedral_complex(by_hand).f_vector
+    gate = nn.ReLU()  # one module, in two places
+    again = nn.Sequential(linear[0], gate, linear[1], gate, linear[2])
+    apart = nn.Sequential(linear[0], nn.ReLU(), linear[1], nn.ReLU(), linear[2])
+    assert regions.polyhedral_complex(again).digest == regions.polyhedral_complex(apart).digest
+    linear[0].register_forward_hook(lambda module, inputs, output: 2 * output)
+    with pytest.raises(ConslawError, match=r"Sequential\.0 has a forward hook"):
+        regions.polyhedral_complex(apart)
     with pytest.raises(ConslawError, match=r"Sequential\.1 is a GELU"):
         regions.polyhedral_complex(nn.Sequential(nn.Linear(2, 2), nn.GELU()))
     with pytest.raises(ConslawError, match="float16"):
@@ -287,6 +294,7 @@ BAD = {
     "directions": (LINES, {"within": {"origin": [0, 0], "directions": 5}}, "directions has shape"),
     "perturbation": (LINES, {"perturb": -1}, "give a positive number"),
     "cells": (LINES, {"most_cells": 5}, "more than most_cells=5"),
+    "pixels": ([(np.eye(784), np.ones(784)), (np.ones((1, 784)), [0])], {}, "in 784 dimensions"),
     "dimensions": ([(np.eye(30), np.ones(30)), (np.ones((1, 30)), [0])], {}, "most_cells"),
     "limit": (LINES, {"most_cells": 0}, "give a positive integer"),
 }
