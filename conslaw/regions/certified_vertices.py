@@ -175,14 +175,11 @@ def _exact_rows(network: Network, gates: Array) -> Array:
         values = layer.numerators if matrix is None else product(layer.numerators, matrix)
         rows.append(values)
         scale *= layer.denominator
-        slope = Fraction(layer.slope or 0)
-        p, q = slope.numerator, slope.denominator
-        gate = gates[place : place + layer.width]
+        active = gates[place : place + layer.width] > 0
         place += layer.width
-        matrix = np.zeros((layer.width + 1, network.inputs + 1), object)
-        matrix[:-1] = values * np.where(gate > 0, q, p).astype(object)[:, None]
-        scale *= q
-        matrix[-1, -1] = scale
+        scale *= (layer.slope or Fraction(0)).denominator
+        constant = np.array([[0] * network.inputs + [scale]], object)
+        matrix = np.concatenate([layer.kinked(values, active[:, None]), constant])
     return np.concatenate(rows)
 
 

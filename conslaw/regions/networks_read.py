@@ -38,6 +38,14 @@ class Layer:
     def width(self) -> int:
         return len(self.numerators)
 
+    def kinked(self, values: Array, active: Array) -> Array:
+        """Integers behind the kink, times the denominator of the slope: those that are ``active`` stay.
+
+        Both sides are multiplied before one is chosen: numpy.where wraps integers of 64 bits and more.
+        """
+        slope = self.slope or Fraction(0)
+        return np.asarray(np.where(active, slope.denominator * values, slope.numerator * values), object)
+
     @cached_property
     def floats(self) -> Array:
         """(W | b) rounded to float64: exact for floats, else to within half a unit of the last place."""

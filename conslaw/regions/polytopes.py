@@ -331,7 +331,7 @@ def _box_rows(box: Any, inputs: int) -> Inequalities | None:
 def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int]]:
     """Each layer's values before the kinks as integers (J | c) over one denominator, under the pattern."""
     result, place = [], 0
-    matrix, scale, layer_inputs = None, 1, network.inputs + 1
+    matrix, scale = None, 1
     for layer in network.layers:
         if matrix is None:
             values = layer.numerators
@@ -342,13 +342,11 @@ def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int
         result.append((values, scale))
         if layer.slope is None:
             continue
-        p, q = layer.slope.numerator, layer.slope.denominator
-        signs = np.array(pattern[place : place + layer.width])
+        active = np.array(pattern[place : place + layer.width]) > 0
         place += layer.width
-        matrix = np.zeros((layer.width + 1, layer_inputs), object)
-        matrix[:-1] = values * np.where(signs > 0, q, p).astype(object)[:, None]
-        scale *= q
-        matrix[-1, -1] = scale
+        scale *= layer.slope.denominator
+        constant = np.array([[0] * network.inputs + [scale]], object)
+        matrix = np.concatenate([layer.kinked(values, active[:, None]), constant])
     return result
 
 

@@ -30,10 +30,8 @@ def exact_values(network: Network, numerators: Array, denominator: int) -> list[
         column = np.append(behind, scale).reshape(-1, 1)
         values, scale = product(layer.numerators, column)[:, 0], scale * layer.denominator
         result.append([Fraction(int(v), int(scale)) for v in values])
-        slope = layer.slope
-        if slope is not None:
-            p, q = slope.numerator, slope.denominator
-            behind, scale = np.where(values > 0, q * values, p * values), scale * q
+        if layer.slope is not None:
+            behind, scale = layer.kinked(values, values > 0), scale * layer.slope.denominator
     return result
 
 

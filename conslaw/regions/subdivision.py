@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import product as tuples
 
 import numpy as np
@@ -67,7 +66,7 @@ def subdivided(network: Network, most_cells: int, box: Sequence[tuple[Array, int
             totals.append(cells.total)
             _affordable(network, cells, d, totals, most_cells)
         if number < len(hidden):
-            behind = _activated(cells.values, Fraction(layer.slope or 0))
+            behind = layer.kinked(cells.values, cells.values > 0)  # w, the last column, is not negative
     return cells
 
 
@@ -98,13 +97,6 @@ def _affordable(network: Network, cells: Cells, d: int, totals: list[int], most_
     objects = 2 * INTEGER * (cells.ends.size + cells.values.size)
     what = f"network {network.name}: {cells.total} cells after {done} of {every} neurons"
     check_memory(factor * (size + objects), what, SMALLER)
-
-
-def _activated(values: Array, slope: Fraction) -> Array:
-    p, q = slope.numerator, slope.denominator
-    result: Array = np.where(values > 0, q * values, p * values)
-    result[:, -1] = q * values[:, -1]
-    return result
 
 
 def _product_of_lines(dimension: int, ends: Sequence[int], columns: int) -> tuple[list[Array], list, dict]:  # type: ignore[type-arg]

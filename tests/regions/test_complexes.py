@@ -244,6 +244,16 @@ def test_without_a_certificate_the_counts_are_only_probable():
         guess.certificate()
 
 
+@pytest.mark.parametrize("slope", [0.0006, 1e-5])  # of denominators 2**63 and 2**69
+def test_slopes_of_long_denominators(slope, tmp_path):
+    layers = [(W, b, slope) for W, b in normal((2, 5, 4, 1))]
+    found, network = regions.polyhedral_complex(layers), read(layers)
+    for sign in found.sign_vectors:
+        certified_vertices._exact_vertex(network, sign, np.flatnonzero(sign == 0))
+    found.certificate(tmp_path / "complex.npz")
+    assert conslaw.verify(tmp_path / "complex.npz").ok
+
+
 def test_models_and_torch_modules():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)

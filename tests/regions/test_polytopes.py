@@ -20,9 +20,18 @@ def product(A, x):
     return [sum(c * y for c, y in zip(row, x, strict=True)) for row in A]
 
 
-@given(st.integers(0, 10**6), st.sampled_from([(2, 5, 4, 1), (3, 6, 4, 2), (5, 8, 6, 3)]), st.booleans())
-def test_proofs_hold_for_random_networks(seed, widths, bias):
-    layers = normal(widths, seed, bias)
+SLOPES = [0, -0.3, 0.0006, 1e-5]  # the last two with denominators 2**63 and 2**69
+
+
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([(2, 5, 4, 1), (3, 6, 4, 2), (5, 8, 6, 3)]),
+    st.booleans(),
+    st.sampled_from(SLOPES),
+)
+def test_proofs_hold_for_random_networks(seed, widths, bias, slope):
+    *hidden, last = normal(widths, seed, bias)
+    layers = [*((W, b, slope) for W, b in hidden), last]
     x = np.random.default_rng(seed).normal(size=widths[0])
     found = regions.polytope(layers, x)
     A, b = (m.fractions() for m in found.inequalities)
