@@ -163,7 +163,7 @@ class Polytope(display.Shown):
         A, b = (a[np.isin(np.flatnonzero(system.bent), self.facets)] for a in system.normalised)
         cost = np.zeros(self.inputs + 1)
         cost[-1] = -1
-        solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b,
+        solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=np.nan_to_num(b),
                          bounds=[(None, None)] * self.inputs + [(0, None)], method="highs")  # fmt: skip
         if solved.x is None and self.bounded:
             raise ConslawError(f"{self.about}: float64 finds no centre; the numbers differ too much in size")
@@ -227,7 +227,7 @@ class Polytope(display.Shown):
     @property
     def volume(self) -> Fraction | float:
         """Exact; ``inf`` if the region is unbounded; for up to 8 inputs."""
-        if self.bounded is False:
+        if self.bounded is False or (self._faces.ray >= 0).any():
             return float("inf")
         return volume(self._faces)
 
@@ -306,6 +306,8 @@ def polytope(network: Any, x: Any, weights: Any = None, *, box: Any = None) -> P
     """
     given = read(network, weights)
     place = point(x, given.inputs)
+    if not np.isfinite(_rounded(place)).all():
+        raise ConslawError(f"x={x!r:.60} is beyond the range of float64, in which facets are sought")
     found = _polytope(given, place, _box_rows(box, given.inputs))
     if found is None:
         raise ConslawError(f"x={x!r:.60} is outside the box: give a point inside")
@@ -402,7 +404,7 @@ def _interior(system: Inequalities, found: Polytope) -> tuple[Array, int] | None
     d = A.shape[1]
     start = _rounded(found.x)  # type: ignore[arg-type]
     solved = linprog(
-        np.append(np.zeros(d), -1.0), A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b - A @ start,
+        np.append(np.zeros(d), -1.0), A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=np.nan_to_num(b - A @ start),
         bounds=[(-1e6, 1e6)] * d + [(0, 1.0)], method="highs",
     )  # fmt: skip
     if solved.x is not None:
@@ -413,7 +415,7 @@ def _interior(system: Inequalities, found: Polytope) -> tuple[Array, int] | None
 
 
 def _rounded(x: tuple[Array, int]) -> Array:
-    return np.array([c / x[1] for c in x[0]], float)
+    return np.array([quotient(c, x[1]) for c in x[0]], float)
 
 
 def _least(distances: Array) -> float:

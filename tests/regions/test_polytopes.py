@@ -113,6 +113,7 @@ BAD = [
     (lambda: regions.polytope(SQUARE, [1, float("nan")]), "contains nan"),
     (lambda: regions.polytope(SQUARE, np.ones(2, np.float16)), "float16"),
     (lambda: regions.polytope(SQUARE, [2, 0.5], box=(0, 1)), "outside the box"),
+    (lambda: regions.polytope(SQUARE, [10**400, 0]), "beyond the range of float64"),
     (lambda: regions.polytope(SQUARE, [0.5, 0.5], box=(1, 0)), "below"),
     (lambda: regions.polytope(SQUARE, [0.25, 0.25]).neighbour(9), "give one of the facets"),
     (lambda: regions.polytope(normal((9, 10, 1)), np.zeros(9)).vertices, "at most 8"),
