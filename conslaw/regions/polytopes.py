@@ -404,8 +404,8 @@ def _interior(system: Inequalities, found: Polytope) -> tuple[Array, int] | None
     d = A.shape[1]
     start = _rounded(found.x)  # type: ignore[arg-type]
     solved = linprog(
-        np.append(np.zeros(d), -1.0), A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=np.nan_to_num(b - A @ start),
-        bounds=[(-1e6, 1e6)] * d + [(0, 1.0)], method="highs",
+        np.append(np.zeros(d), -1.0), A_ub=np.hstack([A, np.ones((len(A), 1))]),
+        b_ub=np.nan_to_num(b - A @ start), bounds=[(-1e6, 1e6)] * d + [(0, 1.0)], method="highs",
     )  # fmt: skip
     if solved.x is not None:
         inside = integers((start + solved.x[:-1]).astype(object), "centre")
