@@ -217,6 +217,13 @@ def planes(signs: Array) -> tuple[Array, Array]:
     return result[0], result[1]
 
 
+def random_keys(neurons: int, seed: int) -> Array:
+    """Of 64 bits, for each neuron and sign (-1, 0, 1), at index sign + 1; 0 for the sign 0."""
+    keys = np.random.default_rng(seed).integers(0, 2**64, (neurons, 3), dtype=np.uint64)
+    keys[:, 1] = 0
+    return keys
+
+
 def hashed(signs: Array, keys: Array) -> Array:
     """The key of each row; rows with different keys differ."""
     result = np.zeros(len(signs), np.uint64)
@@ -238,8 +245,7 @@ def close(network: Network, signs: Array, zeros: Array, points: Array) -> Closed
     count, d = zeros.shape
     if not count or rank(network.hidden[0].numerators[:, :-1]) != d:
         raise NotProved("there is no vertex, or the cells contain lines")
-    keys = np.random.default_rng(1).integers(0, 2**64, (signs.shape[1], 3), dtype=np.uint64)
-    keys[:, 1] = 0
+    keys = random_keys(signs.shape[1], 1)
     own = hashed(signs, keys)
     ordered = np.sort(own)
     if (ordered[1:] == ordered[:-1]).any():
@@ -360,6 +366,3 @@ def _exact_ray(network: Network, signs: Array, zeros: Array, v: int, q: int, s: 
     if ((slopes > 0) & (own < 0) | (slopes < 0) & (own > 0)).any():
         raise NotProved(f"a neuron changes its sign along a ray from the vertex of {_named(network, names)}")
     return np.array([int(x) / int(max(map(abs, u))) for x in u])
-
-
-__all__ = ["Closed", "NotProved", "close", "found_signs", "located", "planes", "prove_vertices"]

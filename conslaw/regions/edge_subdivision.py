@@ -34,13 +34,6 @@ class Found:
     points: Array
 
 
-def random_keys(neurons: int) -> Array:
-    """A key for each neuron and sign (-1, 0, 1), at index sign + 1; 0 for the sign 0."""
-    keys = np.random.default_rng(20_240_229).integers(0, 2**64, (neurons, 3), dtype=np.uint64)
-    keys[:, 1] = 0
-    return keys
-
-
 class _Grown:
     """Columns that are appended to, in arrays that double."""
 
@@ -75,7 +68,8 @@ def vertices(network: Network, most_vertices: int) -> Found:
     hidden = network.hidden
     d, first = network.inputs, hidden[0]
     basis = independent_rows(first.numerators[:, :-1])
-    keys = random_keys(len(network.neurons))
+    keys = np.random.default_rng(20_240_229).integers(0, 2**64, (len(network.neurons), 3), dtype=np.uint64)
+    keys[:, 1] = 0  # the sign 0 has no part in a key
     with np.errstate(all="ignore"):
         inverse = np.linalg.inv(first.floats[basis, :-1])
         start = -inverse @ first.floats[basis, -1]

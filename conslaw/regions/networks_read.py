@@ -229,7 +229,10 @@ def _of_torch(module: Any) -> Iterator[Layer]:
 def _modules(module: Any, path: str) -> Iterator[tuple[str, Any]]:
     if getattr(module, "_forward_hooks", None) or getattr(module, "_forward_pre_hooks", None):
         raise ConslawError(f"{path} has a forward hook, which may change what it computes: remove it")
-    kind = type(module).__name__
+    made = type(module)
+    kind = made.__name__
+    if not made.__module__.startswith("torch.nn.modules."):
+        kind = f"{made.__module__}.{kind}"  # whatever its name, it may compute something else
     if kind in ("Linear", "ReLU", "LeakyReLU", "Identity", "Flatten") or (
         kind == "Dropout" and not module.training
     ):
@@ -288,8 +291,8 @@ def _array(values: Any, axes: int, what: str) -> Array:
 
 def _rational(value: Any, what: str) -> Fraction:
     if isinstance(value, float | np.floating):
-        if getattr(value, "itemsize", 8) == 2:
-            raise ConslawError(f"{what} is of dtype float16: convert it to float32 or float64")
+        if getattr(value, "itemsize", 8) not in (4, 8):
+            raise ConslawError(f"{what} is of dtype {type(value).__name__}: convert it to float32 or float64")
         if not math.isfinite(value):
             raise ConslawError(f"{what} contains {value}: give finite numbers")
         return Fraction(float(value))

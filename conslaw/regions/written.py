@@ -7,7 +7,7 @@ has no part in it.  Another is subdivided again, and all its cells are proved by
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -26,6 +26,7 @@ from conslaw.regions.simple_cells import SimpleCells
 from conslaw.regions.subdivision import Cells, subdivided
 
 KIND, VERSION = "polyhedral complex", 1
+Steps = list[tuple[str, Callable[[], str]]]  # what is checked, and how
 
 
 def certificate(answer: Any, network: Network, data: CellData) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def network_written(text: str) -> Network:
     return network
 
 
-def _of_vertices(made: dict[str, Any]):  # type: ignore[no-untyped-def]
+def _of_vertices(made: dict[str, Any]) -> Steps:
     network, signs, d = made["network"], made["signs"], made["network"].inputs
     zeros = np.zeros((0, d), np.int64)
     state: dict[str, Any] = {}
@@ -157,7 +158,7 @@ def _proved(run: Any) -> Any:
         raise Refuted(str(error)) from None
 
 
-def _again(made: dict[str, Any]):  # type: ignore[no-untyped-def]
+def _again(made: dict[str, Any]) -> Steps:
     def recompute() -> str:
         network, box = made["network"], boxed(made["box"])
         try:

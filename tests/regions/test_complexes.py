@@ -266,6 +266,9 @@ def test_models_and_torch_modules():
     product_ = (arrays[3][0].astype(object).dot(arrays[2][0].astype(object)), [0])
     by_hand = [(*arrays[0], 0.25), arrays[1], product_]
     assert found.f_vector == regions.polyhedral_complex(by_hand).f_vector
+    twice = type("Linear", (nn.Linear,), {"forward": lambda self, x: 2 * nn.Linear.forward(self, x)})
+    with pytest.raises(ConslawError, match=r"Sequential\.0 is a .*\.Linear: only"):
+        regions.polyhedral_complex(nn.Sequential(twice(2, 2), nn.ReLU()))
     gate = nn.ReLU()  # one module, in two places
     again = nn.Sequential(linear[0], gate, linear[1], gate, linear[2])
     apart = nn.Sequential(linear[0], nn.ReLU(), linear[1], nn.ReLU(), linear[2])
