@@ -73,8 +73,8 @@ def vertices(network: Network, most_vertices: int) -> Found:
     with np.errstate(all="ignore"):
         inverse = np.linalg.inv(first.floats[basis, :-1])
         start = -inverse @ first.floats[basis, -1]
-    numbers = (start, *(layer.floats for layer in hidden), [layer.slope_float for layer in hidden])
-    if not all(np.isfinite(part).all() for part in numbers):
+    slopes_in_range = np.isfinite([layer.slope_float for layer in hidden]).all()
+    if not slopes_in_range or not all(np.isfinite(a).all() for a in (start, *(x.floats for x in hidden))):
         raise Doubtful("numbers out of the range of float64")
     zeros = _Grown(np.array(basis)[:, None])
     points, far = _Grown(start[:, None]), _Grown(np.concatenate([inverse, -inverse], axis=1))
