@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from flint import fmpq, fmpq_mat, fmpz_mat
+from flint import fmpq, fmpq_mat, fmpz, fmpz_mat
 
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Model
@@ -98,14 +98,17 @@ class Network:
     @cached_property
     def digest(self) -> str:
         """Of the exact network."""
-        parts = [(layer.numerators.tolist(), layer.denominator, str(layer.slope)) for layer in self.layers]
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        parts = []
+        for layer in self.layers:
+            rows = ", ".join(f"[{', '.join(map(decimal, row))}]" for row in layer.numerators.tolist())
+            parts.append(f"([{rows}], {decimal(layer.denominator)}, {str(layer.slope)!r})")
+        return hashlib.sha256(f"[{', '.join(parts)}]".encode()).hexdigest()
 
     def to_json(self) -> list[dict[str, Any]]:
         return [
             {
-                "numerators": [[str(x) for x in row] for row in layer.numerators.tolist()],
-                "denominator": str(layer.denominator),
+                "numerators": [[decimal(x) for x in row] for row in layer.numerators.tolist()],
+                "denominator": decimal(layer.denominator),
                 "slope": None if layer.slope is None else str(layer.slope),
             }
             for layer in self.layers
@@ -115,10 +118,15 @@ class Network:
     def from_json(cls, data: Sequence[Mapping[str, Any]], name: str) -> Network:
         layers = []
         for one in data:
-            numerators = _objects([[int(x) for x in row] for row in one["numerators"]])
+            numerators = _objects([[int(fmpz(x)) for x in row] for row in one["numerators"]])
             slope = None if one["slope"] is None else Fraction(one["slope"])
-            layers.append(Layer(numerators, int(one["denominator"]), slope))
+            layers.append(Layer(numerators, int(fmpz(one["denominator"])), slope))
         return cls(_checked(layers), name)
+
+
+def decimal(x: int) -> str:
+    """As str(x), which refuses what has more than 4300 digits: common denominators may."""
+    return str(fmpz(x))
 
 
 def _objects(rows: Sequence[Sequence[Any]]) -> Array:

@@ -254,6 +254,15 @@ def test_slopes_of_long_denominators(slope, tmp_path):
     assert conslaw.verify(tmp_path / "complex.npz").ok
 
 
+def test_long_common_denominators(tmp_path):
+    """More than the 4300 digits that Python's str() allows."""
+    layers = [([[Fraction(1, 10**3000 + i) for i in (1, 2)], [1, -1]], [1, 2]), ([[1, 1]], [0])]
+    found = regions.polyhedral_complex(layers)
+    assert found.f_vector == (1, 4, 4)
+    found.certificate(tmp_path / "complex.npz")
+    assert conslaw.verify(tmp_path / "complex.npz").ok
+
+
 def test_models_and_torch_modules():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
