@@ -16,11 +16,12 @@ import numpy as np
 from conslaw.regions.networks_read import Array, Layer, Network
 
 UNIT, TINY = 2.0**-53, 2.0**-1000
+SMALL = 2.0**-690  # beyond what underflows; times a number that is ``in_range`` still more than TINY
 PLACES = 6
 
 
 class Floats:
-    """float64 with a running error bound (Higham)."""
+    """float64 with a running error bound (Higham).  Only what is exactly 0 has no more than TINY."""
 
     def __init__(self, network: Network) -> None:
         self.layers = network.hidden
@@ -34,7 +35,7 @@ class Floats:
         behind = np.zeros((d, count, 1 + d))
         behind[:, :, 0] = points.T
         behind[np.arange(d), :, 1 + np.arange(d)] = 1
-        error = np.zeros_like(behind)
+        error = SMALL * (behind != 0)
         values, errors, place = [], [], 0
         for layer in self.layers:
             n, m = layer.width, len(behind)
@@ -49,10 +50,9 @@ class Floats:
             errors.append(e)
             gate = signs[:, place : place + n].T[:, :, None]
             place += n
-            slope = float(layer.slope or 0)
-            factor = np.where(gate > 0, 1.0, np.where(gate < 0, slope, 0.0))
+            factor = np.where(gate > 0, 1.0, np.where(gate < 0, layer.slope_float, 0.0))
             behind = z * factor
-            error = e * abs(factor) * 1.001 + abs(behind) * (4 * UNIT)
+            error = e * abs(factor) * 1.001 + abs(behind) * (4 * UNIT) + SMALL * (factor != 0)
         return np.concatenate(values), np.concatenate(errors)
 
 

@@ -41,12 +41,12 @@ class AllCells:
     @cached_property
     def generic(self) -> bool:
         top = len(self.found.signs) - 1
-        counts = [(s == 0).sum(axis=1) if not self.sides else top - k - (s[:, : self.sides] != 0).sum(axis=1)
-                  for k, s in enumerate(self.found.signs)]  # fmt: skip
-        if self.sides:
-            zeros = [(s[:, self.sides :] == 0).sum(axis=1) for s in self.found.signs]
-            return all(bool((z == c).all()) for z, c in zip(zeros, counts, strict=True))
-        return all(bool((z == top - k).all()) for k, z in enumerate(counts))
+        for k, signs in enumerate(self.found.signs):
+            on_sides = (signs[:, : self.sides] != 0).sum(axis=1)
+            on_walls = (signs[:, self.sides :] == 0).sum(axis=1)
+            if (on_walls + on_sides != top - k).any():
+                return False
+        return True
 
     @cached_property
     def points(self) -> Array:

@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from conslaw.regions.certified_vertices import NotProved
-from conslaw.regions.networks_read import Array, Layer, Network, independent_rows, product
+from conslaw.regions.networks_read import Array, Layer, Network, product, rank
 from conslaw.regions.subdivision import Cells
 
 CHUNK = 1 << 14
@@ -33,7 +33,7 @@ def prove_cells(network: Network, cells: Cells, box: Box | None) -> tuple[tuple[
     if box is not None:
         network, signs = _with_sides(network, box), [_sides(matrix, d) for matrix in signs]
     first = network.hidden[0].numerators[:, :-1] if network.hidden else np.zeros((0, 0), object)
-    if len(independent_rows(first)) != d:
+    if rank(first) != d:
         raise NotProved("the cells contain lines")
     for k, level in enumerate(signs):
         if not len(level) or len({*map(bytes, level)}) < len(level):
@@ -106,7 +106,8 @@ def _signs(network: Network, points: Array) -> Array:
     for layer in network.hidden:
         values, scale = product(points, layer.numerators.T), points[:, -1:] * layer.denominator
         result.append((values > 0).astype(np.int8) - (values < 0))
-        points = np.concatenate([_gated(layer, values, result[-1]), scale * _below(layer)], axis=1)
+        values = np.concatenate([values, scale], axis=1)
+        points = layer.kinked(values, values > 0)
     return np.concatenate(result, axis=1)
 
 
@@ -119,19 +120,7 @@ def _unbounded(network: Network, signs: Array, directions: Array) -> Array:
         slopes = product(directions, layer.numerators[:, :-1].T)
         change = (slopes > 0).astype(np.int8) - (slopes < 0)
         result &= ((change == 0) | (change == own)).all(axis=1)
-        directions = _gated(layer, slopes, own)
-    return result
-
-
-def _below(layer: Layer) -> int:
-    return Fraction(layer.slope or 0).denominator
-
-
-def _gated(layer: Layer, values: Array, gates: Array) -> Array:
-    """After the kink, times the denominator of the slope."""
-    slope = Fraction(layer.slope or 0)
-    factor = np.where(gates > 0, slope.denominator, np.where(gates < 0, slope.numerator, 0))
-    result: Array = values * factor.astype(object)
+        directions = layer.kinked(slopes, own > 0)
     return result
 
 

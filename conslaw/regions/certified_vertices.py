@@ -18,7 +18,7 @@ from flint import fmpq_mat, fmpz_mat
 
 from conslaw.errors import check_memory
 from conslaw.regions.affine_values import TINY, UNIT, Digits, Floats
-from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows, product
+from conslaw.regions.networks_read import SMALLER, Array, Network, product, rank
 
 BATCH_NUMBERS = 300_000  # for each array of a batch to stay in the cache
 MOST_EXACT = 3_000  # vertices or rays that may go to rationals
@@ -76,7 +76,7 @@ def found_signs(network: Network, zeros: Array, points: Array) -> Array:
             z[top[:, place : place + layer.width].T] = 0
             signs[part, place : place + layer.width] = np.sign(z).T
             place += layer.width
-            behind = np.where(z > 0, z, float(layer.slope or 0) * z)
+            behind = np.where(z > 0, z, layer.slope_float * z)
     return signs
 
 
@@ -175,14 +175,11 @@ def _exact_rows(network: Network, gates: Array) -> Array:
         values = layer.numerators if matrix is None else product(layer.numerators, matrix)
         rows.append(values)
         scale *= layer.denominator
-        slope = Fraction(layer.slope or 0)
-        p, q = slope.numerator, slope.denominator
-        gate = gates[place : place + layer.width]
+        active = gates[place : place + layer.width] > 0
         place += layer.width
-        matrix = np.zeros((layer.width + 1, network.inputs + 1), object)
-        matrix[:-1] = values * np.where(gate > 0, q, p).astype(object)[:, None]
-        scale *= q
-        matrix[-1, -1] = scale
+        scale *= (layer.slope or Fraction(0)).denominator
+        constant = np.array([[0] * network.inputs + [scale]], object)
+        matrix = np.concatenate([layer.kinked(values, active[:, None]), constant])
     return np.concatenate(rows)
 
 
@@ -220,6 +217,13 @@ def planes(signs: Array) -> tuple[Array, Array]:
     return result[0], result[1]
 
 
+def random_keys(neurons: int, seed: int) -> Array:
+    """Of 64 bits, for each neuron and sign (-1, 0, 1), at index sign + 1; 0 for the sign 0."""
+    keys = np.random.default_rng(seed).integers(0, 2**64, (neurons, 3), dtype=np.uint64)
+    keys[:, 1] = 0
+    return keys
+
+
 def hashed(signs: Array, keys: Array) -> Array:
     """The key of each row; rows with different keys differ."""
     result = np.zeros(len(signs), np.uint64)
@@ -239,10 +243,9 @@ def close(network: Network, signs: Array, zeros: Array, points: Array) -> Closed
         With the reason.
     """
     count, d = zeros.shape
-    if not count or len(independent_rows(network.hidden[0].numerators[:, :-1])) != d:
+    if not count or rank(network.hidden[0].numerators[:, :-1]) != d:
         raise NotProved("there is no vertex, or the cells contain lines")
-    keys = np.random.default_rng(1).integers(0, 2**64, (signs.shape[1], 3), dtype=np.uint64)
-    keys[:, 1] = 0
+    keys = random_keys(signs.shape[1], 1)
     own = hashed(signs, keys)
     ordered = np.sort(own)
     if (ordered[1:] == ordered[:-1]).any():
@@ -363,6 +366,3 @@ def _exact_ray(network: Network, signs: Array, zeros: Array, v: int, q: int, s: 
     if ((slopes > 0) & (own < 0) | (slopes < 0) & (own > 0)).any():
         raise NotProved(f"a neuron changes its sign along a ray from the vertex of {_named(network, names)}")
     return np.array([int(x) / int(max(map(abs, u))) for x in u])
-
-
-__all__ = ["Closed", "NotProved", "close", "found_signs", "located", "planes", "prove_vertices"]

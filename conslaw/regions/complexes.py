@@ -19,10 +19,10 @@ from conslaw.regions.networks_read import (
     Array,
     Layer,
     Network,
-    independent_rows,
     matrix,
     point,
     product,
+    rank,
     read,
 )
 from conslaw.regions.search import found
@@ -257,16 +257,13 @@ def polyhedral_complex(
         given = _perturbed(given, perturb)
     given, box = _within(given, within)
     data, certified, method = found(given, box, most_cells, certify)
-    rank = given.inputs
-    if box is None:
-        hidden = given.hidden
-        rank = len(independent_rows(hidden[0].numerators[:, :-1])) if hidden else 0
     f_vector, bounded = data.counts(most_cells)
-    if rank < given.inputs:
+    lineality = given.inputs - len(f_vector) + 1
+    if lineality:
         bounded = (0,) * len(bounded)
     return PolyhedralComplex(
         name=given.name, f_vector=f_vector, bounded=bounded, inputs=given.inputs,
-        lineality=given.inputs - rank, neurons=len(given.neurons), generic=data.generic, certified=certified,
+        lineality=lineality, neurons=len(given.neurons), generic=data.generic, certified=certified,
         method=method, digest=given.digest, network=given, data=data,
         box=None if box is None else [[str(Fraction(int(c), int(w))) for c in corner] for corner, w in box],
     )  # fmt: skip
@@ -326,7 +323,7 @@ def _sliced(network: Network, origin: Any, directions: Any) -> Network:
     for j, (column, w) in enumerate([*rows, start]):
         inside[:-1, j] = column * (scale // w)
     inside[-1, -1] = scale
-    if len(independent_rows(inside[:-1, :-1].T)) < len(rows):
+    if rank(inside[:-1, :-1]) < len(rows):
         raise ConslawError("directions: the columns are linearly dependent; give independent ones")
     numerators = product(first.numerators, inside)
     changed = Layer(numerators, first.denominator * scale, first.slope)

@@ -34,13 +34,6 @@ class Found:
     points: Array
 
 
-def random_keys(neurons: int) -> Array:
-    """A key for each neuron and sign (-1, 0, 1), at index sign + 1; 0 for the sign 0."""
-    keys = np.random.default_rng(20_240_229).integers(0, 2**64, (neurons, 3), dtype=np.uint64)
-    keys[:, 1] = 0
-    return keys
-
-
 class _Grown:
     """Columns that are appended to, in arrays that double."""
 
@@ -75,11 +68,13 @@ def vertices(network: Network, most_vertices: int) -> Found:
     hidden = network.hidden
     d, first = network.inputs, hidden[0]
     basis = independent_rows(first.numerators[:, :-1])
-    keys = random_keys(len(network.neurons))
+    keys = np.random.default_rng(20_240_229).integers(0, 2**64, (len(network.neurons), 3), dtype=np.uint64)
+    keys[:, 1] = 0  # the sign 0 has no part in a key
     with np.errstate(all="ignore"):
         inverse = np.linalg.inv(first.floats[basis, :-1])
         start = -inverse @ first.floats[basis, -1]
-    if not all(np.isfinite(part).all() for part in (start, *(layer.floats for layer in hidden))):
+    slopes_in_range = np.isfinite([layer.slope_float for layer in hidden]).all()
+    if not slopes_in_range or not all(np.isfinite(a).all() for a in (start, *(x.floats for x in hidden))):
         raise Doubtful("numbers out of the range of float64")
     zeros = _Grown(np.array(basis)[:, None])
     points, far = _Grown(start[:, None]), _Grown(np.concatenate([inverse, -inverse], axis=1))
@@ -101,7 +96,7 @@ def vertices(network: Network, most_vertices: int) -> Found:
             if place + j not in basis or place:
                 _cut(j, place + j, keys, state, edges, edge_zeros, edge_keys)
                 _affordable(network, points.size, place + j + 1, most_vertices)
-        slope = float(layer.slope or 0)
+        slope = layer.slope_float
         top = values.now
         top[_tops(zeros.now, place, layer.width)] = 0
         behind = np.where(top > 0, top, slope * top)

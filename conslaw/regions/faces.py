@@ -8,6 +8,7 @@ from math import factorial
 import numpy as np
 from flint import fmpz_mat
 
+from conslaw.errors import check_memory
 from conslaw.regions.networks_read import Array, independent_rows, product
 from conslaw.regions.subdivision import Cells, _cross, _cut
 
@@ -27,12 +28,12 @@ def polyhedron(rows: Array) -> Cells | None:
         cells.values = product(cells.ends, rows[[column]].T)
         _cut(cells, 0, column)
         _restrict(cells, column)
+        check_memory(3.0 * cells.total * len(rows), f"{cells.total} faces of a polyhedron", "take a slice")
     return cells
 
 
 def _restrict(cells: Cells, column: int) -> None:
     """Keep the cells where the sign is not positive."""
-    n = cells.vertices
     keep = [matrix[:, column] <= 0 for matrix in cells.signs]
     for k in range(1, len(keep)):
         rows, columns = cells.facets[k]
@@ -46,7 +47,6 @@ def _restrict(cells: Cells, column: int) -> None:
     far = cells.ray >= 0
     cells.ray[far] = int(keep[0].sum()) + np.searchsorted(used, cells.ray[far])
     cells.ends, cells.values = cells.ends[chosen], cells.values[chosen]
-    assert len(used) + int(keep[0].sum()) == len(cells.ends), n
     cells.signs = [matrix[mask] for matrix, mask in zip(cells.signs, keep, strict=True)]
 
 
@@ -84,9 +84,6 @@ def _vertices(
 ) -> frozenset[int]:
     if (k, face) not in known:
         rows, columns = cells.facets[k]
-        known[k, face] = (
-            frozenset([face])
-            if not k
-            else frozenset().union(*(_vertices(cells, k - 1, int(f), known) for f in columns[rows == face]))
-        )
+        below = (_vertices(cells, k - 1, int(f), known) for f in columns[rows == face])
+        known[k, face] = frozenset().union(*below) if k else frozenset([face])
     return known[k, face]

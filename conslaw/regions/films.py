@@ -16,6 +16,7 @@ import numpy as np
 
 from conslaw import display
 from conslaw.errors import ConslawError
+from conslaw.regions.inequalities import quotient
 from conslaw.regions.networks_read import Array, Network, integers, matrix, point, read_states
 from conslaw.regions.plane import Plane, outputs, plane
 
@@ -161,8 +162,10 @@ def film(
         raise ConslawError(f"seconds={seconds!r}: give a positive number of seconds")
     if not isinstance(within, tuple | list) or len(within) != 2:
         raise ConslawError(f"within={within!r:.60}: give two corners (lower, upper)")
-    corners = (point(corner, 2, "a corner of within") for corner in within)
-    window = pictures.Window(*(np.array([n / w for n in numerators]) for numerators, w in corners))
+    low, high = (_corner(corner) for corner in within)
+    if not np.isfinite(high - low).all() or not (low < high).all():
+        raise ConslawError(f"within={within!r:.60}: in float64 the lower corner must be below the upper one")
+    window = pictures.Window(low, high)
     goal = None if target is None else _goal(target)
     samples: Samples = {
         "training": _samples(training, "training"),
@@ -229,6 +232,11 @@ def _place(path: str | Path) -> Path:
     if place.suffix == ".mp4" and shutil.which("ffmpeg") is None:
         raise ConslawError(f"path={str(path)!r}: needs the program ffmpeg; give a name that ends in .gif")
     return place
+
+
+def _corner(corner: Any) -> Array:
+    numerators, denominator = point(corner, 2, "a corner of within")
+    return np.array([quotient(n, denominator) for n in numerators])
 
 
 def _goal(target: Any) -> Array:

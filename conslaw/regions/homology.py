@@ -117,8 +117,7 @@ def components(space: Space, chosen: Masks) -> tuple[Array, Array]:
 def _of(masks: Masks, facets: Facets, whole: bool, pieces: Callable[[], int]) -> Homology:
     """Of a compact set in a sphere of dimension m, or all of it; ``pieces``: how many the complement has."""
     m = len(masks) - 1
-    n = [int(mask.sum()) for mask in masks]
-    own = [_restricted(facets[k], masks[k], masks[k - 1]) if k else facets[0] for k in range(m + 1)]
+    n, own = _subcomplex(masks, facets)
     ranks = [0] * (m + 2)  # of the boundary maps from dimension k
     if m:
         ranks[1] = n[0] - _joined(np.ones(n[0], bool), *own[1])[0]
@@ -127,17 +126,15 @@ def _of(masks: Masks, facets: Facets, whole: bool, pieces: Callable[[], int]) ->
     if m > 2:
         ranks[m - 1] = n[m - 1] - ranks[m] - max(pieces() - 1, 0)
     divisors = _divisors(n, own[: m - 1], range(2, m - 1))
-    return _collected(
-        n, {**dict(enumerate(ranks)), **{k: len(found) for k, found in divisors.items()}}, divisors
-    )
+    for k, found in divisors.items():
+        ranks[k] = len(found)
+    return _collected(n, ranks, divisors)
 
 
 def _by_all_ranks(masks: Masks, facets: Facets) -> Homology:
-    m = len(masks) - 1
-    n = [int(mask.sum()) for mask in masks]
-    own = [_restricted(facets[k], masks[k], masks[k - 1]) if k else facets[0] for k in range(m + 1)]
-    divisors = _divisors(n, own, range(1, m + 1))
-    return _collected(n, {k: len(found) for k, found in divisors.items()}, divisors)
+    n, own = _subcomplex(masks, facets)
+    divisors = _divisors(n, own, range(1, len(n)))
+    return _collected(n, [0, *(len(divisors[k]) for k in range(1, len(n))), 0], divisors)
 
 
 def _divisors(n: Sequence[int], facets: Facets, wanted: range) -> dict[int, list[int]]:
@@ -151,10 +148,16 @@ def _divisors(n: Sequence[int], facets: Facets, wanted: range) -> dict[int, list
     return found
 
 
-def _collected(n: Sequence[int], ranks: Mapping[int, int], divisors: Mapping[int, list[int]]) -> Homology:
-    betti = (n[k] - ranks.get(k, 0) - ranks.get(k + 1, 0) for k in range(len(n)))
+def _collected(n: Sequence[int], ranks: Sequence[int], divisors: Mapping[int, list[int]]) -> Homology:
+    betti = (n[k] - ranks[k] - ranks[k + 1] for k in range(len(n)))
     torsion = (tuple(order for order in divisors.get(k + 1, ()) if order > 1) for k in range(len(n)))
     return Homology(tuple(betti), tuple(torsion))
+
+
+def _subcomplex(masks: Masks, facets: Facets) -> tuple[list[int], Facets]:
+    """Numbers of the chosen cells, and their facets among themselves."""
+    own = [_restricted(facets[k], masks[k], masks[k - 1]) for k in range(1, len(masks))]
+    return [int(mask.sum()) for mask in masks], [facets[0], *own]
 
 
 def _restricted(facets: tuple[Array, Array], cells: Array, faces: Array) -> tuple[Array, Array]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from flint import fmpz
 
 from conslaw import display
 from conslaw.certificates import files
@@ -53,7 +55,15 @@ class LevelSet:
     components: tuple[Component, ...]
 
     def over(self, prime: int) -> tuple[int, ...]:
-        """Betti numbers over the field of so many elements."""
+        """Betti numbers over the field of so many elements.
+
+        Raises
+        ------
+        ConslawError
+            If that is no prime.
+        """
+        if not isinstance(prime, Integral) or not fmpz(int(prime)).is_prime():
+            raise ConslawError(f"over({prime!r:.40}): give a prime, such as 2")
         return Homology(self.betti, self.torsion).over(prime)
 
     def to_json(self) -> dict[str, Any]:
@@ -266,9 +276,11 @@ def topology(
 
 
 def _level_set(data: CellData, side: Side, lineality: int) -> LevelSet:
+    order = np.argsort(side.component, kind="stable")  # vertices, those of no component first
+    starts = np.searchsorted(side.component[order], np.arange(len(side.bounded) + 1))
     pieces = []
     for c, compact in enumerate(side.bounded):
-        own = np.flatnonzero(side.component == c)
+        own = order[starts[c] : starts[c + 1]]
         some = own[np.linspace(0, len(own) - 1, min(SAMPLES, len(own))).astype(int)]
         points = tuple(map(tuple, data.points[some].tolist()))
         pieces.append(Component(bool(compact) and not lineality, points))

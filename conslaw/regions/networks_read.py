@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from flint import fmpq, fmpq_mat, fmpz_mat
+from flint import fmpq, fmpq_mat, fmpz, fmpz_mat
 
 from conslaw.errors import ConslawError
 from conslaw.models.potential import Model
@@ -38,6 +38,14 @@ class Layer:
     def width(self) -> int:
         return len(self.numerators)
 
+    def kinked(self, values: Array, active: Array) -> Array:
+        """Integers behind the kink, times the denominator of the slope: those that are ``active`` stay.
+
+        Both sides are multiplied before one is chosen: numpy.where wraps integers of 64 bits and more.
+        """
+        slope = self.slope or Fraction(0)
+        return np.asarray(np.where(active, slope.denominator * values, slope.numerator * values), object)
+
     @cached_property
     def floats(self) -> Array:
         """(W | b) rounded to float64: exact for floats, else to within half a unit of the last place."""
@@ -47,6 +55,15 @@ class Layer:
                 return np.array(flat, float).reshape(self.numerators.shape)
         except OverflowError:
             return np.full(self.numerators.shape, np.inf)
+
+    @cached_property
+    def slope_float(self) -> float:
+        """The slope rounded to float64, infinite where it is too large; 0 where nothing follows."""
+        slope = self.slope or Fraction(0)
+        try:
+            return float(slope)
+        except OverflowError:
+            return math.inf if slope > 0 else -math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +86,7 @@ class Network:
     def in_range(self) -> bool:
         """Whether float64 holds every number without underflow or overflow, so that error bounds hold."""
         numbers = [abs(layer.floats[layer.numerators != 0]) for layer in self.layers]
-        slopes = [abs(float(layer.slope)) for layer in self.layers if layer.slope]
+        slopes = [abs(layer.slope_float) for layer in self.layers if layer.slope]
         every = np.concatenate([*numbers, np.array(slopes)])
         return bool(((every > 2.0**-300) & (every < 2.0**300)).all())
 
@@ -81,14 +98,17 @@ class Network:
     @cached_property
     def digest(self) -> str:
         """Of the exact network."""
-        parts = [(layer.numerators.tolist(), layer.denominator, str(layer.slope)) for layer in self.layers]
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        parts = []
+        for layer in self.layers:
+            rows = ", ".join(f"[{', '.join(map(decimal, row))}]" for row in layer.numerators.tolist())
+            parts.append(f"([{rows}], {decimal(layer.denominator)}, {str(layer.slope)!r})")
+        return hashlib.sha256(f"[{', '.join(parts)}]".encode()).hexdigest()
 
     def to_json(self) -> list[dict[str, Any]]:
         return [
             {
-                "numerators": [[str(x) for x in row] for row in layer.numerators.tolist()],
-                "denominator": str(layer.denominator),
+                "numerators": [[decimal(x) for x in row] for row in layer.numerators.tolist()],
+                "denominator": decimal(layer.denominator),
                 "slope": None if layer.slope is None else str(layer.slope),
             }
             for layer in self.layers
@@ -98,10 +118,15 @@ class Network:
     def from_json(cls, data: Sequence[Mapping[str, Any]], name: str) -> Network:
         layers = []
         for one in data:
-            numerators = _objects([[int(x) for x in row] for row in one["numerators"]])
+            numerators = _objects([[int(fmpz(x)) for x in row] for row in one["numerators"]])
             slope = None if one["slope"] is None else Fraction(one["slope"])
-            layers.append(Layer(numerators, int(one["denominator"]), slope))
+            layers.append(Layer(numerators, int(fmpz(one["denominator"])), slope))
         return cls(_checked(layers), name)
+
+
+def decimal(x: int) -> str:
+    """As str(x), which refuses what has more than 4300 digits: common denominators may."""
+    return str(fmpz(x))
 
 
 def _objects(rows: Sequence[Sequence[Any]]) -> Array:
@@ -202,7 +227,7 @@ def _of_torch(module: Any) -> Iterator[Layer]:
         elif kind in ("ReLU", "LeakyReLU"):
             if pending is None:
                 raise ConslawError(f"{path} ({kind}) follows no Linear: put a Linear before it")
-            slope = Fraction(one.negative_slope) if kind == "LeakyReLU" else Fraction(0)
+            slope = _rational(one.negative_slope, path) if kind == "LeakyReLU" else Fraction(0)
             yield Layer(pending.numerators, pending.denominator, slope)
             pending = None
     if pending is not None:
@@ -210,13 +235,18 @@ def _of_torch(module: Any) -> Iterator[Layer]:
 
 
 def _modules(module: Any, path: str) -> Iterator[tuple[str, Any]]:
-    kind = type(module).__name__
+    if getattr(module, "_forward_hooks", None) or getattr(module, "_forward_pre_hooks", None):
+        raise ConslawError(f"{path} has a forward hook, which may change what it computes: remove it")
+    made = type(module)
+    kind = made.__name__
+    if not made.__module__.startswith("torch.nn.modules."):
+        kind = f"{made.__module__}.{kind}"  # whatever its name, it may compute something else
     if kind in ("Linear", "ReLU", "LeakyReLU", "Identity", "Flatten") or (
         kind == "Dropout" and not module.training
     ):
         yield path, module
     elif kind == "Sequential":
-        for name, child in module.named_children():
+        for name, child in module._modules.items():  # named_children() leaves out one that comes again
             yield from _modules(child, f"{path}.{name}")
     else:
         raise ConslawError(
@@ -269,8 +299,8 @@ def _array(values: Any, axes: int, what: str) -> Array:
 
 def _rational(value: Any, what: str) -> Fraction:
     if isinstance(value, float | np.floating):
-        if getattr(value, "itemsize", 8) == 2:
-            raise ConslawError(f"{what} is of dtype float16: convert it to float32 or float64")
+        if getattr(value, "itemsize", 8) not in (4, 8):
+            raise ConslawError(f"{what} is of dtype {type(value).__name__}: convert it to float32 or float64")
         if not math.isfinite(value):
             raise ConslawError(f"{what} contains {value}: give finite numbers")
         return Fraction(float(value))
@@ -332,12 +362,17 @@ def product(a: Array, b: Array) -> Array:
     return result.reshape(a.shape[0], b.shape[1])
 
 
+def rank(rows: Array) -> int:
+    """Of an integer matrix; much faster than :func:`independent_rows`."""
+    return 0 if 0 in rows.shape else int(fmpz_mat(rows.tolist()).rank())
+
+
 def independent_rows(rows: Array) -> list[int]:
     """Indices of the first rows that form a basis of the row space."""
     if 0 in rows.shape:
         return []
-    reduced, rank = fmpz_mat(rows.T.tolist()).rref()[0], fmpz_mat(rows.tolist()).rank()
-    return [next(j for j in range(len(rows)) if reduced[i, j] != 0) for i in range(rank)]
+    reduced = fmpz_mat(rows.T.tolist()).rref()[0]
+    return [next(j for j in range(len(rows)) if reduced[i, j] != 0) for i in range(rank(rows))]
 
 
 def inverse(rows: Array) -> tuple[Array, int]:

@@ -116,7 +116,7 @@ def _gradients(network: Network, output: int, signs: Array) -> Array:
             behind = (weights @ behind.reshape(len(behind), -1)).reshape(-1, len(signs), 2)
             if layer.slope is not None:
                 open_ = signs[:, place : place + layer.width].T > 0
-                behind = behind * np.where(open_, 1.0, float(layer.slope))[:, :, None]
+                behind = behind * np.where(open_, 1.0, layer.slope_float)[:, :, None]
                 place += layer.width
     return np.asarray(behind[output])
 
@@ -128,5 +128,5 @@ def outputs(network: Network, points: Array) -> Array:
         for layer in network.layers:
             behind = layer.floats[:, :-1] @ behind + layer.floats[:, -1:]
             if layer.slope is not None:
-                behind = np.where(behind > 0, behind, float(layer.slope) * behind)
+                behind = np.where(behind > 0, behind, layer.slope_float * behind)
     return np.asarray(behind.T)

@@ -16,7 +16,7 @@ from conslaw import display
 from conslaw.errors import ConslawError
 from conslaw.regions.faces import MOST_DIMENSIONS, polyhedron, volume
 from conslaw.regions.inequalities import Inequalities, quotient
-from conslaw.regions.networks_read import Array, Network, independent_rows, integers, point, product, read
+from conslaw.regions.networks_read import Array, Network, integers, point, product, read
 from conslaw.regions.recession import bounded
 from conslaw.regions.redundancy import Decided, decide
 from conslaw.regions.signs import signs_at
@@ -163,7 +163,7 @@ class Polytope(display.Shown):
         A, b = (a[np.isin(np.flatnonzero(system.bent), self.facets)] for a in system.normalised)
         cost = np.zeros(self.inputs + 1)
         cost[-1] = -1
-        solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b,
+        solved = linprog(cost, A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=np.nan_to_num(b),
                          bounds=[(None, None)] * self.inputs + [(0, None)], method="highs")  # fmt: skip
         if solved.x is None and self.bounded:
             raise ConslawError(f"{self.about}: float64 finds no centre; the numbers differ too much in size")
@@ -227,7 +227,7 @@ class Polytope(display.Shown):
     @property
     def volume(self) -> Fraction | float:
         """Exact; ``inf`` if the region is unbounded; for up to 8 inputs."""
-        if self.bounded is False:
+        if self.bounded is False or (self._faces.ray >= 0).any():
             return float("inf")
         return volume(self._faces)
 
@@ -306,6 +306,8 @@ def polytope(network: Any, x: Any, weights: Any = None, *, box: Any = None) -> P
     """
     given = read(network, weights)
     place = point(x, given.inputs)
+    if not np.isfinite(_rounded(place)).all():
+        raise ConslawError(f"x={x!r:.60} is beyond the range of float64, in which facets are sought")
     found = _polytope(given, place, _box_rows(box, given.inputs))
     if found is None:
         raise ConslawError(f"x={x!r:.60} is outside the box: give a point inside")
@@ -331,7 +333,7 @@ def _box_rows(box: Any, inputs: int) -> Inequalities | None:
 def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int]]:
     """Each layer's values before the kinks as integers (J | c) over one denominator, under the pattern."""
     result, place = [], 0
-    matrix, scale, layer_inputs = None, 1, network.inputs + 1
+    matrix, scale = None, 1
     for layer in network.layers:
         if matrix is None:
             values = layer.numerators
@@ -342,13 +344,11 @@ def _affine(network: Network, pattern: tuple[int, ...]) -> list[tuple[Array, int
         result.append((values, scale))
         if layer.slope is None:
             continue
-        p, q = layer.slope.numerator, layer.slope.denominator
-        signs = np.array(pattern[place : place + layer.width])
+        active = np.array(pattern[place : place + layer.width]) > 0
         place += layer.width
-        matrix = np.zeros((layer.width + 1, layer_inputs), object)
-        matrix[:-1] = values * np.where(signs > 0, q, p).astype(object)[:, None]
-        scale *= q
-        matrix[-1, -1] = scale
+        scale *= layer.slope.denominator
+        constant = np.array([[0] * network.inputs + [scale]], object)
+        matrix = np.concatenate([layer.kinked(values, active[:, None]), constant])
     return result
 
 
@@ -404,8 +404,8 @@ def _interior(system: Inequalities, found: Polytope) -> tuple[Array, int] | None
     d = A.shape[1]
     start = _rounded(found.x)  # type: ignore[arg-type]
     solved = linprog(
-        np.append(np.zeros(d), -1.0), A_ub=np.hstack([A, np.ones((len(A), 1))]), b_ub=b - A @ start,
-        bounds=[(-1e6, 1e6)] * d + [(0, 1.0)], method="highs",
+        np.append(np.zeros(d), -1.0), A_ub=np.hstack([A, np.ones((len(A), 1))]),
+        b_ub=np.nan_to_num(b - A @ start), bounds=[(-1e6, 1e6)] * d + [(0, 1.0)], method="highs",
     )  # fmt: skip
     if solved.x is not None:
         inside = integers((start + solved.x[:-1]).astype(object), "centre")
@@ -415,11 +415,8 @@ def _interior(system: Inequalities, found: Polytope) -> tuple[Array, int] | None
 
 
 def _rounded(x: tuple[Array, int]) -> Array:
-    return np.array([c / x[1] for c in x[0]], float)
+    return np.array([quotient(c, x[1]) for c in x[0]], float)
 
 
 def _least(distances: Array) -> float:
     return float(abs(distances).min()) if len(distances) else float("inf")
-
-
-__all__ = ["ExactMatrix", "Polytope", "independent_rows", "polytope"]

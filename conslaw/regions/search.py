@@ -8,9 +8,9 @@ from conslaw.errors import ConslawError
 from conslaw.regions.cell_data import AllCells, CellData
 from conslaw.regions.certified_vertices import LeftOpen, NotProved, close, found_signs, prove_vertices
 from conslaw.regions.edge_subdivision import Doubtful, vertices
-from conslaw.regions.networks_read import Array, Network, independent_rows
+from conslaw.regions.networks_read import Array, Network, rank
 from conslaw.regions.simple_cells import SimpleCells
-from conslaw.regions.subdivision import subdivided
+from conslaw.regions.subdivision import check_dimension, subdivided
 
 EXACT = "all cells subdivided in exact arithmetic"
 SEARCHED = "vertices searched in float64; signs, edges and rays then proved"
@@ -24,12 +24,8 @@ def found(
 ) -> tuple[CellData, bool, str]:
     """The cells, whether they are proved, and how."""
     reason = ""
-    if 3.0**network.inputs > most_cells and _may_be_generic(network):
-        raise ConslawError(
-            f"network {network.name}: over 10**{int(network.inputs * 0.47)} cells in {network.inputs} "
-            f"dimensions, more than most_cells={most_cells}; give a slice with within="
-        )
     if box is None and _may_be_generic(network):
+        check_dimension(network, network.inputs, most_cells)
         try:
             return _searched(network, most_cells, certify)
         except (Doubtful, NotProved) as error:
@@ -49,13 +45,12 @@ def _may_be_generic(network: Network) -> bool:
     hidden = network.hidden
     if not hidden or (len(network.neurons) <= FIRST_EXACT and network.inputs <= 2):
         return False
-    return bool(hidden[0].numerators[:, -1].any()) and (
-        len(independent_rows(hidden[0].numerators[:, :-1])) == network.inputs
-    )
+    first = hidden[0].numerators
+    return bool(first[:, -1].any()) and rank(first[:, :-1]) == network.inputs
 
 
 def _searched(network: Network, most_cells: int, certify: bool) -> tuple[CellData, bool, str]:
-    candidates = vertices(network, max(8, int(2.0 * most_cells / 2**network.inputs)))
+    candidates = vertices(network, max(8, 2 * most_cells // 2**network.inputs))
     zeros = candidates.zeros.astype(np.int64)
     signs = found_signs(network, zeros, candidates.points)
     cells = SimpleCells(close(network, signs, zeros, candidates.points), candidates.points)

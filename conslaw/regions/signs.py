@@ -30,10 +30,8 @@ def exact_values(network: Network, numerators: Array, denominator: int) -> list[
         column = np.append(behind, scale).reshape(-1, 1)
         values, scale = product(layer.numerators, column)[:, 0], scale * layer.denominator
         result.append([Fraction(int(v), int(scale)) for v in values])
-        slope = layer.slope
-        if slope is not None:
-            p, q = slope.numerator, slope.denominator
-            behind, scale = np.where(values > 0, q * values, p * values), scale * q
+        if layer.slope is not None:
+            behind, scale = layer.kinked(values, values > 0), scale * layer.slope.denominator
     return result
 
 
@@ -63,9 +61,7 @@ def signs_by_floats(network: Network, points: Array) -> tuple[Array, Array]:
             )
             signs.append(np.sign(values).astype(np.int8))
             sure.append((abs(values) > error) & np.isfinite(values) & np.isfinite(error))
-            slope = abs(float(layer.slope or 0))
-            below = float(layer.slope or 0)
-            behind = np.where(values > 0, values, below * values)
-            error = error * max(1.0, slope) * 1.01 + abs(behind) * 4 * UNIT
+            behind = np.where(values > 0, values, layer.slope_float * values)
+            error = error * max(1.0, abs(layer.slope_float)) * 1.01 + abs(behind) * 4 * UNIT
     empty = np.zeros((0, *points.shape[1:]))
     return np.concatenate([empty.astype(np.int8), *signs]), np.concatenate([empty.astype(bool), *sure])

@@ -12,7 +12,7 @@ import numpy as np
 from flint import fmpq_mat, fmpz_mat
 
 from conslaw.errors import ConslawError, check_memory
-from conslaw.regions.certified_vertices import Closed, hashed, planes
+from conslaw.regions.certified_vertices import Closed, hashed, planes, random_keys
 from conslaw.regions.networks_read import SMALLER, Array
 
 CHUNK = 1 << 16  # rows that stay in the cache
@@ -87,9 +87,7 @@ class SimpleCells:
 
     @cached_property
     def _keys(self) -> tuple[Array, Array]:
-        width = self.closed.signs.shape[1]
-        keys = np.random.default_rng(2).integers(0, 2**64, (width, 3), dtype=np.uint64)
-        keys[:, 1] = 0
+        keys = random_keys(self.closed.signs.shape[1], 2)
         return keys, hashed(self.closed.signs, keys)
 
     @cached_property

@@ -12,13 +12,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import product as tuples
 
 import numpy as np
 
 from conslaw.errors import ConslawError, check_memory
-from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows, inverse, product
+from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows, inverse, product, rank
 
 logger = logging.getLogger(__name__)
 
@@ -51,14 +50,10 @@ def subdivided(network: Network, most_cells: int, box: Sequence[tuple[Array, int
     """
     hidden = network.hidden
     first = hidden[0].numerators if hidden else np.zeros((0, network.inputs + 1), object)
-    basis = independent_rows(first[:, :-1]) if box is None else list(range(network.inputs))
-    if 3.0 ** len(basis) > most_cells:
-        raise ConslawError(
-            f"network {network.name}: over 10**{int(len(basis) * 0.47)} cells in {len(basis)} dimensions, "
-            f"more than most_cells={most_cells}; give a slice with within="
-        )
+    d = rank(first[:, :-1]) if box is None else network.inputs
+    check_dimension(network, d, most_cells)
     columns = len(network.neurons) + (network.inputs if box is not None else 0)
-    cells = _cross(first[basis], columns) if box is None else _box(box, columns)
+    cells = _cross(first[independent_rows(first[:, :-1])], columns) if box is None else _box(box, columns)
     column = network.inputs if box is not None else 0
     behind, totals = cells.ends, [cells.total]
     for number, layer in enumerate(hidden, 1):
@@ -69,10 +64,19 @@ def subdivided(network: Network, most_cells: int, box: Sequence[tuple[Array, int
             _cut(cells, neuron, column)
             column += 1
             totals.append(cells.total)
-            _affordable(network, cells, len(basis), totals, most_cells)
+            _affordable(network, cells, d, totals, most_cells)
         if number < len(hidden):
-            behind = _activated(cells.values, Fraction(layer.slope or 0))
+            behind = layer.kinked(cells.values, cells.values > 0)  # w, the last column, is not negative
     return cells
+
+
+def check_dimension(network: Network, d: int, most_cells: int) -> None:
+    """Refuse too many cells even of d hyperplanes in general position."""
+    if 3**d > most_cells:
+        raise ConslawError(
+            f"network {network.name}: over 10**{int(d * 0.47)} cells in {d} dimensions, "
+            f"more than most_cells={most_cells}; give a slice with within="
+        )
 
 
 def _affordable(network: Network, cells: Cells, d: int, totals: list[int], most_cells: int) -> None:
@@ -93,13 +97,6 @@ def _affordable(network: Network, cells: Cells, d: int, totals: list[int], most_
     objects = 2 * INTEGER * (cells.ends.size + cells.values.size)
     what = f"network {network.name}: {cells.total} cells after {done} of {every} neurons"
     check_memory(factor * (size + objects), what, SMALLER)
-
-
-def _activated(values: Array, slope: Fraction) -> Array:
-    p, q = slope.numerator, slope.denominator
-    result: Array = np.where(values > 0, q * values, p * values)
-    result[:, -1] = q * values[:, -1]
-    return result
 
 
 def _product_of_lines(dimension: int, ends: Sequence[int], columns: int) -> tuple[list[Array], list, dict]:  # type: ignore[type-arg]

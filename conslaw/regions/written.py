@@ -7,13 +7,15 @@ has no part in it.  Another is subdivided again, and all its cells are proved by
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from conslaw.certificates.budget import NotChecked
 from conslaw.certificates.kernel import Refuted
+from conslaw.certificates.reading import rational
 from conslaw.certificates.verification import Check, checked
 from conslaw.errors import ConslawError
 from conslaw.regions.cell_data import AllCells, CellData
@@ -24,6 +26,7 @@ from conslaw.regions.simple_cells import SimpleCells
 from conslaw.regions.subdivision import Cells, subdivided
 
 KIND, VERSION = "polyhedral complex", 1
+Steps = list[tuple[str, Callable[[], str]]]  # what is checked, and how
 
 
 def certificate(answer: Any, network: Network, data: CellData) -> dict[str, Any]:
@@ -93,11 +96,11 @@ def cells_proved(whole: Mapping[str, Any], budget: float, made: dict[str, Any]) 
 def _read(whole: Mapping[str, Any]) -> dict[str, Any]:
     if whole.get("version") != VERSION or whole.get("method") not in ("vertices", "recompute"):
         raise Refuted(f"version {whole.get('version')!r} and method {whole.get('method')!r} are not known")
-    network = Network.from_json(json.loads(whole["network"]), "certificate")
-    for layer in network.layers:
-        if layer.denominator <= 0:
-            raise Refuted("a denominator is not positive")
+    network = network_written(whole["network"])
     box = json.loads(whole["box"])
+    for corner in box or ():
+        for x in corner:
+            rational(x)
     if box is not None and whole["method"] == "vertices":
         raise Refuted("in a box complexes are computed again")
     signs, f, b = (np.asarray(whole[name]) for name in ("signs", "f_vector", "bounded"))
@@ -110,7 +113,19 @@ def _read(whole: Mapping[str, Any]) -> dict[str, Any]:
     return {"network": network, "box": box, "signs": signs, "method": whole["method"]}
 
 
-def _of_vertices(made: dict[str, Any]):  # type: ignore[no-untyped-def]
+def network_written(text: str) -> Network:
+    """The network of a certificate; slopes such as 1e999999999 would take all memory, and are refused."""
+    layers = json.loads(text)
+    for layer in layers:
+        if layer["slope"] is not None:
+            rational(layer["slope"])
+    network = Network.from_json(layers, "certificate")
+    if any(layer.denominator <= 0 for layer in network.layers):
+        raise Refuted("a denominator is not positive")
+    return network
+
+
+def _of_vertices(made: dict[str, Any]) -> Steps:
     network, signs, d = made["network"], made["signs"], made["network"].inputs
     zeros = np.zeros((0, d), np.int64)
     state: dict[str, Any] = {}
@@ -143,7 +158,7 @@ def _proved(run: Any) -> Any:
         raise Refuted(str(error)) from None
 
 
-def _again(made: dict[str, Any]):  # type: ignore[no-untyped-def]
+def _again(made: dict[str, Any]) -> Steps:
     def recompute() -> str:
         network, box = made["network"], boxed(made["box"])
         try:
@@ -164,8 +179,6 @@ def _again(made: dict[str, Any]):  # type: ignore[no-untyped-def]
 
 def boxed(box: Any) -> list[tuple[Array, int]] | None:
     """Corners from what is written."""
-    from fractions import Fraction
-
     if box is None:
         return None
     return [integers(np.array([Fraction(x) for x in corner], object), "corner") for corner in box]

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from conslaw.certificates.budget import NotChecked
 from conslaw.certificates.kernel import Refuted
+from conslaw.certificates.reading import rational
 from conslaw.certificates.verification import Check, checked
 from conslaw.errors import ConslawError
 from conslaw.regions.level_cuts import AT_INFINITY, cut_by_level, sides
 from conslaw.regions.networks_read import Network
 from conslaw.regions.simple_cells import SimpleCells
-from conslaw.regions.written import cells_proved
+from conslaw.regions.written import cells_proved, network_written
 
 if TYPE_CHECKING:
     from conslaw.regions.level_sets import Topology
@@ -95,12 +95,10 @@ def _read(whole: Mapping[str, Any]) -> dict[str, Any]:
         raise Refuted(
             f"version {whole.get('version')!r} or at_infinity {whole.get('at_infinity')!r} is not known"
         )
-    network = Network.from_json(json.loads(whole["network"]), "certificate")
-    if any(layer.denominator <= 0 for layer in network.layers):
-        raise Refuted("a denominator is not positive")
+    network = network_written(whole["network"])
     if json.loads(whole["box"]) is not None and whole["at_infinity"] != "none":
         raise Refuted("nothing is unbounded in a box")
-    output, level = json.loads(whole["output"]), Fraction(whole["level"])
+    output, level = json.loads(whole["output"]), rational(whole["level"])
     classes = tuple(output) if isinstance(output, list) else None
     try:
         cut, function, value = cut_by_level(network, 0 if classes else output, level, classes)

@@ -11,6 +11,7 @@ from test_complexes import normal
 from conslaw import regions
 from conslaw.regions import certified_vertices
 from conslaw.regions.affine_values import Digits, Floats
+from conslaw.regions.certified_vertices import NotProved, prove_vertices
 from conslaw.regions.networks_read import read
 
 
@@ -66,6 +67,20 @@ def test_bounds_hold(seed, slope, spread):
                     else:
                         off = abs(Fraction(float(values[i, b, k])) - factor * true)
                         assert off <= Fraction(float(errors[i, b, k]))
+
+
+def test_what_underflows_behind_a_kink_proves_nothing():
+    """Neuron (4, 0) is 2**-870 - 2**-780 at x = 1, but the second term is 0 in between, in float64."""
+    t = 2.0**-290
+    layers = [([[1], [t], [1]], [-1, 0, 0], 0), ([[0, t, 0], [0, 0, t]], [0, 0], 0),
+              ([[-(2.0**-200), 0], [0, t]], [0, 0], 2.0**-299), ([[2.0**299, t]], [0], 0)]  # fmt: skip
+    network, vertex = read(layers), np.array([[0]])
+    assert network.in_range
+    signs = np.array([[0, 1, 1, 1, 1, -1, 1, 1]], np.int8)
+    with pytest.raises(NotProved, match="is another"):
+        prove_vertices(network, signs, vertex, np.array([[1.0]]))
+    signs[0, -1] = -1
+    prove_vertices(network, signs, vertex, np.array([[1.0]]))
 
 
 def test_digits_are_as_good_as_said_where_floats_know_nothing():

@@ -65,10 +65,12 @@ def tamperings(whole):
     yield {"version": 2}
     yield {"method": "trust"}
     yield {"box": json.dumps([["0", "0", "0"], ["1", "1", "1"]])}
+    yield {"box": json.dumps([["0", "0"], ["1", "1e999999999"]])}
     yield {"signs": signs[:0]}
     yield {"signs": signs.astype(float)}
     yield {"network": "[]"}
-    yield {"network": whole["network"].replace('"slope": "0"', '"slope": "1/2"')}
+    for slope in ("1/2", "1e999999999"):
+        yield {"network": whole["network"].replace('"slope": "0"', f'"slope": "{slope}"')}
 
 
 @pytest.mark.parametrize("method", ["vertices", "recompute"])

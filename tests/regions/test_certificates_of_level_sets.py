@@ -61,7 +61,7 @@ def tamperings(whole):
         changed = signs.copy()
         changed[i, -1] = -changed[i, -1] or 1
         yield {"signs": changed}
-    for level in ("1/7", "x", "1/0"):
+    for level in ("1/7", "x", "1/0", "1e999999999"):
         yield {"level": level}
     for output in (7, [0, 0], "0", None, [0, 9], True):
         yield {"output": json.dumps(output)}

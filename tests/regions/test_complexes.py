@@ -244,6 +244,25 @@ def test_without_a_certificate_the_counts_are_only_probable():
         guess.certificate()
 
 
+@pytest.mark.parametrize("slope", [0.0006, 1e-5])  # of denominators 2**63 and 2**69
+def test_slopes_of_long_denominators(slope, tmp_path):
+    layers = [(W, b, slope) for W, b in normal((2, 5, 4, 1))]
+    found, network = regions.polyhedral_complex(layers), read(layers)
+    for sign in found.sign_vectors:
+        certified_vertices._exact_vertex(network, sign, np.flatnonzero(sign == 0))
+    found.certificate(tmp_path / "complex.npz")
+    assert conslaw.verify(tmp_path / "complex.npz").ok
+
+
+def test_long_common_denominators(tmp_path):
+    """More than the 4300 digits that Python's str() allows."""
+    layers = [([[Fraction(1, 10**3000 + i) for i in (1, 2)], [1, -1]], [1, 2]), ([[1, 1]], [0])]
+    found = regions.polyhedral_complex(layers)
+    assert found.f_vector == (1, 4, 4)
+    found.certificate(tmp_path / "complex.npz")
+    assert conslaw.verify(tmp_path / "complex.npz").ok
+
+
 def test_models_and_torch_modules():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
@@ -256,6 +275,16 @@ def test_models_and_torch_modules():
     product_ = (arrays[3][0].astype(object).dot(arrays[2][0].astype(object)), [0])
     by_hand = [(*arrays[0], 0.25), arrays[1], product_]
     assert found.f_vector == regions.polyhedral_complex(by_hand).f_vector
+    twice = type("Linear", (nn.Linear,), {"forward": lambda self, x: 2 * nn.Linear.forward(self, x)})
+    with pytest.raises(ConslawError, match=r"Sequential\.0 is a .*\.Linear: only"):
+        regions.polyhedral_complex(nn.Sequential(twice(2, 2), nn.ReLU()))
+    gate = nn.ReLU()  # one module, in two places
+    again = nn.Sequential(linear[0], gate, linear[1], gate, linear[2])
+    apart = nn.Sequential(linear[0], nn.ReLU(), linear[1], nn.ReLU(), linear[2])
+    assert regions.polyhedral_complex(again).digest == regions.polyhedral_complex(apart).digest
+    linear[0].register_forward_hook(lambda module, inputs, output: 2 * output)
+    with pytest.raises(ConslawError, match=r"Sequential\.0 has a forward hook"):
+        regions.polyhedral_complex(apart)
     with pytest.raises(ConslawError, match=r"Sequential\.1 is a GELU"):
         regions.polyhedral_complex(nn.Sequential(nn.Linear(2, 2), nn.GELU()))
     with pytest.raises(ConslawError, match="float16"):
@@ -287,6 +316,7 @@ BAD = {
     "directions": (LINES, {"within": {"origin": [0, 0], "directions": 5}}, "directions has shape"),
     "perturbation": (LINES, {"perturb": -1}, "give a positive number"),
     "cells": (LINES, {"most_cells": 5}, "more than most_cells=5"),
+    "pixels": ([(np.eye(784), np.ones(784)), (np.ones((1, 784)), [0])], {}, "in 784 dimensions"),
     "dimensions": ([(np.eye(30), np.ones(30)), (np.ones((1, 30)), [0])], {}, "most_cells"),
     "limit": (LINES, {"most_cells": 0}, "give a positive integer"),
 }

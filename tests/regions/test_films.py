@@ -147,6 +147,7 @@ def test_a_kill_leaves_a_whole_film_of_half_of_the_frames_at_least(tmp_path):
     ([], "a.gif", {}, "states is empty"),
     ([NET, NET], "a.png", {}, "shows one state"),
     ([NET], "a.gif", {"within": ((1, 1), (0, 0))}, "lower corner"),
+    ([NET], "a.gif", {"within": ((0, 0), (10**400, 1))}, "in float64"),
     ([NET], "a.gif", {"within": 3}, "within=3"),
     ([NET], "a.gif", {"target": "no.png"}, "no.png"),
     ([NET], "a.gif", {"target": [[2.0]]}, "numbers from 0 to 1"),

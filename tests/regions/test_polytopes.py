@@ -20,9 +20,18 @@ def product(A, x):
     return [sum(c * y for c, y in zip(row, x, strict=True)) for row in A]
 
 
-@given(st.integers(0, 10**6), st.sampled_from([(2, 5, 4, 1), (3, 6, 4, 2), (5, 8, 6, 3)]), st.booleans())
-def test_proofs_hold_for_random_networks(seed, widths, bias):
-    layers = normal(widths, seed, bias)
+SLOPES = [0, -0.3, 0.0006, 1e-5]  # the last two with denominators 2**63 and 2**69
+
+
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([(2, 5, 4, 1), (3, 6, 4, 2), (5, 8, 6, 3)]),
+    st.booleans(),
+    st.sampled_from(SLOPES),
+)
+def test_proofs_hold_for_random_networks(seed, widths, bias, slope):
+    *hidden, last = normal(widths, seed, bias)
+    layers = [*((W, b, slope) for W, b in hidden), last]
     x = np.random.default_rng(seed).normal(size=widths[0])
     found = regions.polytope(layers, x)
     A, b = (m.fractions() for m in found.inequalities)
@@ -104,6 +113,7 @@ BAD = [
     (lambda: regions.polytope(SQUARE, [1, float("nan")]), "contains nan"),
     (lambda: regions.polytope(SQUARE, np.ones(2, np.float16)), "float16"),
     (lambda: regions.polytope(SQUARE, [2, 0.5], box=(0, 1)), "outside the box"),
+    (lambda: regions.polytope(SQUARE, [10**400, 0]), "beyond the range of float64"),
     (lambda: regions.polytope(SQUARE, [0.5, 0.5], box=(1, 0)), "below"),
     (lambda: regions.polytope(SQUARE, [0.25, 0.25]).neighbour(9), "give one of the facets"),
     (lambda: regions.polytope(normal((9, 10, 1)), np.zeros(9)).vertices, "at most 8"),

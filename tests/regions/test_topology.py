@@ -366,6 +366,8 @@ def test_bad_input(options, words):
     whole = regions.polyhedral_complex(normal((2, 4, 2)))
     with pytest.raises(ConslawError, match=words.replace("(", r"\(")):
         regions.topology(whole, **options)
+    with pytest.raises(ConslawError, match="over\\(4\\): give a prime"):
+        regions.topology(whole).boundary.over(4)
 
 
 def test_what_has_no_cells():
