@@ -149,6 +149,21 @@ def test_a_law_of_an_array_and_its_entries_is_not_ruled_out_with_few_data():
     assert lie_ranks(flow).ranks[-1] == flow.dimension - 1
 
 
+def test_data_that_matter_nowhere_once_others_are_zero():
+    """y is multiplied by one entry of x, which is not among the few that are left."""
+
+    def potential(p, c):
+        return (c.v[:, None] * (p["K"] @ c.x)).sum() + c.x[0, 0] * (c.u * (p["K"] @ c.y)).sum()
+
+    data = {"x": (3, 12), "y": (3, 12), "u": (3, 12), "v": (3,)}
+    flow = G(conslaw.model(potential, parameters={"K": (3, 3)}, data=data))
+    with patch.object(few_data, "WORTH_IT", 0):
+        few = with_few_data(flow)
+    assert few.kept.keys() == {"x"}
+    assert 0 not in few.kept["x"][1]
+    assert lie_ranks(few).ranks[-1] == lie_ranks(flow).ranks[-1] == 9
+
+
 def used(model):
     nodes = topological_order([model.potential])
     return [n for n in model.parameters if any(x.operation == "input" and x.attribute == n for x in nodes)]
