@@ -16,10 +16,10 @@ an identity with exact monomials.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations_with_replacement
 from math import comb, prod
+from numbers import Integral
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -27,18 +27,8 @@ import numpy.typing as npt
 
 from conslaw import display
 from conslaw.algebra.finite_field import Residues, RowSpace, random_prime, rank
-from conslaw.algebra.polynomials import (
-    PolynomialArray,
-    Polynomials,
-    collect,
-    concatenate,
-    keys,
-    terms,
-)
-from conslaw.algebra.sparse_kernel import (
-    Vector,
-    sparser,
-)
+from conslaw.algebra.polynomials import PolynomialArray, Polynomials, collect, concatenate, keys, terms
+from conslaw.algebra.sparse_kernel import Vector, sparser
 from conslaw.errors import ConslawError, TooLargeError, check_flags, check_memory, check_seed
 from conslaw.flows.coordinates import Coordinate, to_sympy, write_law
 from conslaw.flows.flow import TIME, Flow, check_flow
@@ -181,32 +171,32 @@ def polynomial_laws(
         100.0 * unknowns * sum(d for _, d in named), f"degree={degree!r}: an ansatz of {unknowns:,} unknowns"
     )
     fields, coordinates = exact_fields(flow, logs=logs)
-    n = flow.dimension
-    groups = [
-        ([i for i, c in enumerate(flow.coordinates, start=1) if c.name in names], d) for names, d in named
-    ]
-    if logs:
-        usable = {i for i, c in enumerate(coordinates[n:], start=1) if c is not None}
-        groups = [(sorted([*v, *(n + i for i in v if i in usable)]), d) for v, d in groups]
+    groups = _variables(flow, named, coordinates)
     linear = (
         {}
         if isinstance(degree, Mapping) or degree == 1 or homogeneous
         else _linear_laws(groups, fields, seed)
     )
     monomials = _monomials([([i for i in v if i not in linear], d) for v, d in groups], homogeneous)
-    for salt in range(seed, seed + 3):
-        basis = ansatz_kernel(monomials, fields, salt) if len(monomials) else []
-        if all(conserved(_law_array(monomials, basis), x) for x in fields):
-            break
-    else:
-        raise AssertionError("three sets of random 64-bit keys each had a collision")
-    found = _law_array(monomials, _generators(monomials, basis, seed))
+    found = _law_array(monomials, _generators(monomials, _checked_kernel(monomials, fields, seed), seed))
     laws = concatenate(
         [*linear.values(), found], list(range(len(linear) + 1)), (len(linear) + found.shape[0],)
     )
     laws = laws.select(np.argsort(laws.degrees(), kind="stable"))
     names = [c or Coordinate("unused") for c in coordinates]
-    return PolynomialLaws(names, laws, _independent(laws, n, seed), unknowns)
+    looked_at = _count([(len(variables), d) for variables, d in groups], homogeneous)
+    return PolynomialLaws(names, laws, _independent(laws, flow.dimension, seed), looked_at)
+
+
+def _checked_kernel(
+    monomials: npt.NDArray[np.int32], fields: list[PolynomialArray], seed: int
+) -> list[Vector]:
+    """A basis of all laws in some monomials, checked as identities."""
+    for salt in range(seed, seed + 3):
+        basis = ansatz_kernel(monomials, fields, salt) if len(monomials) else []
+        if all(conserved(_law_array(monomials, basis), x) for x in fields):
+            return basis
+    raise AssertionError("three sets of random 64-bit keys each had a collision")
 
 
 def with_more(laws: PolynomialLaws, others: PolynomialArray, flow: Flow, seed: int) -> PolynomialLaws:
@@ -230,12 +220,13 @@ def check_ansatz(
     """The number of monomials in the ansatz, or :class:`ConslawError` for bad arguments, and if it is larger
     than ``max_unknowns`` where such are to be refused.
     """
-    check_flags(homogeneous=homogeneous)
+    check_flags(homogeneous=homogeneous, logs=logs)
     if not is_positive_integer(max_unknowns):
         raise ConslawError(f"max_unknowns={max_unknowns!r}: give a positive integer")
-    unknowns = ansatz_size(flow, degree, time_degree, homogeneous, logs=logs)
-    if max(d for names, d in _groups(flow, degree, time_degree) if names != (TIME,)) > LARGEST_DEGREE:
+    of_state = [d for names, d in _groups(flow, degree, time_degree) if names != (TIME,)]
+    if max(of_state, default=0) > LARGEST_DEGREE:  # before monomials are counted, which would take long
         raise TooLargeError(f"degree={degree!r}: laws are looked for up to degree {LARGEST_DEGREE}")
+    unknowns = ansatz_size(flow, degree, time_degree, homogeneous, logs=logs)
     if refuse and unknowns > max_unknowns:
         many = f"{unknowns:,}" if unknowns < 10**15 else f"about 10^{int(unknowns.bit_length() * 0.30103)}"
         raise ConslawError(
@@ -248,11 +239,16 @@ def check_ansatz(
 def ansatz_size(
     flow: Flow, degree: Degree, time_degree: int | None, homogeneous: bool, *, logs: bool = False
 ) -> int:
-    """The number of monomials in the ansatz."""
+    """The number of monomials in the ansatz; with ``logs``, if every entry had a logarithm."""
     check_flags(homogeneous=homogeneous, logs=logs)
     named = _groups(check_flow(flow), degree, time_degree)
     sizes = [(sum(prod(flow.state[name]) for name in names), d) for names, d in named]
-    return prod(comb(size * (1 + logs) + d - homogeneous, d) for size, d in sizes) - (not homogeneous)
+    return _count([(size * (1 + logs), d) for size, d in sizes], homogeneous)
+
+
+def _count(sizes: Iterable[tuple[int, int]], homogeneous: bool) -> int:
+    """How many monomials groups of so many variables have up to these degrees."""
+    return prod(comb(size + d - homogeneous, d) for size, d in sizes) - (not homogeneous)
 
 
 def _independent(laws: PolynomialArray, n: int, seed: int) -> int:
@@ -277,7 +273,7 @@ def _linear_laws(
     laws without x.
     """
     occurring = {int(v) for x in fields for v in np.unique(x.monomial)}
-    variables = [v for v, d in groups if d > 1 or len(groups) == 1][-1]
+    variables, _ = groups[-1]  # the state, after time
     spectators = [v for v in variables if v not in occurring]
     if not spectators:
         return {}
@@ -318,8 +314,9 @@ def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[t
         groups.append((names, int(d)))
     if not groups:
         raise ConslawError(f"degree={degree!r}: name at least one array; they are {', '.join(flow.state)}")
-    none = isinstance(time_degree, int) and time_degree == 0
-    if time_degree is not None and not none and not is_positive_integer(time_degree):
+    if time_degree is not None and not (
+        isinstance(time_degree, Integral) and not isinstance(time_degree, bool) and time_degree >= 0
+    ):
         raise ConslawError(f"time_degree={time_degree!r}: give an integer >= 0")
     if time_degree is not None and (flow.time is None or TIME in seen):
         raise ConslawError(
@@ -334,6 +331,21 @@ def _groups(flow: Flow, degree: Degree, time_degree: int | None) -> list[tuple[t
             else int(time_degree)
         )
         groups = [((TIME,), in_time), *groups] if in_time else groups
+    return groups
+
+
+def _variables(
+    flow: Flow, named: Sequence[tuple[tuple[str, ...], int]], coordinates: Sequence[Coordinate | None]
+) -> list[tuple[list[int], int]]:
+    """The numbers of the variables of each group, with those of the logarithms that there are, and its
+    degree.
+    """
+    n = flow.dimension
+    logs = {i for i, c in enumerate(coordinates[n:], start=1) if c is not None}
+    groups = []
+    for names, d in named:
+        own = [i for i, c in enumerate(flow.coordinates, start=1) if c.name in names]
+        groups.append((own + [n + i for i in own if i in logs], d))
     return groups
 
 
@@ -366,9 +378,6 @@ def _monomials(groups: list[tuple[list[int], int]], homogeneous: bool) -> npt.ND
         product = np.sort(product, axis=1)
         product = product[np.lexsort((*product.T[::-1], (product > 0).sum(axis=1)))]
     return product[product.any(axis=1)]
-
-
-# the linear system
 
 
 # from vectors to laws
@@ -410,16 +419,11 @@ def _chosen(
     """The numbers of the generators; None if the ranks mod p do not prove that the others are polynomials in
     them.
     """
-    laws, known, least = _law_array(monomials, basis), np.sort(keys(monomials)), min(degrees)
+    laws, known = _law_array(monomials, basis), keys(monomials)
     chosen: list[int] = []
     for d in sorted(set(degrees)):
         candidates = [i for i, e in enumerate(degrees) if e == d]
-        factors = [
-            f
-            for count in range(2, d // least + 1)
-            for f in combinations_with_replacement(chosen, count)
-            if sum(degrees[i] for i in f) <= d
-        ]
+        factors = [some for some in _multisets(chosen, degrees, d) if len(some) > 1]
         products = _products(laws, factors)
         inside = np.ones(len(factors), dtype=bool)
         inside[products.entry[~np.isin(keys(products.monomial), known)]] = False
@@ -434,6 +438,15 @@ def _chosen(
         if space.rank + len(new) < sum(e <= d for e in degrees):
             return None
     return chosen
+
+
+def _multisets(chosen: Sequence[int], degrees: Sequence[int], most: int) -> Iterator[tuple[int, ...]]:
+    """The multisets of laws, in order of degree, whose degrees add up to at most ``most``."""
+    yield ()
+    for k, i in enumerate(chosen):
+        if degrees[i] > most:
+            break
+        yield from ((i, *others) for others in _multisets(chosen[k:], degrees, most - degrees[i]))
 
 
 def _products(laws: PolynomialArray, factors: list[tuple[int, ...]]) -> PolynomialArray:

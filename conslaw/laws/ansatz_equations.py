@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.algebra.polynomials import (
-    Keys,
-    PolynomialArray,
-    derivatives,
-    join,
-    keys,
-    multiply,
-)
+from conslaw.algebra.polynomials import Keys, PolynomialArray, derivatives, join, keys, multiply
 from conslaw.algebra.sparse_kernel import (
     Equations,
     Vector,
@@ -96,14 +89,11 @@ def _eliminated(
         reach = start + int(np.searchsorted(size, portion, side="right"))
         stop = int(ends[min(int(np.searchsorted(ends, max(reach, start + 1))), len(ends) - 1)])
         kept.append(_portion(unknowns, slopes.where(np.arange(start, stop)), alive))
-        numbers = [f"{n:,}" for n in (stop, len(field), alive.sum())]
+        numbers = [f"{count:,}" for count in (stop, len(field), alive.sum())]
         logger.info("ansatz: %s of %s terms of the field used, %s unknowns left", *numbers)
         start, portion = stop, min(2 * portion, LARGEST_PORTION)
-    return (
-        merged(kept)
-        if kept
-        else Equations(np.zeros(0, np.int64), np.zeros(0, np.intp), np.zeros(0, np.int64))
-    )
+    none = Equations(np.zeros(0, np.int64), np.zeros(0, np.intp), np.zeros(0, np.int64))
+    return merged(kept) if kept else none
 
 
 def _portion(unknowns: Factors, slopes: Factors, alive: npt.NDArray[np.bool_]) -> Equations:

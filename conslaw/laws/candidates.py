@@ -48,6 +48,11 @@ class Candidate:
     each: int = 1
 
     @property
+    def is_matrix(self) -> bool:
+        """Whether it is a square matrix, or one for each slice, of which half the entries are repetitions."""
+        return self.kind in ("symmetric", "skew")
+
+    @property
     def signs(self) -> tuple[int, ...]:
         """The sign of each part."""
         return (1, -1)[: len(self.text)]
@@ -78,7 +83,7 @@ class Candidate:
         if not 1 <= len(letters) <= 2 or len({*self.out}) < len(self.out) or not {*self.out} <= sizes.keys():
             return False
         lengths = [sizes[c] for c in self.out]
-        if self.kind in ("symmetric", "skew"):
+        if self.is_matrix:
             if not 2 <= len(self.out) <= 3:
                 return False
             one, other = self.out[-2], self.out[-1]
@@ -125,7 +130,7 @@ class Candidate:
 
     def distinct(self, array: Expression) -> Expression:
         """The entries that are not repetitions, as a vector."""
-        if self.kind in ("symmetric", "skew"):
+        if self.is_matrix:
             rows, columns = np.triu_indices(array.shape[-1], int(self.kind == "skew"))
             return array[..., rows, columns].reshape(-1)
         return array.reshape(-1)

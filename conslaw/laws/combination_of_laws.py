@@ -44,14 +44,14 @@ def is_combination_of_laws(flow: Flow, value: Expression) -> bool:
     [polynomials] = evaluate([value], number(flow.state), numbers)
     if numbers.denominators:
         return False
-    laws, places, left = _laws(flow), _Places(flow), MOST_WORK
+    laws, variables, left = _laws(flow), _Variables(flow), MOST_WORK
     for polynomial in terms(polynomials):
         rest = {m: Fraction(c) for m, c in polynomial if m}  # a constant is conserved
         taken = set[tuple[int, tuple[int, ...]]]()
         while rest:
             monomial = next(iter(rest))
-            for k, index in places.entries_with(monomial, laws):
-                entry = {} if (k, index) in taken else places.entry(laws[k], index)
+            for k, index in variables.entries_with(monomial, laws):
+                entry = {} if (k, index) in taken else variables.entry(laws[k], index)
                 if entry.get(monomial):
                     break
             else:
@@ -74,7 +74,7 @@ def _laws(flow: Flow) -> list[Combination]:
     return combinations_of_windows(flow)
 
 
-class _Places:
+class _Variables:
     """The variables of a state by array and index."""
 
     def __init__(self, flow: Flow) -> None:

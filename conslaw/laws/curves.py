@@ -64,10 +64,8 @@ class Terms:
         """
         if not len(self.entry):
             return []
-        n, parts = (
-            max(int(self.entry.max()) + 1, int(self.monomial.max(initial=0))),
-            int(self.control.max()) + 1,
-        )
+        n = max(int(self.entry.max()) + 1, int(self.monomial.max(initial=0)))
+        parts = int(self.control.max()) + 1
         term, place = np.nonzero(self.monomial)
         variable = np.concatenate([self.entry, self.monomial[term, place] - 1])
         ends = (variable, n + np.concatenate([self.control, self.control[term]]))
@@ -158,15 +156,15 @@ class _Products:
     def __init__(self, terms: Terms, order: int) -> None:
         self.terms, self.order = terms, order
         number: dict[tuple[int, ...], int] = {(): 0}
-        self.levels: list[list[tuple[int, int, int]]] = []  # (product, earlier product, variable)
         rows = [tuple(v for v in row if v) for row in terms.monomial.tolist()]
+        # by degree: the product, the earlier one, the variable
+        self.levels: list[list[tuple[int, int, int]]] = [[] for _ in range(max(map(len, rows), default=0))]
         for row in rows:
-            for stop in range(1, len(row) + 1):
+            for stop, variable in enumerate(row, start=1):
                 if row[:stop] not in number:
                     number[row[:stop]] = len(number)
-                    self.levels += [[]] * (stop - len(self.levels))
-                    step = (number[row[:stop]], number[row[: stop - 1]], row[stop - 1] - 1)
-                    self.levels[stop - 1] = [*self.levels[stop - 1], step]
+                    step = (number[row[:stop]], number[row[: stop - 1]], variable - 1)
+                    self.levels[stop - 1].append(step)
         self.size = len(number)
         pairs = np.stack([terms.entry, [number[row] for row in rows]], axis=1)
         self.pairs, self.pair = np.unique(pairs, axis=0, return_inverse=True)

@@ -22,7 +22,15 @@ from conslaw.algebra.uniform_axes import RIGID, Axes
 from conslaw.flows.flow import Flow
 from conslaw.laws.brackets import trace_samples
 from conslaw.laws.colourings import constant_metric, dealt, shapes
-from conslaw.laws.few_data import SURPLUS, from_the_end, is_large, restricted, with_few_data
+from conslaw.laws.few_data import (
+    SURPLUS,
+    Indices,
+    from_the_end,
+    has_places,
+    is_large,
+    restricted,
+    with_few_data,
+)
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.subnetworks import LARGEST, Widths, lengths_of, subnetwork
 from conslaw.laws.windows import has_windows
@@ -30,8 +38,6 @@ from conslaw.models.live_indices import Box, is_dark
 from conslaw.models.zero_data import Kept, boxes_that_matter
 
 MOST_ARRAYS = 2  # with places, that are looked at: kernels come before
-
-Indices = list[list[int] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,22 +101,21 @@ def _candidates(classes: IndexClasses) -> list[str]:
     """The arrays with a coloured axis, and with places that may be dark, that are used last."""
     assert classes.flow.model is not None
     used = [n for n in from_the_end(classes.flow.model.potential) if n in classes.state]
-    some = [n for n in used if any(_places(classes.flow.state[n], classes.state[n]))]
+    some = [n for n in used if any(has_places(classes.flow.state[n], classes.state[n]))]
     return [n for n in some if any(c != RIGID for c in classes.state[n])][:MOST_ARRAYS]
 
 
-def _places(shape: Shape, axes: Axes) -> list[bool]:
-    return [c == RIGID and n > 1 for c, n in zip(axes, shape, strict=True)]
+def _middle(shape: Shape, axes: Axes) -> Indices:
+    """The place in the middle of an array."""
+    places = zip(shape, has_places(shape, axes), strict=True)
+    return [[n // 2] if whether else None for n, whether in places]
 
 
 def _one_place(classes: IndexClasses, name: str) -> tuple[Kept, Kept]:
     """The data that the place in the middle of an array sees, and what else they move."""
     model = classes.flow.model
     assert model is not None
-    shape = classes.flow.state[name]
-    middle = [
-        [n // 2] if x else None for n, x in zip(shape, _places(shape, classes.state[name]), strict=True)
-    ]
+    middle = _middle(classes.flow.state[name], classes.state[name])
     seen, data = boxes_that_matter(model, {name: middle}), classes.data
     kept = {n: x for n in data if (x := _indices(seen.get(n), data[n]))}
     moved = boxes_that_matter(model, kept)
@@ -150,31 +155,30 @@ def _moving(classes: IndexClasses, left: Kept, *, seed: int, p: int) -> DarkEntr
     for k in range(1, len(arrays) + 1):
         kept: dict[str, Indices] = {}
         for name in arrays[k:]:
-            places = zip(flow.data[name], _places(flow.data[name], data[name]), strict=True)
-            middle = [[n // 2] if x else None for n, x in places]
+            middle = _middle(flow.data[name], data[name])
             kept |= {name: middle} if any(middle) else {}
         moved = boxes_that_matter(flow.model, kept)
-        if all(n in moved and _all_in(moved[n], flow.state[n]) for n in left):
+        if all(_all_in(moved.get(n)) for n in left):
             part = IndexClasses.of(restricted(flow, kept))
             if dark := _all_move(part, left, seed=seed, p=p):
                 return dark
     return None
 
 
-def _all_in(box: Box, shape: Shape) -> bool:
+def _all_in(box: Box) -> bool:
     return box is not None and all(m.all() for m in box)
 
 
 def _all_move(part: IndexClasses, left: Kept, *, seed: int, p: int) -> DarkEntries | None:
     """The dark entries, if gradients at a point span all of them, colour by colour."""
-    potential = part.flow.model.potential if part.flow.model else None
+    assert part.flow.model is not None
     axes = [pair for n in left for pair in zip(part.state[n], left[n], strict=True)]
     cut = {c for c, some in axes if some is not None}
     coloured = {c for c, _ in axes} - cut - {RIGID}
     classes = part.without(set(part.lengths) - coloured, [])
-    if potential is None or not all(any(c != RIGID for c in classes.state[n]) for n in left):
+    if not all(any(c != RIGID for c in classes.state[n]) for n in left):
         return None
-    if not classes.decouples(potential):
+    if not classes.decouples(part.flow.model.potential):
         return None
     colouring, total = dealt(list(classes.lengths.values()), max(classes.lengths.values())), 0
     for colours, copies in shapes(classes, colouring):

@@ -28,19 +28,26 @@ def adjoint_of_data(
     adjoint = _adjoints(potential).get(id(node))
     if adjoint is None or _has_parameters(adjoint, parameters):
         return None
-    summands = list[Expression]()
-    stack = [adjoint]
-    while stack:
-        x = stack.pop()
-        if x.operation == "add":
-            stack.extend(reversed(x.args))
-        else:
-            summands.append(x)
     kept = dict[Any, Expression]()
-    for i, (names, x) in enumerate(_apart(summands)):
+    for i, (names, x) in enumerate(_apart(_summands(adjoint))):
         alike = used is not None and len(names) == 1 and not names & used and _is_linear(x)
         kept.setdefault(form([x], {}) if alike else i, x)
     return None if len(kept) > MOST_SUMMANDS else reduce(_sum, kept.values())
+
+
+def _summands(whole: Expression) -> list[Expression]:
+    """What a sum is made of; a sum met again stays whole, or ``h = h + h``, again and again, would double
+    them each time.
+    """
+    found, seen, stack = list[Expression](), set[int](), [whole]
+    while stack:
+        x = stack.pop()
+        if x.operation == "add" and id(x) not in seen:
+            seen.add(id(x))
+            stack.extend(reversed(x.args))
+        else:
+            found.append(x)
+    return found
 
 
 def _sum(x: Expression, y: Expression) -> Expression:

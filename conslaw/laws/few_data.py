@@ -19,7 +19,7 @@ from conslaw.algebra.expressions import Expression, Shape
 from conslaw.algebra.finite_field import LIFTING_PRIME as PRIME
 from conslaw.algebra.finite_field import Residues, rank
 from conslaw.algebra.jets import Jets
-from conslaw.algebra.uniform_axes import RIGID, resized_shape
+from conslaw.algebra.uniform_axes import RIGID, Axes, resized_shape
 from conslaw.flows.flow import Flow
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.windows import flow_like, has_windows
@@ -34,6 +34,10 @@ PATCHES = (2, 4)  # pixels in a row of each of very many data arrays
 WORTH_IT = 500_000  # entries of the code, for all samples of a rank, from which it is tried
 
 
+Indices = list[list[int] | None]
+"""Those of each axis that are left, None for all of them."""
+
+
 @lru_cache(maxsize=64)
 def with_few_data(flow: Flow) -> Flow:
     """The flow with few data, in which its fields span as much as far as can be seen; or the flow itself, if
@@ -43,7 +47,7 @@ def with_few_data(flow: Flow) -> Flow:
         return flow
     assert flow.model is not None
     classes = IndexClasses.of(flow)
-    arrays = [n for n, axes in classes.data.items() if any(_places(flow.data[n], axes))]
+    arrays = [n for n, axes in classes.data.items() if any(has_places(flow.data[n], axes))]
     if not arrays:
         return flow
     first = [n for n in from_the_end(flow.model.potential) if n in arrays]
@@ -89,25 +93,23 @@ def is_large(flow: Flow) -> bool:
     return entries * flow.dimension >= WORTH_IT
 
 
-def _places(shape: Shape, axes: Sequence[int]) -> list[bool]:
-    """Which axes of a data array may be shortened."""
+def has_places(shape: Shape, axes: Axes) -> list[bool]:
+    """Which axes of an array may be shortened: those of pixels."""
     return [c == RIGID and n > 1 for c, n in zip(axes, shape, strict=True)]
 
 
-def _chosen(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, list[list[int] | None]]:
+def _chosen(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, Indices]:
     """The indices of each data array that are left, array after array: the first few in the middle of those
     that matter with which as much is spanned as with all.
     """
     small = _of_one_neuron(classes)
-    span, kept = _Span(small), dict[str, list[list[int] | None]]()
+    span, kept = _Span(small), dict[str, Indices]()
     most = span.rank({})
     for name in arrays:
-        matter = data_that_matter(small, kept)[name]
-        places = _places(classes.flow.data[name], classes.data[name])
-        indices = [np.flatnonzero(m) if x else None for m, x in zip(matter or (), places, strict=True)]
+        indices = _that_matter(classes, small, kept, name)
         longest, length = max((len(i) for i in indices if i is not None), default=0), 1
         while length <= longest // 3:
-            some = {name: [None if i is None else _middle(i.tolist(), length) for i in indices]}
+            some = {name: [None if i is None else _middle(i, length) for i in indices]}
             if span.rank(kept | some) == most:
                 kept |= some
                 break
@@ -115,7 +117,7 @@ def _chosen(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, list[list
     return kept
 
 
-def _all_at_once(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, list[list[int] | None]]:
+def _all_at_once(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, Indices]:
     """The same for many arrays (a deep network): equally many indices of each, but for what comes first (the
     image), of which no more matters than the others ask for.
 
@@ -130,18 +132,23 @@ def _all_at_once(classes: IndexClasses, arrays: Sequence[str]) -> dict[str, list
     return few if ranks[0] == ranks[1] else more
 
 
-def _patches(
-    classes: IndexClasses, small: Model, arrays: Sequence[str], length: int
-) -> dict[str, list[list[int] | None]]:
+def _patches(classes: IndexClasses, small: Model, arrays: Sequence[str], length: int) -> dict[str, Indices]:
     """So many indices in a row of each array, in the middle of those that matter; of arrays with more."""
-    kept = dict[str, list[list[int] | None]]()
+    kept = dict[str, Indices]()
     for name in arrays:
-        matter = data_that_matter(small, kept)[name]
-        places = _places(classes.flow.data[name], classes.data[name])
-        indices = [np.flatnonzero(m) if x else None for m, x in zip(matter or (), places, strict=True)]
+        indices = _that_matter(classes, small, kept, name)
         if any(i is not None and len(i) > length for i in indices):
-            kept[name] = [None if i is None else _middle(i.tolist(), length) for i in indices]
+            kept[name] = [None if i is None else _middle(i, length) for i in indices]
     return kept
+
+
+def _that_matter(classes: IndexClasses, small: Model, kept: Kept, name: str) -> Indices:
+    """The indices of a data array on which the small model depends, on the axes that may be shortened."""
+    places = has_places(classes.flow.data[name], classes.data[name])
+    box = data_that_matter(small, kept)[name]
+    if box is None:  # all are zero with what else is kept
+        return [None] * len(places)
+    return [np.flatnonzero(m).tolist() if x else None for m, x in zip(box, places, strict=True)]
 
 
 def _of_one_neuron(classes: IndexClasses) -> Model:

@@ -66,7 +66,7 @@ def parts_of(combination: Combination) -> list[Part]:
 
 def form_of(candidate: Candidate) -> Form:
     """The form of a candidate."""
-    if candidate.kind in ("symmetric", "skew"):
+    if candidate.is_matrix:
         skew = candidate.kind == "skew"
         return Gram(*axes_of(candidate), *np.triu_indices(candidate.size, int(skew)), skew)
     return Sums(summed(candidate), order_of(candidate))
@@ -77,11 +77,11 @@ def values_of(combination: Combination, x: Arrays) -> Any:
     without the power of time.
     """
     like = combination.like
-    side = like.size if like.kind in ("symmetric", "skew") else 1
+    side = like.size if like.is_matrix else 1
     check_memory(40.0 * like.each * like.size * side, "the values of a family of laws")
     parts = zip(combination.terms, parts_of(combination), strict=True)
     distinct = sum(coefficient * part.of(x) for (coefficient, _), part in parts)
-    if side == 1 and like.kind not in ("symmetric", "skew"):
+    if not like.is_matrix:
         shapes = dict(pair for n, letters in like.factors for pair in zip(letters, x[n].shape, strict=True))
         return np.reshape(distinct, tuple(shapes[c] for c in like.out))
     rows, columns = np.triu_indices(like.size, int(like.kind == "skew"))

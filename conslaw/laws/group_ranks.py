@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise, product
 from math import inf, prod
@@ -31,14 +31,7 @@ from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.law_rows import LawRows
 from conslaw.laws.lie import ranks_by_depth
 from conslaw.laws.splitting import Block, Coloured, Split, laws_in_blocks, sums_apart
-from conslaw.laws.subnetworks import (
-    LARGEST,
-    Subnetwork,
-    Widths,
-    lengths_of,
-    marked,
-    subnetwork,
-)
+from conslaw.laws.subnetworks import LARGEST, Subnetwork, Widths, lengths_of, marked, subnetwork
 
 logger = logging.getLogger(__name__)
 
@@ -141,9 +134,27 @@ def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
         return ()
     if not constant_metric(flow) or len((parts := grouping(flow)).groups) < 2:
         return ()
-    every, known = IndexClasses.of(flow), dict[frozenset[int], IndexClasses | None]()
+    every, made = IndexClasses.of(flow), list[tuple[bool, float, GroupColouring]]()
+    centred = any(axes.count(c) > 1 for axes in every.data.values() for c in {*axes} - {RIGID})
+    for classes, colours, even in _shared_out(every, parts.groups):
+        if (work := _work(classes, parts.groups, colours)) < inf:
+            one = GroupColouring(parts, replace(classes, same=parts.same), colours, work)
+            last = UNEVEN * work if centred and not even else work
+            made.append((_much_is_zero(classes, parts.groups), last, one))
+    return tuple(one for _, _, one in sorted(made, key=lambda x: x[:2]))
+
+
+def _shared_out(
+    every: IndexClasses, groups: Sequence[Group]
+) -> Iterator[tuple[IndexClasses, Counter[Widths], bool]]:
+    """Classes, their colours, and whether each class has indices in all of them: one colour for all; then
+    shares for as many colours as some class has indices, a half or a quarter of that, of the classes with at
+    least so many indices as another one.
+    """
+    known = dict[frozenset[int], IndexClasses | None]()
     moved = {c for axes in every.state.values() for c in axes} - {RIGID}
-    found = [(every, Counter([tuple(every.lengths.values())]), True)] if moved else []
+    if moved:
+        yield every, Counter([tuple(every.lengths.values())]), True
     lengths = {every.lengths[c] for c in moved} - {1}
     numbers = {n // k for n in lengths for k in (1, 2, 4)} - {0, 1}
     pairs = {(least, n) for least, n in product(lengths, numbers) if n > least} | {(n, n) for n in numbers}
@@ -152,18 +163,10 @@ def every_group_colouring(flow: Flow) -> tuple[GroupColouring, ...]:
         of_two = _of_two_longest(every) if number > least else moved
         some = frozenset(c for c in of_two if every.lengths[c] >= least)
         if some not in known:
-            known[some] = _decoupled(every, parts.groups, some)
+            known[some] = _decoupled(every, groups, some)
         if (some, number) not in tried and (classes := known[some]):
-            found.append((classes, _shares(list(classes.lengths.values()), number), number == least))
+            yield classes, _shares(list(classes.lengths.values()), number), number == least
         tried.add((some, number))
-    centred = any(axes.count(c) > 1 for axes in every.data.values() for c in {*axes} - {RIGID})
-    made = list[tuple[bool, float, GroupColouring]]()
-    for classes, colours, even in found:
-        if (work := _work(classes, parts.groups, colours)) < inf:
-            one = GroupColouring(parts, replace(classes, same=parts.same), colours, work)
-            last = UNEVEN * work if centred and not even else work
-            made.append((_much_is_zero(classes, parts.groups), last, one))
-    return tuple(one for _, _, one in sorted(made, key=lambda x: x[:2]))
 
 
 def _of_two_longest(every: IndexClasses) -> set[int]:

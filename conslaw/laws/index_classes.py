@@ -211,7 +211,7 @@ class IndexClasses:
         conditions = [unknown[n, i] for n, a in arrays.items() for i, c in enumerate(a) if c == RIGID]
         conditions += numbers.conditions
         conditions += [x for x, c in zip(parity, axes[id(output)], strict=True) if c != RIGID]
-        system = _Parities(len(unknown))
+        system = _EquationsMod2(len(unknown))
         for condition in conditions:
             if not system.add(condition, 0):
                 return {}
@@ -255,7 +255,7 @@ def velocities(flow: Flow) -> dict[str, str]:
     )
 
 
-class _Parities:
+class _EquationsMod2:
     """Linear equations over GF(2): masks of variables, with bit ``constant`` for the right-hand side, in
     echelon form.
     """

@@ -104,7 +104,8 @@ class Live:
         if x is None:
             return None
         coordinates = np.unravel_index(indices, tuple(map(len, x)))
-        return unless_empty(projections(inside(coordinates, x, indices.shape)))
+        live = inside(coordinates, x, indices.shape)
+        return tuple(projections(live)) if live.any() else None
 
     def put(self, x: Box, indices: Indices, shape: Shape) -> Box:
         if x is None:

@@ -130,7 +130,7 @@ def _family(family: FoundFamily, flow: Flow, entries: bool, rng: np.random.Gener
         probes = rng.choice([-1, 1], (like.size, PROBES))
         forms = [Probed(*axes_of(c), probes) for c in candidates]
         labels = labels_of(like, [f"z{k}" for k in range(PROBES)])
-    elif like.kind in ("symmetric", "skew"):
+    elif like.is_matrix:
         rows, columns = np.triu_indices(like.size, int(skew))
         forms = [form_of(c) for c in candidates]
         labels = labels_of(like, [f"{i},{j}" for i, j in zip(rows.tolist(), columns.tolist(), strict=True)])

@@ -316,6 +316,32 @@ def test_an_ansatz_too_large_is_refused_with_its_size():
         )
 
 
+def test_a_huge_degree_is_refused_before_monomials_are_counted():
+    """There are about 10^(6 * 10^8) of them."""
+    flow = conslaw.gradient_flow(conslaw.linear([1000, 1000, 1000]))
+    with pytest.raises(conslaw.ConslawError, match="up to degree 60"):
+        conslaw.polynomial_laws(flow, degree=10**9)
+
+
+def test_time_alone_has_no_laws():
+    flow = conslaw.momentum_flow(conslaw.linear([1, 1, 1]))
+    assert len(conslaw.polynomial_laws(flow, degree={"time": 2})) == 0
+
+
+def test_degrees_in_time_are_integers_of_any_type():
+    flow = conslaw.momentum_flow(conslaw.linear([2, 1, 1]))
+    none, one, of_numpy = (conslaw.polynomial_laws(flow, time_degree=d) for d in (0, 1, np.int64(0)))
+    assert none.unknowns == of_numpy.unknowns < one.unknowns
+    for wrong in (-1, False, 0.0, "1"):
+        with pytest.raises(conslaw.ConslawError, match="time_degree="):
+            conslaw.polynomial_laws(flow, time_degree=wrong)
+
+
+def test_only_logarithms_that_there_are_count():
+    flow = conslaw.gradient_flow(conslaw.linear([1, 1, 1]))
+    assert conslaw.polynomial_laws(flow, logs=True).unknowns == conslaw.polynomial_laws(flow).unknowns == 5
+
+
 def test_laws_stay_constant_along_a_trajectory_to_30_digits():
     """A real training run (squared loss on fixed data) integrated by Taylor series; nothing of the search is
     used.

@@ -9,8 +9,8 @@ import conslaw
 from conslaw import nn
 
 
-def stream(depth, width, norm, last=True, tied=None):
-    """A residual stream of layers B gelu(A norm(h)) + b."""
+def stream(depth, width, norm, last=True, tied=None, doublings=0):
+    """A residual stream of layers B gelu(A norm(h)) + b, at the end added to itself again and again."""
     shapes = {f"A{i}": (width + 1, width) for i in range(depth)}
     shapes |= {f"B{i}": (width, width + 1) for i in range(depth)} | {f"b{i}": (width,) for i in range(depth)}
 
@@ -19,6 +19,8 @@ def stream(depth, width, norm, last=True, tied=None):
         for i in range(depth):
             k = 0 if tied == i else i
             h = h + p[f"B{k}"] @ nn.gelu(p[f"A{k}"] @ norm(h)) + p[f"b{i}"]
+        for _ in range(doublings):
+            h = h + h
         return c.v @ (norm(h) if last else h)
 
     return conslaw.model(potential, parameters=shapes, data={"x": (width,), "v": (width,)})
@@ -31,6 +33,15 @@ def test_sums_of_what_norms_read(depth):
     laws = depth * (5 + 5 + 1)
     assert (analysis.laws_found, analysis.laws_at_most) == (laws, laws)
     assert conslaw.verify(analysis.certificate(), budget=5).ok
+
+
+def test_a_stream_that_is_doubled_again_and_again():
+    """A number times the stream, whatever the number: its 2**40 summands are not written out."""
+    found = [
+        conslaw.analyze(stream(2, 3, nn.layer_norm, last=False, doublings=k), ansatz="matrix")
+        for k in (0, 40)
+    ]
+    assert found[0].laws_found == found[1].laws_found > 0
 
 
 @given(st.integers(0, 2**32 - 1))

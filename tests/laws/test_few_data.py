@@ -105,7 +105,10 @@ def some_of(draw, model):
 @given(st.data())
 def test_the_code_with_zero_data_is_the_code_at_these_data(data):
     whole = data.draw(images())
-    kept = some_of(data.draw, whole)
+    assert_the_same_at_these_data(whole, some_of(data.draw, whole))
+
+
+def assert_the_same_at_these_data(whole, kept):
     part, rng = with_zero_data(whole, kept), np.random.default_rng(0)
     given_ = {n: rng.integers(-5, 5, s).astype(object) for n, s in whole.parameters.items()}
     large = {n: np.zeros(s, dtype=object) for n, s in whole.data.items()}
@@ -120,6 +123,45 @@ def test_the_code_with_zero_data_is_the_code_at_these_data(data):
     else:
         own = dict(zip(used(part), slopes(part, used(part), given_), strict=True))
         assert all(np.all(x == own.get(n, 0)) for n, x in zip(names, found, strict=True))
+
+
+@pytest.mark.parametrize("pixel", range(4))
+@pytest.mark.parametrize("kept", [[[0], [1]], [[1], [2]], [None, [0, 3]], [[0], None]], ids=str)
+def test_a_single_entry_that_is_read_is_zero_if_it_is_not_kept(pixel, kept):
+    def potential(p, c):
+        return ((p["K"] @ c.x) * c.v).sum() + c.x[0, pixel] * (p["U"] * c.u).sum()
+
+    shapes = {"K": (2, 2), "U": (3,)}
+    whole = conslaw.model(potential, parameters=shapes, data={"x": (2, 4), "v": (2, 4), "u": (3,)})
+    assert_the_same_at_these_data(whole, {"x": kept})
+
+
+def test_a_law_of_an_array_and_its_entries_is_not_ruled_out_with_few_data():
+    """a and b have the same velocity: their difference is conserved."""
+
+    def potential(p, c):
+        one, other = c.x.sum(1)[0], c.x[:, :-1].sum(1)[0] + c.x[0, -1]
+        return (c.v * (p["K"] @ c.x)).sum() + p["a"] * (one + one**2) + p["b"] * (other + other**2)
+
+    shapes = {"K": (8, 3), "a": (), "b": ()}
+    flow = G(conslaw.model(potential, parameters=shapes, data={"x": (3, 3000), "v": (8, 3000)}))
+    assert with_few_data(flow).kept is not None
+    assert lie_ranks(flow).ranks[-1] == flow.dimension - 1
+
+
+def test_data_that_matter_nowhere_once_others_are_zero():
+    """y is multiplied by one entry of x, which is not among the few that are left."""
+
+    def potential(p, c):
+        return (c.v[:, None] * (p["K"] @ c.x)).sum() + c.x[0, 0] * (c.u * (p["K"] @ c.y)).sum()
+
+    data = {"x": (3, 12), "y": (3, 12), "u": (3, 12), "v": (3,)}
+    flow = G(conslaw.model(potential, parameters={"K": (3, 3)}, data=data))
+    with patch.object(few_data, "WORTH_IT", 0):
+        few = with_few_data(flow)
+    assert few.kept.keys() == {"x"}
+    assert 0 not in few.kept["x"][1]
+    assert lie_ranks(few).ranks[-1] == lie_ranks(flow).ranks[-1] == 9
 
 
 def used(model):
