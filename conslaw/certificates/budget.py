@@ -36,6 +36,18 @@ class Task(NamedTuple):
     run: Callable[[], Any]
 
 
+def multiplications(code: Sequence[Node]) -> float:
+    """About how many products of residues array code takes once, from its shapes alone."""
+    total = 0.0
+    for operation, arguments, shape, attribute in code:
+        entries = prod(shape)
+        if operation == "product":
+            lengths = [n for i in arguments for n in code[i].shape]
+            entries = prod(dict(zip(attribute[0] + attribute[1], lengths, strict=True)).values())
+        total += entries
+    return total
+
+
 def once(task: Task) -> Task:
     """The same work, done at the first call."""
     return task._replace(run=lru_cache(maxsize=1)(task.run))

@@ -103,12 +103,12 @@ def lower_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
         for x in lower["laws"]
     ]
     for i, (top, bottom) in enumerate(laws):
-        if not any(top) and not (bottom and any(bottom)):
+        if not top or (not any(top) and not (bottom and any(bottom))):
             raise Refuted(f"law {i + 1}, {lower['laws'][i]['numerator'][:60]}, is a constant")
         if bottom is not None and not bottom:
             raise Refuted(f"law {i + 1} has the denominator 0")
     arrays = {"state": n, "logs": len(inner)}
-    written = polynomial_code([x or {(): Fraction(1)} for law in laws for x in law], arrays)
+    written = polynomial_code([{(): Fraction(1)} if x is None else x for law in laws for x in law], arrays)
     terms = sum(len(m) + 1 for law in laws for x in law if x for m in x)
 
     def check() -> tuple[int, str]:

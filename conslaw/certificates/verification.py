@@ -26,7 +26,7 @@ from conslaw.certificates import (
 from conslaw.certificates.budget import BYTES, OPERATIONS, NotChecked, Task
 from conslaw.certificates.kernel import Refuted
 from conslaw.certificates.model_dimensions import OwnModel
-from conslaw.certificates.reading import problem, read
+from conslaw.certificates.reading import printable, problem, read
 from conslaw.certificates.subject import Subject
 from conslaw.certificates.written import DIMENSION, FORMAT, MODEL_DIMENSION, VERSION, claim, digests
 from conslaw.errors import ConslawError, TooLargeError
@@ -90,8 +90,8 @@ class Verification(display.Shown):
 
     def _summary(self) -> display.Summary:
         said = {"ok": "verified", "FAIL": "NOT verified", "not checked": "NOT CHECKED"}[self.verdict]
-        rows = [(f"{check.verdict:<4} {check.what}", check.found) for check in self.checks]
-        return display.Summary(f"{said}: {self.claim}", rows)
+        rows = [(f"{check.verdict:<4} {check.what}", printable(check.found)) for check in self.checks]
+        return display.Summary(f"{said}: {printable(self.claim)}", rows)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
