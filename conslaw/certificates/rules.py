@@ -92,11 +92,15 @@ def lower_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
         raise Refuted(f"{len(names)} coordinates; the state has {n}")
     state = coordinate_names(subject.state)
     logs = [re.fullmatch(r"log\((.*)\)", name) for name in names[n:]]
-    if names[:n] != state or len(set(names)) < len(names) or not all(x and x[1] in state for x in logs):
+    fits = sorted(names[:n]) == sorted(state) and all(x and x[1] in state for x in logs)
+    if not fits or len(set(names)) < len(names):
         raise Refuted("the coordinates are not those of the state and logarithms of some of them")
     inner = [state.index(x[1]) for x in logs if x]
     if len(lower["point"]) != len(names) or any(not 0 <= v < p for v in lower["point"]):
         raise Refuted(f"the point has not {len(names)} residues mod {p}")
+    at = dict(zip(names, lower["point"], strict=True))
+    names = [*state, *names[n:]]  # a reader may sort the names of an object, and with them the state
+    point = [at[name] for name in names]
     numbers = {name: i for i, name in enumerate(names)}
     laws = [
         (parse(x["numerator"], numbers), x["denominator"] and parse(x["denominator"], numbers))
@@ -128,9 +132,7 @@ def lower_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
                 )
             except Refuted as problem:
                 raise Refuted(f"law {i + 1}, {lower['laws'][i]['numerator'][:60]}, {problem}") from None
-        found = (
-            kernel.rank(_gradients(written, arrays, inner, lower["point"], p, len(laws)), p) if laws else 0
-        )
+        found = kernel.rank(_gradients(written, arrays, inner, point, p, len(laws)), p) if laws else 0
         return (
             found,
             f"{found} laws, as {len(laws)} are identities over Q with gradients of rank {found} mod {p}",

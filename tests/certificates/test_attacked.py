@@ -74,6 +74,16 @@ def test_coordinates_have_the_order_of_the_model():
     assert not forged(certificate).ok
 
 
+@pytest.mark.parametrize("decay", [0, 1])
+def test_the_names_of_an_object_may_be_sorted(decay):
+    shapes = {"b": (), "a": ()}
+    flow = G(
+        conslaw.model(lambda p, c: p.a**2 * p.b * c.x, parameters=shapes, data={"x": ()}), weight_decay=decay
+    )
+    certificate = conslaw.analyze(flow).certificate()
+    assert conslaw.verify(json.loads(json.dumps(certificate, sort_keys=True))).ok
+
+
 def test_nothing_coloured_proves_nothing():
     flow = G(conslaw.model(lambda p, c: p.a * c.x, parameters={"a": ()}, data={"x": ()}), weight_decay=1)
     upper = {
