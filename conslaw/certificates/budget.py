@@ -87,7 +87,7 @@ def brackets(flow: Flow, ranks: Sequence[int], columns: int, check: Callable[[],
             operations += (
                 (after - before + SURPLUS) * 3.0**depth * sizes.products + steps + rows * rows * columns / 8
             )
-    deepest = max((depth for depth, rank in enumerate(ranks, start=1)), default=1)
+    deepest = max(1, len(ranks))
     return Task(operations, 3.0**deepest * sizes.entries * 30 + 100.0 * rows * columns, check)
 
 
