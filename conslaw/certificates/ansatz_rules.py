@@ -17,7 +17,7 @@ from conslaw.certificates.reading import code
 from conslaw.certificates.rescalings import rescaling
 from conslaw.certificates.rules import PRIME
 from conslaw.certificates.subject import Subject, arrays_from, kernel_flow, velocities_of
-from conslaw.certificates.subnetworks import Network, Widths
+from conslaw.certificates.subnetworks import Network, Widths, by_colours
 from conslaw.flows.flow import Flow
 from conslaw.laws.candidates import Combination, arrays_of, candidates
 from conslaw.laws.index_classes import IndexClasses, velocities
@@ -179,7 +179,7 @@ def gradients_in_subnetworks(
     """*Gradients in subnetworks*: their matrix is block triangular by colours at the point, so the ranks of
     its blocks add up; and that of sums of arrays in arrays of which no such family is made.
     """
-    blocks, each = {tuple(map(tuple, b["colours"])): b for b in split["blocks"]}, list[tuple[int, Task]]()
+    blocks, each = by_colours(split["blocks"]), list[tuple[int, Task]]()
     fitting = [network.classes.decouples(c.array(arrays_of(network.flow))) for c in combinations]
     linear = [_linear_in_arrays(c) for c in combinations]
     slices, own = _sums_of_slices(combinations, fitting)
@@ -329,7 +329,7 @@ def _gradients_of_block(
     every = [*colours, *(network.others(colours)[:1] if count == 1 else [])]
     small, of = network.small(every), network.of_each_index(every)
     seen = small.of_state(small.colours)
-    exact, beyond = (seen == (np.arange(len(every)) < count)).all(axis=1), seen[:, count:].any(axis=1)
+    exact, beyond = small.exact(count), seen[:, count:].any(axis=1)
     arrays = {name: input_array(name, shape) for name, shape in small.flow.state.items()}
     codes = [code(c.array(arrays)) for c in combinations]
 

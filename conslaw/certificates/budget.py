@@ -36,6 +36,18 @@ class Task(NamedTuple):
     run: Callable[[], Any]
 
 
+def multiplications(code: Sequence[Node]) -> float:
+    """About how many products of residues array code takes once, from its shapes alone."""
+    total = 0.0
+    for operation, arguments, shape, attribute in code:
+        entries = prod(shape)
+        if operation == "product":
+            lengths = [n for i in arguments for n in code[i].shape]
+            entries = prod(dict(zip(attribute[0] + attribute[1], lengths, strict=True)).values())
+        total += entries
+    return total
+
+
 def once(task: Task) -> Task:
     """The same work, done at the first call."""
     return task._replace(run=lru_cache(maxsize=1)(task.run))
@@ -75,7 +87,7 @@ def brackets(flow: Flow, ranks: Sequence[int], columns: int, check: Callable[[],
             operations += (
                 (after - before + SURPLUS) * 3.0**depth * sizes.products + steps + rows * rows * columns / 8
             )
-    deepest = max((depth for depth, rank in enumerate(ranks, start=1)), default=1)
+    deepest = max(1, len(ranks))
     return Task(operations, 3.0**deepest * sizes.entries * 30 + 100.0 * rows * columns, check)
 
 

@@ -20,9 +20,9 @@ from conslaw.algebra.values import form
 from conslaw.certificates import budget, kernel
 from conslaw.certificates.budget import SURPLUS, Task
 from conslaw.certificates.kernel import Array, Refuted
-from conslaw.certificates.rules import climb, decoupling, rising
+from conslaw.certificates.rules import climb, decoupling, elements_of, rising
 from conslaw.certificates.subject import Subject, kernel_flow
-from conslaw.certificates.subnetworks import Network, Small, Widths
+from conslaw.certificates.subnetworks import Network, Widths, by_colours
 from conslaw.flows.flow import Flow
 from conslaw.laws.groups import Components, components
 from conslaw.laws.index_classes import IndexClasses
@@ -55,9 +55,7 @@ def groups(whole: Mapping[str, Any], subject: Subject) -> Task:
     known = dict[str, tuple[Callable[[], Rows], list[str]]]()
     for one in upper["groups"]:
         part = _network_of_group(network, flow.model, parts, sets[one["arrays"][0]], set(shared))
-        blocks = {tuple(map(tuple, b["colours"])): b for b in one["blocks"]}
-        if len(blocks) < len(one["blocks"]):
-            raise Refuted("subnetworks of one shape stand twice")
+        blocks = by_colours(one["blocks"])
         for colours, copies in network.shapes():
             if (block := blocks.pop(colours, None)) is None:
                 continue
@@ -174,7 +172,7 @@ def _block(
     """
     small, p, count = part.small([*colours, *part.others(colours)[:1]]), part.prime, len(colours)
     seen = small.of_state(small.colours)
-    exact = (seen == (np.arange(seen.shape[1]) < count)).all(axis=1)
+    exact = small.exact(count)
     mine = np.concatenate([np.full(prod(s), name in own) for name, s in small.flow.state.items()])
     first, last = np.flatnonzero(exact & mine), np.flatnonzero(exact & ~mine)
     if len(first) != block["dimension"]:
@@ -183,9 +181,12 @@ def _block(
     columns = np.concatenate([first, between, last]) if count == 1 and len(last) else first
     ranks, found = rising(block["ranks"], len(columns)), list[Array]()
 
+    def sample(depth: int, samples: int) -> Array:
+        return elements_of(small, count, p, depth, samples, guest=GUEST, nested=LINEAR_GUEST)
+
     def check() -> None:
         try:
-            found.extend(climb(ranks, lambda d, k: _elements(small, count, p, d, k)[:, columns], p))
+            found.extend(climb(ranks, lambda d, k: sample(d, k)[:, columns], p))
         except Refuted as problem:
             raise Refuted(f"{', '.join(own)}, the subnetworks {colours}: {problem}") from None
         if (rank := _rank_of(found, slice(len(first)), p)) != block["rank"]:
@@ -199,17 +200,6 @@ def _block(
         )
 
     return budget.brackets(small.flow, ranks, len(columns), check), rest
-
-
-def _elements(small: Small, count: int, p: int, depth: int, samples: int) -> Array:
-    """Elements of a group with data of the first colours alone, which must not move what has others."""
-    allowed = small.off(count)
-    rows = kernel.elements(
-        small.flow, small.point, depth, samples, p, only=allowed, guest=GUEST, nested=LINEAR_GUEST
-    )
-    if rows[:, ~np.concatenate([allowed[n].reshape(-1) for n in small.flow.state])].any():
-        raise Refuted("the subnetworks move other neurons")
-    return rows
 
 
 def _rank_of(rows: Sequence[Array], columns: slice, p: int) -> int:

@@ -44,6 +44,8 @@ class OwnModel:
         self.code = code(expression(section["graph"], inputs(self.arrays)))
         if self.code[-1].shape != ():
             raise Refuted("the potential is no number")
+        used = {node.attribute for node in self.code if node.operation == "input"}
+        self.data = {name: shape for name, shape in self.data.items() if name in used}
         names = {c.text(1): i for i, c in enumerate(entries(self.parameters))}
         if len(names) < self.size:
             raise Refuted("two parameters have the same name")
@@ -63,6 +65,8 @@ class OwnModel:
         expanded = sum(float(slopes[name].terms.sum()) for name in self.parameters if name in slopes)
         most = max((sum(map(len, field.values())) for field in self.fields), default=0)
         rows = float(self.whole["bounds"]["lower"])
+        if rows > self.size:
+            raise Refuted(f"{self.size} parameters have no more than so many independent gradients")
         needed = rows * (4 * sizes.products + rows * self.size) + len(self.fields) ** 2.0 * self.size
         if self.fields:
             needed += 10 * sizes.terms + 100 * len(self.fields) * most * expanded

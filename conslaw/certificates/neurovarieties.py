@@ -34,11 +34,13 @@ def claim(network: Mapping[str, Any], bounds: Mapping[str, str]) -> str:
 
 def work(whole: Mapping[str, Any], allowed: float) -> str:
     """Refuse, before anything is begun, what would take too much work."""
-    needed = 0.0
+    needed, digits = 0.0, 0
     for step in [*whole["upper"], *whole["lower"]["steps"]]:
         d, r = step["widths"], step["powers"]
-        digits = min(d[0], prod(r[:64])) * (sum(x.bit_length() for x in r) + d[0].bit_length())
-        if digits > LARGEST_NUMBER * 300:
+        variables = max(d[0], d[step["source"]]) if step["source"] < len(d) else d[0]
+        longest = min(variables, prod(r[:64])) * (sum(x.bit_length() for x in r) + variables.bit_length())
+        digits += longest
+        if longest > LARGEST_NUMBER * 300 or digits > LARGEST_NUMBER * 30_000:
             raise NotChecked("numbers of more digits than any answer has")
     for step in whole["upper"]:
         if _must_rank(step):
@@ -113,8 +115,9 @@ def _proved(step: Step, parts: Sequence[Step]) -> int:
         case "split" if 0 < k < last:
             found = sum(bounds_of(parts, (d[: k + 1], r[: k - 1]), (d[k:], r[k:]))) - d[k]
         case "hypersurface" if 0 <= j < k < last and d[k] == d[j] + 1:
-            t, e = prod(r[k:]), prod(r[j:k]) ** (d[j] - 1)
-            left = sum(comb(d[j] - 1 + s, s) for s in range(max(0, t - e + 1), t + 1))
+            t = prod(r[k:])
+            e = _power_up_to(prod(r[j:k]), d[j] - 1, t + 1)
+            left = comb(d[j] + t, d[j]) - comb(d[j] + t - e, d[j])  # forms of degrees t - e + 1 to t
             before = bounds_of(parts, (d[: k + 1], r[: k - 1]))[0]
             found = before - d[k] + _of_rank(d[-1], left, spans[-1])
         case "units" if 0 < k <= last:
@@ -161,8 +164,25 @@ def _spans(d: Widths, r: Widths) -> list[int]:
     for i, power in enumerate(r, start=1):
         degree *= power
         variables = min(spans[-1], d[i])
-        spans.append(min(d[i], comb(variables - 1 + power, power), comb(d[0] - 1 + degree, degree)))
+        room = _comb_up_to(d[0] - 1 + degree, degree, d[i])
+        spans.append(min(room, _comb_up_to(variables - 1 + power, power, d[i])))
     return spans
+
+
+def _comb_up_to(n: int, k: int, most: int) -> int:
+    """min(comb(n, k), most): as long as it is less, without the many digits of what is more."""
+    found = 1
+    for i in range(min(k, n - k)):
+        if found >= most:
+            break
+        found = found * (n - i) // (i + 1)
+    return min(found, most)
+
+
+def _power_up_to(base: int, exponent: int, most: int) -> int:
+    """min(base**exponent, most), of a base of at least 2, without the many digits of what is more."""
+    small = (base.bit_length() - 1) * exponent < most.bit_length()
+    return min(base**exponent, most) if small else most
 
 
 def _units_independent(d: Widths, r: Widths, m: int) -> None:
@@ -182,7 +202,7 @@ def independent_by_theorem(d: Sequence[int], r: Sequence[int], m: int) -> bool:
     degree = 1
     for i, (width, power) in enumerate(zip(d[1:], r, strict=True), start=2):
         degree *= power
-        room = comb(d[0] - 1 + degree, degree)
+        room = _comb_up_to(d[0] - 1 + degree, degree, width + 1)
         if i == len(d):
             return m <= min(width, room)
         if width < room:

@@ -136,8 +136,9 @@ def work(step: Step) -> float:
         case "forms" if step["units"] and step["numbers"]:
             blocks = forms_blocks(step, tuple(d), tuple(r))
             return sum(30.0 * most**3 + 1e4 * most for _, _, _, most in blocks)
-        case "bottleneck" | "outputs" | "biases":
-            return _of_spans([min(n, WIDEST) for n in d])
+        case "bottleneck" | "outputs" | "biases":  # the units of a bottleneck are all looked at
+            whole = step["layer"] if step["rule"] == "bottleneck" else None
+            return _of_spans([n if i == whole else min(n, WIDEST) for i, n in enumerate(d)])
     return 1.0
 
 

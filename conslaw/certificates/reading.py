@@ -22,7 +22,7 @@ import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import Expression, input_array
-from conslaw.certificates.budget import NotChecked
+from conslaw.certificates.budget import MOST_BITS, MOST_ENTRIES, NotChecked
 from conslaw.certificates.kernel import Node, Refuted, Shape, objects
 from conslaw.errors import ConslawError
 
@@ -104,7 +104,12 @@ def problem(value: Any, schema: str) -> str:
     from jsonschema.exceptions import best_match
 
     error = best_match(_validator(schema).iter_errors(value))
-    return "" if error is None else f"{error.json_path}: {error.message}"[:200]
+    return "" if error is None else printable(f"{error.json_path}: {error.message}"[:200])
+
+
+def printable(text: str) -> str:
+    """Text of a certificate for a terminal, where control characters could write over what stands there."""
+    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
 
 
 # polynomials
@@ -130,6 +135,7 @@ def parse(text: str, names: Mapping[str, int]) -> Terms:
         if len(tokens[-1][1]) > LONGEST_NUMBER:
             raise Refuted(f"{tokens[-1][1][:40]}... has more than {LONGEST_NUMBER} characters")
     terms: Terms = {}
+    length = 0
     sign, coefficient, monomial, expect, divide = 1, Fraction(1), list[int](), True, False
     i = 0
     if tokens and tokens[0] == ("sign", "-"):  # one sign may lead
@@ -139,12 +145,16 @@ def parse(text: str, names: Mapping[str, int]) -> Terms:
         kind, token = tokens[i]
         if kind == "sign" and token in "+-" and not expect:
             key = tuple(sorted(monomial))
-            terms[key] = terms.get(key, Fraction(0)) + sign * coefficient
+            length += len(key)
+            if length > MOST_ENTRIES:  # a power is short as text
+                raise NotChecked(f"a polynomial of more than {MOST_ENTRIES:,} factors")
+            terms[key] = _of_few_digits(terms.get(key, Fraction(0)) + sign * coefficient)
             sign, coefficient, monomial, expect = (1 if token == "+" else -1), Fraction(1), [], True
         elif kind == "sign" and token in "*/" and not expect:
             expect, divide = True, token == "/"
         elif kind == "number" and expect and not (divide and int(token) == 0):
-            coefficient = coefficient / int(token) if divide else coefficient * int(token)
+            number = Fraction(1, int(token)) if divide else int(token)
+            coefficient = _of_few_digits(coefficient * number)
             expect, divide = False, False
         elif kind == "name" and expect and not divide:
             if token not in names:
@@ -160,6 +170,13 @@ def parse(text: str, names: Mapping[str, int]) -> Terms:
             raise Refuted(f"{text[:60]!r} is not a polynomial: unexpected {token[:40]!r}")
         i += 1
     return {monomial: c for monomial, c in terms.items() if c}
+
+
+def _of_few_digits(value: Fraction) -> Fraction:
+    """The value; what grows longer with each factor and each term is not begun."""
+    if (bits := max(value.numerator.bit_length(), value.denominator.bit_length())) > MOST_BITS:
+        raise NotChecked(f"coefficients of {bits:.1e} bits")
+    return value
 
 
 def polynomial_code(polynomials: Sequence[Terms], arrays: Mapping[str, int]) -> list[Node]:
@@ -179,7 +196,10 @@ def polynomial_code(polynomials: Sequence[Terms], arrays: Mapping[str, int]) -> 
             every, start = new("add", (every, there), (one + 1,)), start + length
     terms = [(k, monomial, c) for k, x in enumerate(polynomials) for monomial, c in x.items()]
     terms = terms or [(0, (), Fraction(0))]
-    table = np.full((len(terms), max(len(m) for _, m, _ in terms)), one)
+    degree = max(len(m) for _, m, _ in terms)
+    if len(terms) * degree > MOST_ENTRIES:
+        raise NotChecked(f"{len(terms):,} terms of degrees up to {degree}")
+    table = np.full((len(terms), degree), one)
     for row, (_, monomial, _) in enumerate(terms):
         table[row, : len(monomial)] = monomial
     value = new("constant", (), (len(terms),), objects([c for _, _, c in terms], (len(terms),)))

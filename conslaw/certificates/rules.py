@@ -23,7 +23,7 @@ from conslaw.certificates.budget import SURPLUS, NotChecked, Task
 from conslaw.certificates.kernel import Array, Polynomials, Refuted
 from conslaw.certificates.reading import parse, polynomial_code, prime
 from conslaw.certificates.subject import Subject, arrays_from, coordinate_names, velocities_of
-from conslaw.certificates.subnetworks import Characters, Network, Small, Widths
+from conslaw.certificates.subnetworks import Characters, Network, Small, Widths, by_colours
 from conslaw.flows.flow import TIME
 from conslaw.models.live_indices import is_dark
 
@@ -92,30 +92,32 @@ def lower_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
         raise Refuted(f"{len(names)} coordinates; the state has {n}")
     state = coordinate_names(subject.state)
     logs = [re.fullmatch(r"log\((.*)\)", name) for name in names[n:]]
-    if names[:n] != state or len(set(names)) < len(names) or not all(x and x[1] in state for x in logs):
+    fits = sorted(names[:n]) == sorted(state) and all(x and x[1] in state for x in logs)
+    if not fits or len(set(names)) < len(names):
         raise Refuted("the coordinates are not those of the state and logarithms of some of them")
     inner = [state.index(x[1]) for x in logs if x]
     if len(lower["point"]) != len(names) or any(not 0 <= v < p for v in lower["point"]):
         raise Refuted(f"the point has not {len(names)} residues mod {p}")
+    at = dict(zip(names, lower["point"], strict=True))
+    names = [*state, *names[n:]]  # a reader may sort the names of an object, and with them the state
+    point = [at[name] for name in names]
     numbers = {name: i for i, name in enumerate(names)}
     laws = [
         (parse(x["numerator"], numbers), x["denominator"] and parse(x["denominator"], numbers))
         for x in lower["laws"]
     ]
     for i, (top, bottom) in enumerate(laws):
-        if not any(top) and not (bottom and any(bottom)):
+        if not top or (not any(top) and not (bottom and any(bottom))):
             raise Refuted(f"law {i + 1}, {lower['laws'][i]['numerator'][:60]}, is a constant")
         if bottom is not None and not bottom:
             raise Refuted(f"law {i + 1} has the denominator 0")
     arrays = {"state": n, "logs": len(inner)}
-    written = polynomial_code([x or {(): Fraction(1)} for law in laws for x in law], arrays)
+    written = polynomial_code([{(): Fraction(1)} if x is None else x for law in laws for x in law], arrays)
     terms = sum(len(m) + 1 for law in laws for x in law if x for m in x)
 
     def check() -> tuple[int, str]:
-        polynomials, count = (
-            Polynomials(n + sum(map(prod, flow.data.values())) + len(inner)),
-            n + sum(map(prod, flow.data.values())),
-        )
+        count = n + sum(map(prod, flow.data.values()))
+        polynomials = Polynomials(count + len(inner))
         own = polynomials.variables({**flow.state, **flow.data, LOGS: (len(inner),)})
         along = velocities_of(flow, polynomials, own)
         whole_state = np.concatenate([own[name].reshape(-1) for name in flow.state])
@@ -128,9 +130,7 @@ def lower_bound(whole: Mapping[str, Any], subject: Subject) -> Task:
                 )
             except Refuted as problem:
                 raise Refuted(f"law {i + 1}, {lower['laws'][i]['numerator'][:60]}, {problem}") from None
-        found = (
-            kernel.rank(_gradients(written, arrays, inner, lower["point"], p, len(laws)), p) if laws else 0
-        )
+        found = kernel.rank(_gradients(written, arrays, inner, point, p, len(laws)), p) if laws else 0
         return (
             found,
             f"{found} laws, as {len(laws)} are identities over Q with gradients of rank {found} mod {p}",
@@ -227,18 +227,10 @@ def splitting(whole: Mapping[str, Any], subject: Subject) -> Task:
     """
     upper = whole["upper"]
     network = network_of(subject, upper)
-    blocks, tasks, total, dimension = (
-        {tuple(map(tuple, b["colours"])): b for b in upper["blocks"]},
-        list[Task](),
-        0,
-        0,
-    )
-    if len(blocks) < len(upper["blocks"]):
-        raise Refuted("subnetworks of one shape stand twice")
+    blocks, tasks, total = by_colours(upper["blocks"]), list[Task](), 0
     for colours, copies in network.shapes():
         small = network.small([*colours, *network.others(colours)])
-        wanted = np.arange(len(next(iter(small.colours.values())).T)) < len(colours)
-        size = int((small.of_state(small.colours) == wanted).all(axis=1).sum())
+        size = int(small.exact(len(colours)).sum())
         block = blocks.pop(colours, None)
         if block is None and size:
             raise Refuted(f"the subnetworks {colours} are missing")
@@ -249,7 +241,7 @@ def splitting(whole: Mapping[str, Any], subject: Subject) -> Task:
                 f"there are {copies} subnetworks {colours} of {size} coordinates, not as the certificate says"
             )
         ranks = rising(block["ranks"], size)
-        total, dimension = total + copies * ranks[-1], dimension + copies * size
+        total += copies * ranks[-1]
         tasks.append(_block(network, colours, ranks, block["helped"]))
     if blocks:
         raise Refuted(f"there are no subnetworks {next(iter(blocks))}")
@@ -293,9 +285,7 @@ def dark_entries(subject: Subject, section: Mapping[str, Any], number: int) -> I
         raise Refuted("indices of a coloured class are dark")
     for colours, copies in network.shapes():
         small = network.small([*colours, *network.others(colours)[:1]])
-        seen = small.of_state(small.colours)
-        wanted = (seen == (np.arange(seen.shape[1]) < len(colours))).all(axis=1)
-        wanted &= np.concatenate(
+        wanted = small.exact(len(colours)) & np.concatenate(
             [
                 (is_dark(s, left[n]) if n in left else np.zeros(s, dtype=bool)).reshape(-1)
                 for n, s in small.flow.state.items()
@@ -315,17 +305,31 @@ def _dark_block(
     """The rank of gradients in the dark entries with all of some colours."""
 
     def check() -> None:
-        rows = _elements_of(small, len(colours), network.prime, 1, size + SURPLUS)
+        rows = elements_of(small, len(colours), network.prime, 1, size + SURPLUS)
         if kernel.rank(rows[:, wanted], network.prime) < size:
             raise Refuted(f"the subnetworks {colours}: not all dark entries move")
 
     return budget.brackets(small.flow, [size], size, check)
 
 
-def _elements_of(small: Small, count: int, p: int, depth: int, samples: int) -> Array:
-    """Elements of the trace with data of the first colours alone, which must not move what has others."""
+def elements_of(
+    small: Small,
+    count: int,
+    p: int,
+    depth: int,
+    samples: int,
+    *,
+    guest: str | None = None,
+    nested: str | None = None,
+) -> Array:
+    """Elements of the trace with data of the first colours alone, which must not move what has others.
+
+    ``guest`` and ``nested`` are as in :func:`conslaw.certificates.kernel.elements`.
+    """
     allowed = small.off(count)
-    rows = kernel.elements(small.flow, small.point, depth, samples, p, only=allowed)
+    rows = kernel.elements(
+        small.flow, small.point, depth, samples, p, only=allowed, guest=guest, nested=nested
+    )
     if rows[:, ~np.concatenate([allowed[n].reshape(-1) for n in small.flow.state])].any():
         raise Refuted("the subnetworks move other neurons")
     return rows
@@ -336,11 +340,10 @@ def _block(network: Network, colours: tuple[Widths, ...], ranks: Sequence[int], 
     count, p, helping = len(colours), network.prime, network.helpers(colours) if helped else []
     small = network.small([*colours, *(helping or network.others(colours)[:1])])
     usable = symmetry_and_helpers(network, small, count)
-    seen = small.of_state(small.colours)
-    exact = (seen == (np.arange(seen.shape[1]) < count)).all(axis=1)
+    exact = small.exact(count)
 
     def sample(depth: int, samples: int) -> Array:
-        rows = [_elements_of(small, count, p, depth, samples)]
+        rows = [elements_of(small, count, p, depth, samples)]
         if helping and usable.any():
             rows.append(
                 kernel.elements(small.flow, small.point, depth, samples, p) * usable.astype(np.uint64)
@@ -369,9 +372,7 @@ def _beside(network: Network, beside: Mapping[str, Any]) -> Task:
     ranks = rising(beside["ranks"], len(coloured))
 
     def check() -> None:
-        rows = np.concatenate(
-            climb(ranks, lambda depth, k: _elements_of(small, len(colours), p, depth, k), p)
-        )
+        rows = np.concatenate(climb(ranks, lambda depth, k: elements_of(small, len(colours), p, depth, k), p))
         found = kernel.rank(rows, p) - kernel.rank(rows[:, coloured], p)
         if found < beside["rank"]:
             raise Refuted(f"the rank in coordinates without colour is {found}, not {beside['rank']}")
@@ -390,6 +391,3 @@ def _time_moves(network: Network) -> Task:
             raise Refuted(f"time stands still at the point mod {network.prime}")
 
     return budget.brackets(small.flow, [1], 1, check)
-
-
-# the matrix ansatz

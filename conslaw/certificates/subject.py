@@ -18,7 +18,7 @@ from conslaw.algebra.evaluation import topological_order
 from conslaw.algebra.expressions import Expression
 from conslaw.algebra.uniform_axes import RIGID, resized_shape
 from conslaw.certificates import kernel
-from conslaw.certificates.budget import NotChecked, Task, identities
+from conslaw.certificates.budget import OPERATIONS, NotChecked, Task, identities, multiplications
 from conslaw.certificates.kernel import Node, Polynomials, Refuted, Shape
 from conslaw.certificates.reading import (
     LARGEST_NODE,
@@ -39,6 +39,7 @@ from conslaw.models.zero_data import boxes_that_matter, positions_left, with_zer
 WIDEST = 10**7  # neurons of a class of a family
 DEEPEST = 5000  # sizes of a family
 LARGEST_STATE = 200_000  # coordinates of a state whose polynomials are written out
+MOST_COMPARED = 10 * OPERATIONS  # multiplications of code that is compared with a part of it
 
 ZERO = [Node("constant", (), (), kernel.objects([Fraction(0)], ()))]  # a potential that moves nothing
 
@@ -254,10 +255,7 @@ def same_gradient_without(whole: Model, part: Model, left: Mapping[str, Any]) ->
     boxes = {n: box_of(whole.parameters[n], left[n]) or () for n in left}
     places = {n: np.ix_(*[np.ones(1, dtype=np.bool_)] * 2, *box) for n, box in boxes.items()}
     small = {n: x[places[n]] if n in places else x for n, x in drawn.items()}
-    one, other = (
-        kernel.gradient(code(x.potential), point, kernel.Residues(p))
-        for x, point in ((whole, drawn), (part, small))
-    )
+    one, other = (_gradient_at(x, point, p) for x, point in ((whole, drawn), (part, small)))
     for name, shape in whole.parameters.items():
         found = np.broadcast_to(one.get(name, np.uint64(0)), (1, 1, *shape))
         expected = np.zeros((1, 1, *shape), dtype=np.uint64)
@@ -282,14 +280,19 @@ def same_gradient(whole: Model, part: Model, kept: Mapping[str, Any]) -> None:
     for name, places in positions_left(whole, kept).items():
         if name in part.data:
             large[name].reshape(-1)[places] = drawn[name].reshape(-1)
-    found = [
-        kernel.gradient(code(x.potential), data, kernel.Residues(p))
-        for x, data in ((whole, large), (part, drawn))
-    ]
+    found = [_gradient_at(x, point, p) for x, point in ((whole, large), (part, drawn))]
     for name, shape in whole.parameters.items():
         one, other = (np.broadcast_to(g.get(name, np.uint64(0)), (1, 1, *shape)) for g in found)
         if (one != other).any():
             raise Refuted("the code with zero data is not that of the whole")
+
+
+def _gradient_at(made: Model, point: Mapping[str, Any], p: int) -> dict[str, Any]:
+    """The gradient of a model at a point mod p, if that is not too much work."""
+    nodes = code(made.potential)
+    if (needed := multiplications(nodes)) > MOST_COMPARED:
+        raise NotChecked(f"code with zero data or without dark entries of {needed:.1e} multiplications")
+    return kernel.gradient(nodes, point, kernel.Residues(p))
 
 
 def _of_few_indices(whole: Model, part: Model) -> tuple[Model, Model]:

@@ -47,12 +47,25 @@ class Small:
         """The marks of all coordinates of the state."""
         return np.concatenate([marks[name] for name in self.flow.state])
 
+    def exact(self, count: int) -> Array:
+        """Which coordinates of the state have indices of all of the first so many colours, and no others."""
+        seen = self.of_state(self.colours)
+        return (seen == (np.arange(seen.shape[1]) < count)).all(axis=1)
+
     def off(self, count: int) -> dict[str, Array]:
         """For each array the entries with no index of another colour than the first so many."""
         return {
             n: ~self.colours[n][:, count:].any(axis=1).reshape(s)
             for n, s in {**self.flow.state, **self.flow.data}.items()
         }
+
+
+def by_colours(blocks: Sequence[Mapping[str, Any]]) -> dict[tuple[Widths, ...], Mapping[str, Any]]:
+    """What a certificate says of the subnetworks of each shape."""
+    found = {tuple(map(tuple, block["colours"])): block for block in blocks}
+    if len(found) < len(blocks):
+        raise Refuted("subnetworks of one shape stand twice")
+    return found
 
 
 class Network:

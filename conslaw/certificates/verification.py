@@ -26,9 +26,9 @@ from conslaw.certificates import (
 from conslaw.certificates.budget import BYTES, OPERATIONS, NotChecked, Task
 from conslaw.certificates.kernel import Refuted
 from conslaw.certificates.model_dimensions import OwnModel
-from conslaw.certificates.reading import problem, read
+from conslaw.certificates.reading import printable, problem, read
 from conslaw.certificates.subject import Subject
-from conslaw.certificates.written import DIMENSION, FORMAT, MODEL_DIMENSION, VERSION, claim, digests
+from conslaw.certificates.written import DIMENSION, FORMAT, KIND, MODEL_DIMENSION, VERSION, claim, digests
 from conslaw.errors import ConslawError, TooLargeError
 
 logger = logging.getLogger(__name__)
@@ -90,8 +90,8 @@ class Verification(display.Shown):
 
     def _summary(self) -> display.Summary:
         said = {"ok": "verified", "FAIL": "NOT verified", "not checked": "NOT CHECKED"}[self.verdict]
-        rows = [(f"{check.verdict:<4} {check.what}", check.found) for check in self.checks]
-        return display.Summary(f"{said}: {self.claim}", rows)
+        rows = [(f"{check.verdict:<4} {check.what}", printable(check.found)) for check in self.checks]
+        return display.Summary(f"{said}: {printable(self.claim)}", rows)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
@@ -143,7 +143,7 @@ def verify(source: str | Path | Mapping[str, Any], *, budget: float = 1.0) -> Ve
     made = _unchanged(whole)
     kind = whole.get("kind") if isinstance(whole, dict) else None
     if isinstance(whole, dict) and whole.get("format") == FORMAT and whole.get("version") == 1:
-        whole, kind = _of_version_1(whole), next(iter(KINDS))
+        whole, kind = _of_version_1(whole), KIND
     if not isinstance(kind, str) or kind not in KINDS:
         shown = (
             f"kind is {str(kind)[:40]!r}, not one of {', '.join(KINDS)}"
@@ -239,7 +239,7 @@ def dimension_of_a_model(whole: Mapping[str, Any], budget: float) -> Iterator[Ch
 
 UPPER = {"brackets": rules.upper_bound, "subnetworks": rules.splitting, "groups": groups.groups}
 KINDS: dict[str, tuple[str, Callable[[Mapping[str, Any], float], Iterator[Check]]]] = {
-    "conservation laws": ("certificate.schema.json", conservation_laws),
+    KIND: ("certificate.schema.json", conservation_laws),
     DIMENSION: ("neurovariety.schema.json", dimension_of_a_neurovariety),
     MODEL_DIMENSION: ("model_dimension.schema.json", dimension_of_a_model),
 }
@@ -256,9 +256,7 @@ def checked(what: str, run: Callable[[], str]) -> Check:
         return Check(what, "not checked", str(error))
     except MemoryError:
         return Check(what, "not checked", "out of memory")
-    except (
-        Exception
-    ) as error:  # whatever a hostile certificate brings about: what is not checked is not proved
+    except Exception as error:  # brought about by a hostile certificate: what is not checked is not proved
         return Check(what, "FAIL", f"cannot be checked: {type(error).__name__}: {error}"[:300])
 
 
@@ -299,7 +297,7 @@ def _of_version_1(whole: Mapping[str, Any]) -> dict[str, Any]:
         model = {**model, "graph": model["potential"].get("graph")}
         del model["potential"]
     upper = {name: value for name, value in upper.items() if name not in ("seed", "drawn")}
-    return {**whole, "version": VERSION, "kind": next(iter(KINDS)), "model": model, "upper": upper}
+    return {**whole, "version": VERSION, "kind": KIND, "model": model, "upper": upper}
 
 
 def _conclusion(whole: Mapping[str, Any], subject: Subject, found: Mapping[str, int]) -> str:

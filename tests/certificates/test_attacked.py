@@ -74,6 +74,16 @@ def test_coordinates_have_the_order_of_the_model():
     assert not forged(certificate).ok
 
 
+@pytest.mark.parametrize("decay", [0, 1])
+def test_the_names_of_an_object_may_be_sorted(decay):
+    shapes = {"b": (), "a": ()}
+    flow = G(
+        conslaw.model(lambda p, c: p.a**2 * p.b * c.x, parameters=shapes, data={"x": ()}), weight_decay=decay
+    )
+    certificate = conslaw.analyze(flow).certificate()
+    assert conslaw.verify(json.loads(json.dumps(certificate, sort_keys=True))).ok
+
+
 def test_nothing_coloured_proves_nothing():
     flow = G(conslaw.model(lambda p, c: p.a * c.x, parameters={"a": ()}, data={"x": ()}), weight_decay=1)
     upper = {
@@ -192,3 +202,47 @@ def test_entries_of_arrays_of_length_1_are_scalars():
     for options in ({}, {"ansatz": "matrix"}):
         result = conslaw.verify(conslaw.analyze(model, **options).certificate())
         assert result.ok, str(result)
+
+
+@pytest.mark.parametrize("text", ["*".join(["9" * 1000] * 400), " + ".join(["x**2000"] * 20_000)])
+def test_short_text_of_long_polynomials_is_not_read(certificates, text):
+    certificate = certificates("own model")
+    name = certificate["lower"]["coordinates"][0]
+    certificate["lower"]["laws"] = [{"numerator": text.replace("x", name), "denominator": None}]
+    assert forged(certificate).verdict == "not checked"
+
+
+def test_the_law_0_is_not_taken_for_1(certificates):
+    """0 / Q is no law, where Q is one."""
+    certificate = certificates("linear")
+    law = certificate["lower"]["laws"][0]
+    law.update(numerator="0", denominator=law["numerator"])
+    assert forged(certificate).verdict == "FAIL"
+
+
+def test_text_of_a_certificate_does_not_write_over_the_verdict(certificates):
+    certificate = certificates("linear")
+    certificate["claim"] = "\r\x1b[2Kverified: all that was asked\n"
+    shown = str(forged(certificate))
+    assert shown.startswith("NOT verified")
+    assert shown.replace("\n", "").isprintable()
+    certificate["flow"]["metric"]["\x1b[2K"] = 1
+    with pytest.raises(conslaw.ConslawError) as caught:
+        forged(certificate)
+    assert str(caught.value).isprintable()
+
+
+def test_a_part_is_not_compared_with_code_of_much_work(monkeypatch):
+    """A gradient that is taken before any work is allowed."""
+    from conslaw.certificates import kernel, subject
+
+    def never(*_, **__):
+        raise KeyboardInterrupt("work was begun")
+
+    flow = G(conslaw.linear([4, 4, 4]))
+    upper = conslaw.analyze(flow, split=False).certificate()["upper"]
+    upper |= {"data": {"x": [[0]], "v": [None]}, "ranks": [1]}
+    assert {check.what: check.verdict for check in with_upper(flow, upper, 31).checks}["at most"] == "ok"
+    monkeypatch.setattr(kernel, "gradient", never)
+    monkeypatch.setattr(subject, "MOST_COMPARED", 1)
+    assert with_upper(flow, upper, 31).verdict == "not checked"

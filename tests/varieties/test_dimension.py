@@ -235,6 +235,28 @@ def test_forged_certificates_are_refused(change):
 
 
 @pytest.mark.parametrize(
+    ("rule", "widths", "layer"),
+    [
+        ("hypersurface", [2, 9, 3, 9, 9, 1], 2),  # a sum over degrees up to 10**12
+        ("coefficients", [2, 10**7, 10**7, 10**7, 10**7, 1], 0),  # binomial coefficients of 10**6 digits
+        ("hypersurface", [2, 9, 9_999_998, 9_999_999, 9, 1], 3),  # a power of 10**8 digits
+    ],
+)
+def test_large_powers_take_no_time(rule, widths, layer):
+    """The numbers of a step are bounded before they are long."""
+
+    def change(whole):
+        whole["network"].update(widths=widths, powers=[2**20 - 1] * (len(widths) - 2))
+        for steps in (whole["upper"], whole["lower"]["steps"]):
+            step = {**steps[-1], **whole["network"], "rule": rule, "layer": layer, "parts": []}
+            step |= {"source": 2 * (layer == 3), "units": 0, "numbers": []}
+            del step["bias"]
+            steps[:] = [step]
+
+    assert not conslaw.verify(forged(change)).ok
+
+
+@pytest.mark.parametrize(
     ("arguments", "options"),
     [
         (([2, 2, 2], 0), {}),
