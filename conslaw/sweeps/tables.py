@@ -75,16 +75,19 @@ def read(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     ConslawError
-        If there is no such sweep, or pandas is missing.
+        If there is no such sweep, the file is no table, or pandas is missing.
     """
     pd, journal = import_pandas(), journal_of(path)
     if journal.exists():
         return frame(rows(journal))
     if not Path(path).exists():
         raise ConslawError(f"sweep {str(path)!r}: there is neither such a file nor {journal.name}")
-    if journal.name.endswith(".parquet.journal"):
-        return pd.read_parquet(path).convert_dtypes()
-    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, "string")).convert_dtypes()
+    try:
+        if journal.name.endswith(".parquet.journal"):
+            return pd.read_parquet(path).convert_dtypes()
+        return pd.read_csv(path, dtype=dict.fromkeys(TEXT, "string")).convert_dtypes()
+    except (ImportError, OSError, ValueError) as error:
+        raise ConslawError(f"sweep {str(path)!r}: cannot be read as a table ({error})") from None
 
 
 def import_pandas() -> Any:
