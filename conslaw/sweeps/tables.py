@@ -148,24 +148,26 @@ def _columns(journal: Path) -> dict[str, set[type]]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[IO[bytes]]:
-    with NamedTemporaryFile(dir=path.parent, prefix=unfinished(path), delete=False) as file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(file.name).chmod(0o666 & ~umask)
-            Path(file.name).replace(path)
-        except BaseException as error:
-            with suppress(OSError):
-                Path(file.name).unlink()
-            if not isinstance(error, OSError):
+    """A file that takes this place when it is whole; nothing is left of it if it is not."""
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=unfinished(path), delete=False) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                umask = os.umask(0)
+                os.umask(umask)
+                Path(file.name).chmod(0o666 & ~umask)
+                Path(file.name).replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    Path(file.name).unlink()
                 raise
-            raise ConslawError(
-                f"out={str(path)!r}: not written ({error.strerror or error}); the rows are kept in its "
-                f"journal: make room, then conslaw sweep --resume {path.name}"
-            ) from None
+    except OSError as error:
+        raise ConslawError(
+            f"out={str(path)!r}: not written ({error.strerror or error}); the rows are kept in its "
+            f"journal: make room, then conslaw sweep --resume {path.name}"
+        ) from None
 
 
 def _write_csv(file: IO[bytes], names: list[str], found: Iterable[Mapping[str, Any]]) -> None:
