@@ -174,20 +174,3 @@ def transformer_block(width, number, hidden):
         "e": (hidden,),
     }
     return conslaw.model(potential, parameters=shapes, data=data)
-
-
-ROWS = {  # name: (model, laws)
-    "heads 8 x 8 x 64": (lambda: heads(8, 8, 64), 576),
-    "heads 12 x 64 x 768": (lambda: heads(12, 64, 768), 49_920),
-    "softmax 784-20-10": (lambda: softmax_network(784, 20, 10), 41),
-    "diagonal 1000": (lambda: diagonal(1000), 1000),
-    "tensor train, 6 cores": (lambda: tensor_train(6, 4, 3), 30),
-    "DenseNet 4 + 6 x 4": (lambda: densenet(4, 6, 4, 4), 24),
-    "DenseNet 16 + 6 x 12": (lambda: densenet(16, 6, 12, 10), 72),
-    "residual 32, 10 layers of 64": (lambda: residual(32, 64, 10), 640),
-    "flat 30": (lambda: flat(30), 465),
-    "convolution 3-8-8, 8 pixels": (lambda: convolution([3, 8, 8], 8), 36),
-    "convolution 3-8-8, 16 pixels": (lambda: convolution([3, 8, 8], 16), 36),
-    "transformer block 64": (lambda: transformer_block(64, 4, 256), 1_281),
-    "transformer block 768": (lambda: transformer_block(768, 12, 3072), 52_225),
-}

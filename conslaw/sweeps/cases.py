@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from itertools import islice, pairwise, product
+from itertools import accumulate, islice, pairwise, product
 from math import prod
+from operator import itemgetter
 from random import Random
 from typing import Any
 
@@ -74,7 +76,7 @@ class Space:
         """The widths of a family, each once."""
         seen, lengths = set[tuple[int, ...]](), Counter(map(len, self.patterns[number]))
         for pattern in self.patterns[number]:
-            for widths in _architectures(pattern, self.max_parameters):
+            for widths in _architectures(pattern, self.max_parameters, all(self.biases)):
                 if widths in seen:
                     continue
                 if lengths[len(pattern)] > 1:  # two patterns may have widths in common
@@ -122,7 +124,7 @@ class Space:
 
     def _at(self, place: int, starts: Sequence[tuple[int, int, Pattern]]) -> dict[str, Any]:
         """The case at a place in the order of all, where nothing is left out."""
-        start, number, pattern = max(one for one in starts if one[0] <= place)
+        start, number, pattern = starts[bisect_right(starts, place, key=itemgetter(0)) - 1]
         place -= start
         digits: list[Any] = []
         for values in reversed([*pattern, self.powers, self.biases, self.flows]):
@@ -132,20 +134,33 @@ class Space:
         return _case(self.families[number], widths, power, bias, flow)
 
 
-def _architectures(pattern: Pattern, most: int | None) -> Iterator[tuple[int, ...]]:
-    """All widths of a pattern whose matrices have at most so many entries."""
+def _architectures(pattern: Pattern, most: int | None, biased: bool) -> Iterator[tuple[int, ...]]:
+    """All widths of a pattern whose networks have at most so many parameters (without biases if not all have
+    them).
+    """
     if most is None:
         yield from product(*pattern)
         return
+    last, least = len(pattern) - 1, [min(layer) for layer in pattern]
+
+    def added(k: int, before: int, width: int) -> int:
+        """The parameters between two layers, and the biases of the second."""
+        return width * (before + (biased and 0 < k < last))
+
+    narrowest = [added(k, *two) for k, two in enumerate(pairwise(least), start=1)]
+    after = [*accumulate(reversed(narrowest), initial=0)][::-1]  # of the layers from the second after k
     waiting: list[tuple[tuple[int, ...], int]] = [((), 0)]
-    while waiting:  # what is too large already is not gone on with
+    while waiting:  # only with what the narrowest layers can complete: else there is no end of dead ends
         widths, size = waiting.pop()
-        if len(widths) == len(pattern):
+        k = len(widths)
+        if k > last:
             yield widths
             continue
-        before = widths[-1] if widths else 0
-        more = [((*widths, n), size + before * n) for n in pattern[len(widths)] if size + before * n <= most]
-        waiting += reversed(more)
+        for width in reversed(pattern[k]):
+            larger = size + added(k, widths[-1] if widths else 0, width)
+            rest = added(k + 1, width, least[k + 1]) + after[k + 1] if k < last else 0
+            if larger + rest <= most:
+                waiting.append(((*widths, width), larger))
 
 
 def _case(family: str, widths: Iterable[int], power: Any, bias: Any, flow: Any) -> dict[str, Any]:

@@ -126,8 +126,7 @@ def _swept(given: dict[str, Any]) -> Any:
             raise ConslawError(
                 f"sweep: {missing[0]} is missing, such as: conslaw sweep linear --widths 1..3 --depth 2"
             )
-        family = chosen.pop("family", given["family"])
-        return sweep(family, out=file, progress=_progress(given), **chosen, **running)
+        return sweep(given["family"], out=file, progress=_progress(given), **chosen, **running)
     except KeyboardInterrupt:
         with suppress(ConslawError):  # it may not have begun
             found = status(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,9 +158,9 @@ class Comparison(display.Shown):
             "open": f"{self.undecided:,} rows whose bounds do not meet, {self.unanswered:,} without bounds",
         }
         sections = [display.Section("counterexamples", [str(one) for one in self.counterexamples])]
-        title = f"{self.quantity} = {self.expression}: " + (
-            "refuted" if certain else "in doubt" if probable else "a conjecture with evidence"
-        )
+        evidence = "with evidence" if self.agreed + self.agreed_probably else "without evidence"
+        verdict = "refuted" if certain else "in doubt" if probable else f"a conjecture {evidence}"
+        title = f"{self.quantity} = {self.expression}: {verdict}"
         return display.Summary(title, list(counts.items()), (), sections if self.counterexamples else ())
 
 
@@ -184,7 +185,8 @@ def compare(table: Table, expression: str | Expression, *, column: str | None = 
     Raises
     ------
     ConslawError
-        If the expression is none, or has names that these widths do not have.
+        If the expression is none, or has names that these widths do not have; if the table is none, or has
+        no such column of integers.
 
     Examples
     --------
@@ -246,10 +248,9 @@ def _known(row: Mapping[str, Any], column: str | None) -> Known | None:
     if column is not None:
         if column not in row:
             raise ConslawError(f"column={column!r}: the table has {', '.join(map(str, row))}")
-        value = row[column]
-        if value is None:
+        if row[column] is None:
             return None
-        exact = int(value)
+        exact = _integer(row[column], column)
         return Known(row, exact, exact, exact, 0.0, given=True)
     quantity = _quantity(row)
     if quantity is None or row.get(quantity.at_most) is None:
@@ -261,6 +262,14 @@ def _known(row: Mapping[str, Any], column: str | None) -> Known | None:
     return Known(
         row, at_least, at_most, int(row[quantity.probably]) if good else None, chance if good else None
     )
+
+
+def _integer(value: Any, column: str) -> int:
+    """The integer in a cell, which may be a float or text."""
+    with suppress(ValueError, TypeError, OverflowError):
+        if isinstance(value, str) or int(value) == value:
+            return int(value)
+    raise ConslawError(f"column={column!r}: {str(value)[:40]!r} is no integer; name a column of integers")
 
 
 def _quantity(row: Mapping[str, Any]) -> Quantity | None:
@@ -295,5 +304,10 @@ def _is_missing(value: object) -> bool:
 
 
 def widths_of(row: Mapping[str, Any]) -> list[int]:
-    """The widths of a row."""
-    return [int(d) for d in str(row["widths"]).split("-")]
+    """The widths of a row, or raise :class:`ConslawError`."""
+    try:
+        return [int(d) for d in str(row["widths"]).split("-")]
+    except ValueError:
+        raise ConslawError(
+            f"widths {str(row['widths'])[:60]!r} in a row: give such as '3-2-4', from the inputs on"
+        ) from None

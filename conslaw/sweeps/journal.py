@@ -52,11 +52,6 @@ class Index:
     statuses: Counter[str]
     broken: list[tuple[int, int]]
 
-    @property
-    def rows(self) -> int:
-        """How many cases are finished."""
-        return sum(self.statuses.values())
-
 
 def head(asked: Mapping[str, Any], cases: int) -> dict[str, Any]:
     """The first line: what is swept, and how many cases that makes."""
@@ -69,8 +64,12 @@ def read_head(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             line = file.readline(LONGEST)
     except OSError as error:
-        raise ConslawError(f"sweep {str(path)!r}: {error.strerror or error}") from None
+        raise _failed(path, error) from None
     return _parsed_head(line, path)
+
+
+def _failed(path: Path, error: OSError) -> ConslawError:
+    return ConslawError(f"sweep {str(path)!r}: {error.strerror or error}")
 
 
 def _parsed_head(line: bytes, path: Path) -> dict[str, Any]:
@@ -207,7 +206,7 @@ class Journal:
         try:
             os.fsync(self._file)
         except OSError as error:
-            raise ConslawError(f"sweep {str(self.path)!r}: {error.strerror or error}") from None
+            raise _failed(self.path, error) from None
         self._synced = time.monotonic()
 
     def forget(self, statuses: Iterable[str]) -> None:
@@ -225,35 +224,39 @@ class Journal:
     def _put_aside(self, broken: list[tuple[int, int]]) -> None:
         """Move broken lines into a file of their own."""
         beside = self.path.with_name(f"{self.path.name}.broken")
-        with self.path.open("rb") as file, beside.open("ab") as other:
-            for start, length in broken:
-                file.seek(start)
-                other.write(file.read(length).rstrip(b"\n") + b"\n")
+        try:
+            with self.path.open("rb") as file, beside.open("ab") as other:
+                for start, length in broken:
+                    file.seek(start)
+                    other.write(file.read(length).rstrip(b"\n") + b"\n")
+        except OSError as error:
+            raise _failed(beside, error) from None
         starts = {start for start, _ in broken}
         self._rewrite(lambda place, _: place not in starts)
 
     def _rewrite(self, is_kept: Callable[[int, bytes], bool]) -> None:
         """Write some of the lines anew beside the journal, then move that to its place, locked."""
         mode, place = os.fstat(self._file).st_mode & 0o777, 0
-        with NamedTemporaryFile(dir=self.path.parent, prefix=unfinished(self.path), delete=False) as new:
-            try:
-                with self.path.open("rb") as old:
-                    for line in old:
-                        if is_kept(place, line):
-                            new.write(line)
-                        place += len(line)
-                new.flush()
-                os.fsync(new.fileno())
-                Path(new.name).chmod(mode)
-                descriptor = os.open(new.name, FLAGS)
-                _lock(descriptor)
-                Path(new.name).replace(self.path)
-            except BaseException as error:
-                with suppress(OSError):
-                    Path(new.name).unlink()
-                if not isinstance(error, OSError):
+        try:
+            with NamedTemporaryFile(dir=self.path.parent, prefix=unfinished(self.path), delete=False) as new:
+                try:
+                    with self.path.open("rb") as old:
+                        for line in old:
+                            if is_kept(place, line):
+                                new.write(line)
+                            place += len(line)
+                    new.flush()
+                    os.fsync(new.fileno())
+                    Path(new.name).chmod(mode)
+                    descriptor = os.open(new.name, FLAGS)
+                    _lock(descriptor)
+                    Path(new.name).replace(self.path)
+                except BaseException:
+                    with suppress(OSError):
+                        Path(new.name).unlink()
                     raise
-                raise ConslawError(f"sweep {str(self.path)!r}: {error.strerror or error}") from None
+        except OSError as error:
+            raise _failed(self.path, error) from None
         os.close(self._file)
         self._file, self._end = descriptor, os.fstat(descriptor).st_size
         _sync_folder(self.path)
@@ -285,7 +288,7 @@ def _locked(path: Path) -> int:
         try:
             descriptor = os.open(path, FLAGS | os.O_CREAT, 0o666)
         except OSError as error:
-            raise ConslawError(f"sweep {str(path)!r}: {error.strerror or error}") from None
+            raise _failed(path, error) from None
         try:
             _lock(descriptor)
             if os.path.samestat(os.fstat(descriptor), path.stat()):

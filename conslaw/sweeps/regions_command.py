@@ -35,8 +35,8 @@ def add_to(commands: Any, integer: Any, number: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     import json
-    from fractions import Fraction
 
+    from conslaw.algebra.exact_numbers import exact_rational
     from conslaw.regions.random_level_sets import Trial, architectures, cases, write
     from conslaw.sweeps.ranges import integers
     from conslaw.sweeps.running import run
@@ -48,8 +48,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.trials < 1:
         raise ConslawError(f"--trials {options.trials}: give a positive integer")
     try:
-        level = str(Fraction(options.level))
-    except (ValueError, ZeroDivisionError):
+        level = str(exact_rational(options.level))
+    except ConslawError:
         raise ConslawError(f"--level {options.level[:60]!r}: give a rational number, such as 1/2") from None
     asked = {
         "what": "level sets",

@@ -225,7 +225,7 @@ def check_memory_limit(memory: int | str | None) -> int | None:
     if memory is None:
         return None
     match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMG]i?B|)", str(memory), re.IGNORECASE)
-    if not match or isinstance(memory, bool):
+    if not match:
         raise ConslawError(f"memory={memory!r}: give bytes, or a size such as 500MB or 4GB")
     size = int(float(match[1]) * UNITS[match[2].upper()])
     if size < LEAST_MEMORY:

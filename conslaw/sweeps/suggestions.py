@@ -225,9 +225,10 @@ class _Rows:
         self.bias = bool(rows and rows[0].row.get("bias"))
         depths = {depth_of(row) for row in rows}
         self.depth = depths.pop() if len(depths) == 1 else None
-        self.letters = ["n", "r", "m"] if self.depth == 2 else [f"d{i}" for i in range((self.depth or 0) + 1)]
         if self.depth is None:
             self.letters = ["n", "m", "L"]
+        else:
+            self.letters = ["n", "r", "m"] if self.depth == 2 else [f"d{i}" for i in range(self.depth + 1)]
 
     @staticmethod
     def names(row: Known) -> dict[str, Any]:

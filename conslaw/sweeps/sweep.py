@@ -139,7 +139,7 @@ def sweep(
     return _run(chosen, question, digest, out=out, retry=retry, progress=progress, **limits)
 
 
-def resume(path: str | Path, *, own: Family | None = None, **options: Any) -> Sweep:
+def resume(path: str | Path, **options: Any) -> Sweep:
     """Go on with a sweep from its file alone.
 
     Parameters

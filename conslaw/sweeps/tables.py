@@ -75,16 +75,19 @@ def read(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     ConslawError
-        If there is no such sweep, or pandas is missing.
+        If there is no such sweep, the file is no table, or pandas is missing.
     """
     pd, journal = import_pandas(), journal_of(path)
     if journal.exists():
         return frame(rows(journal))
     if not Path(path).exists():
         raise ConslawError(f"sweep {str(path)!r}: there is neither such a file nor {journal.name}")
-    if journal.name.endswith(".parquet.journal"):
-        return pd.read_parquet(path).convert_dtypes()
-    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, "string")).convert_dtypes()
+    try:
+        if journal.name.endswith(".parquet.journal"):
+            return pd.read_parquet(path).convert_dtypes()
+        return pd.read_csv(path, dtype=dict.fromkeys(TEXT, "string")).convert_dtypes()
+    except (ImportError, OSError, ValueError) as error:
+        raise ConslawError(f"sweep {str(path)!r}: cannot be read as a table ({error})") from None
 
 
 def import_pandas() -> Any:
@@ -145,24 +148,26 @@ def _columns(journal: Path) -> dict[str, set[type]]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[IO[bytes]]:
-    with NamedTemporaryFile(dir=path.parent, prefix=unfinished(path), delete=False) as file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(file.name).chmod(0o666 & ~umask)
-            Path(file.name).replace(path)
-        except BaseException as error:
-            with suppress(OSError):
-                Path(file.name).unlink()
-            if not isinstance(error, OSError):
+    """A file that takes this place when it is whole; nothing is left of it if it is not."""
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=unfinished(path), delete=False) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                umask = os.umask(0)
+                os.umask(umask)
+                Path(file.name).chmod(0o666 & ~umask)
+                Path(file.name).replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    Path(file.name).unlink()
                 raise
-            raise ConslawError(
-                f"out={str(path)!r}: not written ({error.strerror or error}); the rows are kept in its "
-                f"journal: make room, then conslaw sweep --resume {path.name}"
-            ) from None
+    except OSError as error:
+        raise ConslawError(
+            f"out={str(path)!r}: not written ({error.strerror or error}); the rows are kept in its "
+            f"journal: make room, then conslaw sweep --resume {path.name}"
+        ) from None
 
 
 def _write_csv(file: IO[bytes], names: list[str], found: Iterable[Mapping[str, Any]]) -> None:

@@ -186,23 +186,18 @@ def _count(network: Architecture, inner_product: str, p: int) -> Counted:
 
 def _form(whole: Coordinates, inner_product: str, degree: int, p: int) -> list[list[int]]:
     """The Gram matrix mod p of an inner product on the coefficients divided by multinomials."""
-    n = len(whole)
     multinomials = [factorial(degree) // prod(map(factorial, exponents)) for _, exponents in whole.index]
-    form = [[0] * n for _ in range(n)]
-    moments: dict[tuple[int, ...], int] = {}
-    for a, b in combinations(range(n), 2):
+
+    def entry(a: int, b: int) -> int:
         if inner_product == "generic":
-            form[a][b] = form[b][a] = _draw(f"form {a} {b}", p)
-    for a in range(n):
-        for b in range(n):
-            (j, alpha), (k, beta) = whole.index[a], whole.index[b]
-            if inner_product == "data" and j == k:
-                moment = tuple(x + y for x, y in zip(alpha, beta, strict=True))
-                moments.setdefault(moment, _draw(f"moment {moment}", p))
-                form[a][b] = moments[moment] * multinomials[a] * multinomials[b] % p
-            if a == b and inner_product != "data":
-                form[a][a] = multinomials[a] if inner_product == "bombieri" else _draw(f"form {a}", p)
-    return form
+            return _draw(f"form {a}" if a == b else f"form {min(a, b)} {max(a, b)}", p)
+        if inner_product == "bombieri":
+            return multinomials[a] if a == b else 0
+        (j, alpha), (k, beta) = whole.index[a], whole.index[b]
+        moment = tuple(x + y for x, y in zip(alpha, beta, strict=True))
+        return _draw(f"moment {moment}", p) * multinomials[a] * multinomials[b] % p if j == k else 0
+
+    return [[entry(a, b) for b in range(len(whole))] for a in range(len(whole))]
 
 
 def _draw(key: str, p: int) -> int:

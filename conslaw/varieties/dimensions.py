@@ -224,8 +224,14 @@ def dimension(model: Model, *, seed: int = 0, prime: int | None = None) -> Dimen
         raise ConslawError(
             f"prime={p}: not larger than the power {max(network.powers)}; choose a larger prime"
         )
-    reason, key = upper_bound(network), f"dimension {seed}"
-    below = LowerBounds(key, p).of(network)
+    key = f"dimension {seed}"
+    try:
+        reason, below = upper_bound(network), LowerBounds(key, p).of(network)
+    except RecursionError:  # a recursion over the layers
+        raise ConslawError(
+            f"dimension of a polynomial network of {network.depth:,} layers: more than there is room for; "
+            f"give fewer widths"
+        ) from None
     lower, exact = below.bound, below.bound == reason.bound
     error = 0.0 if exact else _error(model, lower, p) if prime is None and below.rule == "rank" else None
     return Dimension(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations_with_replacement, product
-from math import comb, factorial, prod
+from math import comb, factorial, perm, prod
 
 import numpy as np
 
@@ -157,10 +157,8 @@ def partitions(n: int, most: int | None = None) -> list[Numbers]:
 
 def arrangements(type_: Numbers, places: int) -> int:
     """How many lists of so many numbers have these and else zeros."""
-    if len(type_) > places:
-        return 0
     repeated = prod(factorial(type_.count(k)) for k in set(type_))
-    return factorial(places) // factorial(places - len(type_)) // repeated
+    return perm(places, len(type_)) // repeated
 
 
 def _type(alpha: Numbers) -> Numbers:
@@ -177,7 +175,6 @@ def monomials(x: list[Residues], degrees: Numbers, p: int) -> Residues:
     points = len(x[0])
     values = np.ones((points, 1), dtype=np.uint64)
     for own, degree in zip(x, degrees, strict=True):
-        rows = np.ones((points, 0), dtype=np.uint64)
         columns = []
         for chosen in combinations_with_replacement(range(own.shape[1]), degree):
             column = np.ones(points, dtype=np.uint64)

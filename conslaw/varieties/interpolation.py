@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import groupby
@@ -223,8 +223,6 @@ def equations(
         generators=tuple(interpolation.generators),
     )
     if method == "elimination":
-        from dataclasses import replace
-
         from conslaw.varieties.groebner import generates
 
         return replace(answer, whole_ideal=generates(interpolation.coordinates, answer.generators))
@@ -358,7 +356,7 @@ class _Interpolation:
 
     def _vanishes_mod(self, terms: Terms) -> bool:
         """Whether it vanishes at a point modulo another prime: before the expansion is made."""
-        p, total = PRIMES[-1] if len(terms) else 0, 0
+        p, total = PRIMES[-1], 0
         values = self.values(1, p)[0].tolist()
         for monomial, c in terms:
             total += c * prod(values[i] for i in monomial)

@@ -67,7 +67,7 @@ def _steps(d: Widths, r: Widths) -> Iterator[Step]:
         yield Step("split", d, r, before.bound + after.bound - d[k], layer=k, parts=(before, after))
         for j in range(k):
             if d[k] == d[j] + 1:
-                bound = before.bound - d[k] + on_hypersurface(d, r, j, k)
+                bound = before.bound - d[k] + on_hypersurface(d, r, j, k, spans[-1])
                 yield Step("hypersurface", d, r, bound, layer=k, source=j, parts=(before,))
     for k in range(1, last + 1):
         m = min(spans[k - 1], d[k])
@@ -101,11 +101,12 @@ def two_layers(d: Widths, r: int) -> tuple[str, int] | None:
     return None
 
 
-def on_hypersurface(d: Widths, r: Widths, j: int, k: int) -> int:
+def on_hypersurface(d: Widths, r: Widths, j: int, k: int, rank: int) -> int:
     """Most dimensions of the outputs as forms in the d_j + 1 units of layer k, which satisfy an equation of
-    degree R**(d_j - 1), R the degree of the units of layer k in those of layer j.
+    degree R**(d_j - 1), R the degree of the units of layer k in those of layer j; ``rank`` is what the last
+    hidden units span at most.
     """
     e, t = prod(r[j:k]) ** (d[j] - 1), prod(r[k:])
     forms = comb(d[k] - 1 + t, t) - (comb(d[k] - 1 + t - e, t - e) if t >= e else 0)
-    outputs, rank = d[-1], span_bounds(d, r)[-1]
+    outputs = d[-1]
     return rank * (outputs + forms - rank) if rank < min(outputs, forms) else outputs * forms

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import permutations
 from math import comb
 
 import numpy as np
@@ -95,7 +94,14 @@ def orbit(coordinates: Coordinates, weight: Weight) -> list[Weight]:
 
 @lru_cache(maxsize=10_000)
 def _arrangements(values: Weight) -> list[Weight]:
-    return sorted(set(permutations(values)), reverse=True)
+    """All orders of these numbers, each once, from the largest: equal numbers are never exchanged."""
+    if not values:
+        return [()]
+    found = list[Weight]()
+    for first in sorted(set(values), reverse=True):
+        at = values.index(first)
+        found += [(first, *rest) for rest in _arrangements((*values[:at], *values[at + 1 :]))]
+    return found
 
 
 def moved(coordinates: Coordinates, weight: Weight) -> Indices:

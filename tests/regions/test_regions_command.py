@@ -51,6 +51,7 @@ def test_the_command_writes_all_trials_and_goes_on(tmp_path, capsys):
     (["--widths", "5..1"], "5..1 is empty"),
     (["--trials", "0"], "--trials 0"),
     (["--level", "1/0"], "--level '1/0'"),
+    (["--level", "1e99999999"], "--level '1e99999999'"),
     (["--out", "levels.csv"], "ends in .npz"),
     (["--out", "no/levels.npz"], "there is no folder"),
 ])  # fmt: skip

@@ -167,3 +167,13 @@ def test_a_sample_of_more_than_can_be_listed():
         assert widths <= widths[::-1]
         assert 3 <= len(widths) <= 10
         assert all(1 <= d <= 1000 for d in widths)
+
+
+@pytest.mark.parametrize(
+    ("depth", "more", "bias", "count"), [(60, 2, False, 63), (300, 2, True, 4), (300, 0, True, 1)]
+)
+def test_deep_networks_that_are_hardly_small_enough_are_found_at_once(depth, more, bias, count):
+    """A first or last layer of 2 has one weight more than one of 1; a hidden layer two, and a bias."""
+    least = depth + (depth - 1) * bias
+    chosen = space(["relu"], "1..2", depth=depth, bias=bias, max_parameters=least + more)
+    assert chosen.count() == count

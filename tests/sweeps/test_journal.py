@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import conslaw
+from conslaw.sweeps import journal, tables
 from conslaw.sweeps.journal import Journal, head, index, plain, rows
 
 THOROUGH = bool(os.environ.get("CI") or os.environ.get("THOROUGH"))
@@ -169,3 +170,26 @@ def test_many_rows_are_looked_through_in_little_memory(tmp_path):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert index(path, cases).statuses == {"ok": cases}
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # of 400 MB
+
+
+def test_a_folder_that_takes_no_new_file_is_one_line_and_costs_no_row(tmp_path, monkeypatch):
+    path = tmp_path / "x.csv"
+    swept = functions.swept(functions.mixed, 4, out=path)
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    for module in (journal, tables):
+        monkeypatch.setattr(module, "NamedTemporaryFile", refused)
+    before = tables.journal_of(path).read_bytes()
+    with pytest.raises(conslaw.ConslawError, match="Permission denied"):
+        tables.write_pair(path)
+    open_journal = Journal(tables.journal_of(path), head(swept.asked, swept.cases))
+    with pytest.raises(conslaw.ConslawError, match="Permission denied"):
+        open_journal.forget(["ok"])
+    open_journal.close()
+    (tmp_path / "x.csv.journal.broken").mkdir()
+    tables.journal_of(path).write_bytes(before + b"{")
+    with pytest.raises(conslaw.ConslawError, match="broken"):
+        Journal(tables.journal_of(path), head(swept.asked, swept.cases))
+    assert tables.journal_of(path).read_bytes() == before + b"{"

@@ -118,7 +118,11 @@ def test_counterexamples_are_proved_or_probable():
     assert "Refuted" in str(suggest_formula(rows)[0])
 
 
-@pytest.mark.parametrize("bad", [[], [1], [{"a": 1}], 5, None, "none.csv", "x.txt"], ids=str)
+@pytest.mark.parametrize(
+    "bad",
+    [[], [1], [{"a": 1}], [{"widths": "2-a", "laws_at_most": 1}], 5, None, "none.csv", "x.txt"],
+    ids=str,
+)
 def test_what_is_no_table_is_refused_in_one_line(bad):
     with pytest.raises(conslaw.ConslawError) as caught:
         suggest_formula(bad)

@@ -263,6 +263,21 @@ def test_counterexamples_are_proved_or_probable_and_the_smallest_first():
     assert named.refuted
     assert not named.counterexamples[0].proved
     assert "proved" not in str(named)
+    assert "without evidence" in str(compare(rows[:0], "5"))
+
+
+@pytest.mark.parametrize("cell", [0.5, "ok", float("inf"), "9" * 5000], ids=lambda cell: str(cell)[:5])
+def test_what_is_no_integer_agrees_with_none(cell):
+    with pytest.raises(conslaw.ConslawError, match="no integer"):
+        compare([{"widths": "1-1", "n": cell}], "0", column="n")
+
+
+def test_files_that_are_no_tables_are_refused_in_one_line(tmp_path):
+    pytest.importorskip("pandas")
+    for name in ("x.csv", "x.parquet"):
+        (tmp_path / name).touch()
+        with pytest.raises(conslaw.ConslawError, match="cannot be read as a table"):
+            conslaw.sweeps.read(tmp_path / name)
 
 
 def test_tables_are_the_same_in_all_forms(tmp_path):

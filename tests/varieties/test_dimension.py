@@ -304,3 +304,16 @@ def test_a_network_without_hidden_layers_is_linear():
     found = varieties.dimension(polynomial([3, 2]))
     assert (found.dimension, found.exact, found.filling) == (6, True, True)
     assert found.verify().ok
+
+
+def test_deep_networks_are_answered_or_refused_in_one_line():
+    """Width 2 after width 2: the scales are all that leaves the functions unchanged."""
+    assert varieties.dimension(polynomial([2] * 100)).dimension == 200
+    with pytest.raises(conslaw.ConslawError, match="1,999 layers"):
+        varieties.dimension(polynomial([2] * 2000))
+
+
+def test_a_million_inputs_take_no_factorials():
+    """Two cubes of a million variables: every weight counts, but for two scales."""
+    found = varieties.dimension(polynomial([10**6, 2, 1], 3))
+    assert found.dimension <= found.upper_bound == 2 * 10**6

@@ -109,6 +109,13 @@ def test_too_many_monomials_are_said_first():
         varieties.equations(polynomial([3, 3, 3]), degree=40)
 
 
+def test_many_outputs_do_not_take_all_their_permutations():
+    """Outputs are combinations of two forms: of 3 x 14 coefficients all 3 x 3 minors vanish."""
+    found = varieties.equations(polynomial([2, 2, 14]), degree=2)
+    assert [found.number(d) for d in (1, 2)] == [(0, 0), (0, 0)]
+    assert found.complete_to_degree == 2
+
+
 # with msolve
 
 
