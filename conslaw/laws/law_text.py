@@ -139,6 +139,8 @@ class SymPyNumbers:
     def function(self, name: str, argument: sympy.Expr) -> sympy.Expr:
         import sympy
 
+        if name == "exp" and argument.has(sympy.log):  # exp(n log(2)) would be written out, whatever n is
+            raise ConslawError("parse_law: a logarithm in an exponent is not part of a law")
         return getattr(sympy, name)(argument)
 
     def check_coefficient(self, value: sympy.Expr, exponent: Fraction = Fraction(1)) -> None:
