@@ -6,7 +6,8 @@ import os
 import re
 from contextlib import suppress
 from functools import cache
-from numbers import Integral
+from math import isfinite
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ def check_seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise ConslawError(f"seed={seed!r}: give an integer >= 0")
     return int(seed)
+
+
+def is_finite_number(value: object) -> bool:
+    """Whether a value is a real number, but no bool, that is finite as a float."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer or a fraction that is larger than any float
+        return False
 
 
 def check_flags(**flags: object) -> None:

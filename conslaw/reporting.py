@@ -12,8 +12,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
-from math import isfinite
-from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +19,7 @@ from conslaw import display, report_html
 from conslaw.analysis import analyze
 from conslaw.answers import Analysis
 from conslaw.certificates import files
-from conslaw.errors import ConslawError, Interrupted, check_seed
+from conslaw.errors import ConslawError, Interrupted, check_seed, is_finite_number
 from conslaw.flows.flow import Flow, gradient_flow, momentum_flow
 from conslaw.models.potential import Model
 from conslaw.time_limit import TimeIsUp, time_limit
@@ -363,8 +361,7 @@ def report(model: Model, *, seconds: float = 10.0, seed: int = 0) -> Report:
     """
     if not isinstance(model, Model):
         raise ConslawError(f"report of {str(model)[:60]!r}: give a model, such as conslaw.linear([3, 2, 4])")
-    number = isinstance(seconds, Real) and not isinstance(seconds, bool) and isfinite(seconds)
-    if not number or not 0 < seconds < 1e9:
+    if not is_finite_number(seconds) or not 0 < seconds < 1e9:
         raise ConslawError(f"seconds={seconds!r}: give a positive number of seconds for each part")
     limit, seed = float(seconds), check_seed(seed)
 

@@ -174,7 +174,12 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(name):
 def test_a_momentum_flow_needs_velocities_and_the_time_of_its_laws():
     analysis = conslaw.analyze(M(conslaw.linear([2, 2, 2]), damping="1/2"))
     w = {"W1": np.eye(2), "W2": np.ones((2, 2))}
-    for arguments, message in [((w,), "give velocities"), ((w, w), "time="), ((w, w, "x"), "finite number")]:
+    for arguments, message in [
+        ((w,), "give velocities"),
+        ((w, w), "time="),
+        ((w, w, "x"), "finite number"),
+        ((w, w, 10**400), "finite number"),
+    ]:
         with pytest.raises(conslaw.ConslawError, match=message):
             analysis.evaluate(*arguments)
 

@@ -148,6 +148,11 @@ class Combination:
         """A candidate of its kind."""
         return self.terms[0][1]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The arrays of the state that it is made of."""
+        return frozenset(name for _, candidate in self.terms for name, _ in candidate.factors)
+
     def array(self, state: Mapping[str, Expression]) -> Expression:
         """The whole array, without the power of time."""
         return reduce(add, [coefficient * candidate.array(state) for coefficient, candidate in self.terms])

@@ -37,7 +37,7 @@ class LawRows:
     ) -> None:
         self.classes, self.laws, self.apart, self.p = classes, laws, apart, p
         self.arrays_apart = frozenset[str]().union(*apart.values())
-        self.parts = _connected([{n for _, x in c.terms for n, _ in x.factors} for c in laws])
+        self.parts = _connected([set(c.names) for c in laws])
         self.added = [0] * len(laws)
         self._known = dict[Any, tuple[list[Residues], list[int]]]()
         self._ranks = dict[Any, int]()

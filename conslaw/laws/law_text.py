@@ -133,15 +133,21 @@ class SymPyNumbers:
     def power(self, base: sympy.Expr, exponent: Fraction) -> sympy.Expr:
         import sympy
 
-        number = base.as_coeff_Mul()[0]  # that SymPy takes the power of
-        if number.is_Rational:
-            check_power(max(abs(number.p), number.q), exponent)
+        self.check_coefficient(base, exponent)  # SymPy takes its power
         return base ** sympy.Rational(exponent.numerator, exponent.denominator)
 
     def function(self, name: str, argument: sympy.Expr) -> sympy.Expr:
         import sympy
 
+        if name == "exp" and argument.has(sympy.log):  # exp(n log(2)) would be written out, whatever n is
+            raise ConslawError("parse_law: a logarithm in an exponent is not part of a law")
         return getattr(sympy, name)(argument)
+
+    def check_coefficient(self, value: sympy.Expr, exponent: Fraction = Fraction(1)) -> None:
+        """Refuse a product whose number, to a power, has too many digits."""
+        number = value.as_coeff_Mul()[0]
+        if number.is_Rational:
+            check_power(max(abs(number.p), number.q), exponent)
 
 
 @dataclass(frozen=True)
@@ -219,16 +225,20 @@ class _Reader:
         self.text, self.tokens, self.over = text, tokens, over
         self.position, self.depth = 0, 0
 
+    @property
+    def token(self) -> str:
+        """The next token; empty at the end."""
+        return self.tokens[self.position] if self.position < len(self.tokens) else ""
+
     def error(self) -> ConslawError:
-        place = "the end" if self.position >= len(self.tokens) else repr(self.tokens[self.position][:40])
+        place = repr(self.token[:40]) if self.token else "the end"
         return ConslawError(f"parse_law({self.text[:60]!r}): {place} is not expected there")
 
     def next(self, *wanted: str) -> str:
         """The next token if it is one of those wanted, which is then passed; else nothing."""
-        if self.position < len(self.tokens) and self.tokens[self.position] in wanted:
-            self.position += 1
-            return self.tokens[self.position - 1]
-        return ""
+        token = self.token if self.token in wanted else ""
+        self.position += bool(token)
+        return token
 
     def sum(self) -> Any:
         parts = [-self.product() if self.next("-") else self.product()]
@@ -244,6 +254,8 @@ class _Reader:
             if sign == "/" and isinstance(self.over, SymPyNumbers | _Exponents) and factor == 0:
                 raise self.error()
             value = value * factor if sign == "*" else value / factor
+            if isinstance(self.over, SymPyNumbers):
+                self.over.check_coefficient(value)
         return value
 
     def power(self) -> Any:
@@ -269,17 +281,16 @@ class _Reader:
         return value
 
     def number(self) -> Any:
-        if self.position >= len(self.tokens) or not self.tokens[self.position].isascii():
-            raise self.error()
-        if not self.tokens[self.position].isdigit():
+        token = self.token
+        if not (token.isascii() and token.isdigit()):  # a superscript is a digit, too
             raise self.error()
         self.position += 1
-        return self.over.integer(int(self.tokens[self.position - 1]))
+        return self.over.integer(int(token))
 
     def atom(self) -> Any:
         if self.next("("):
             return self.bracket()
-        token = self.tokens[self.position] if self.position < len(self.tokens) else ""
+        token = self.token
         if token[:1].isdigit():
             return self.number()
         if not token or token[0] in "+-*/)":

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import comb, log2
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,7 @@ FIRST_BATCH = 32  # samples; each further batch of a depth is twice as large
 SURPLUS = 4  # samples that add no rank before a depth counts as exhausted
 MEMORY = 2**28  # bytes of jets per batch of samples
 DEPTH = 14  # brackets of more fields than this are not tried (each depth costs three times the one before)
-DEPTH_AT_POINT = (
-    6  # brackets tried at a point of the user's, where an unchanged rank is no proof that it stays
-)
+DEPTH_AT_POINT = 6  # the same at a point of the user's, where an unchanged rank is no proof that it stays
 
 Point = Any  # a mapping of arrays, a state_dict or a module
 
@@ -134,8 +133,8 @@ def lie_ranks(
     Raises
     ------
     ConslawError
-        For an unusable prime, a point that does not fit the state, or a rank larger than ``most`` or than
-        fits the memory.
+        For an unusable prime, a point that does not fit the state, numbers that are none, or a rank larger
+        than ``most`` or than fits the memory.
 
     Examples
     --------
@@ -150,6 +149,9 @@ def lie_ranks(
     """
     flow = check_flow(flow)
     n, seed = flow.dimension, check_seed(seed)
+    for name, count in (("most", n if most is None else most), ("laws", laws)):
+        if isinstance(count, bool) or not isinstance(count, Integral) or count < 0:
+            raise ConslawError(f"{name}={count!r}: give an integer >= 0")
     if prime is not None:
         check_prime(prime)
     check_memory(800.0 * n, f"the Lie rank in {n:,} coordinates")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache, partial, reduce
+from functools import cached_property, lru_cache, reduce
 from math import prod
 from operator import add
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,17 +27,17 @@ from conslaw.laws.candidates import ORDER, Candidate, Combination, arrays_of, ca
 from conslaw.laws.exact_fields import expansion, expansion_of_gradient
 from conslaw.laws.index_classes import IndexClasses, only_own
 from conslaw.laws.lie import random_point
-from conslaw.laws.rescalings import rescalings
-from conslaw.laws.windows import MOST_ARRAYS, alike, ends, sets_of_windows, window, window_at_any_place
-
-if TYPE_CHECKING:
-    import sympy
 from conslaw.laws.matrix_notation import (
     MOST_TERMS,
     FoundFamily,
     conserved_combinations,
     derivatives_along,
 )
+from conslaw.laws.rescalings import rescalings
+from conslaw.laws.windows import MOST_ARRAYS, alike, ends, sets_of_windows, window, window_at_any_place
+
+if TYPE_CHECKING:
+    import sympy
 
 FEW = 3  # neurons of each class of the networks in which identities are checked, about
 SMALL_CLASS = 12  # indices of a class that may be left whole
@@ -140,7 +140,7 @@ def array_by_array(flow: Flow, combinations: Sequence[Combination], seed: int) -
     result, exact, left = [0] * len(combinations), True, MOST_IN_BLOCKS
     for members, columns in blocks_of(flow, combinations):
         own = [combinations[i] for i in members]
-        arrays = {n for c in own for _, x in c.terms for n, _ in x.factors}
+        arrays = _arrays_in(own)
         size = _size_of_block(flow, own)
         left -= size
         if size > CHEAP or left < 0:
@@ -164,8 +164,11 @@ def entries_in_blocks(flow: Flow, combinations: Sequence[Combination]) -> int:
 
 
 def _size_of_block(flow: Flow, own: Sequence[Combination]) -> int:
-    arrays = {n for c in own for _, x in c.terms for n, _ in x.factors}
-    return sum(prod(flow.state[n]) for n in arrays) * sum(c.like.entries for c in own)
+    return sum(prod(flow.state[n]) for n in _arrays_in(own)) * sum(c.like.entries for c in own)
+
+
+def _arrays_in(combinations: Sequence[Combination]) -> frozenset[str]:
+    return frozenset[str]().union(*(c.names for c in combinations))
 
 
 def blocks_of(flow: Flow, combinations: Sequence[Combination]) -> list[tuple[list[int], list[str]]]:
@@ -175,10 +178,9 @@ def blocks_of(flow: Flow, combinations: Sequence[Combination]) -> list[tuple[lis
     order = {name: i for i, name in enumerate(flow.state)}
     groups, seen, found = dict[tuple[int, ...], list[int]](), set[str](), list[tuple[list[int], list[str]]]()
     for i, combination in enumerate(combinations):
-        arrays = {order[name] for _, c in combination.terms for name, _ in c.factors}
-        groups.setdefault(tuple(sorted(arrays)), []).append(i)
-    for arrays_, members in sorted(groups.items()):
-        names = [n for n, i in order.items() if i in arrays_]
+        groups.setdefault(tuple(sorted(order[name] for name in combination.names)), []).append(i)
+    for numbers, members in sorted(groups.items()):
+        names = [name for name, i in order.items() if i in numbers]
         found.append((members, [n for n in names if n not in seen]))
         seen |= set(names)
     return found
@@ -189,7 +191,7 @@ def _ranks_along(
 ) -> list[int]:
     """What each combination adds to the rank of the gradients with respect to some arrays."""
     rng = np.random.default_rng(seed)
-    names = {name for c in combinations for _, x in c.terms for name, _ in x.factors}
+    names = _arrays_in(combinations)
     part = replace(flow, state={n: s for n, s in flow.state.items() if n in names or n in columns})
     state = arrays_of(part)
     arrays = [c.like.distinct(c.array(state)) for c in combinations]
@@ -227,15 +229,14 @@ def matrix_combinations(classes: IndexClasses, *, along: bool = False) -> list[C
             groups.setdefault(candidate.axes(classes), []).append((candidate, counts))
     powers, found = flow.time_degree if flow.time is not None else 0, list[Combination]()
     small: dict[tuple[int, ...], Flow] = {}
-    for axes, members in groups.items():
+    for members in groups.values():
         needed = {c: max(1, *(counts.get(c, 0) for _, counts in members)) for c in classes.lengths}
         lengths = {c: min(n, needed[c]) for c, n in classes.lengths.items()}
-        key = (*lengths.values(),)
+        key = tuple(lengths.values())
         if key not in small:
             small[key] = classes.smaller_flow(lengths)
-        smaller = small[key]
-        group: Callable[[Candidate], Hashable] = partial(lambda own, _: own, axes)
-        pairs = conserved_combinations(smaller, [c for c, _ in members], powers, group)
+        chosen = [candidate for candidate, _ in members]
+        pairs = conserved_combinations(small[key], chosen, powers, lambda _: None)  # all have the same axes
         found += [combination for combination, _ in pairs]
     return in_order(found)
 
@@ -309,7 +310,8 @@ def terms_of_few(classes: IndexClasses) -> float:
     """A bound for the number of terms of its fields then."""
     lengths, flow = {c: min(n, FEW) for c, n in classes.lengths.items()}, classes.flow
     least = expansion(classes.smaller_flow(lengths))
-    if flow.model and not any(word.startswith("z") for word in (flow.metric_words or {"": "z"}).values()):
+    words = flow.metric_words
+    if flow.model and words is not None and not any(word.startswith("z") for word in words.values()):
         least = min(least, expansion_of_gradient(classes.resized([flow.model.potential], lengths)[0]))
     return least
 

@@ -8,8 +8,8 @@ random points over GF(p), with no monomials; a combination is kept if each of it
 exact identity.  Nothing depends on the name of a family of models.
 
 The identity does not depend on the number of neurons: a monomial of it involves few of them, so it is
-checked, exactly, on a network that has no more (:func:`matrix_combinations`).  So the 5,050 laws of ``linear
-100-100-100`` are proved in a moment.
+checked, exactly, on a network that has no more (:func:`conslaw.laws.matrix_ansatz.matrix_combinations`).
+So the 5,050 laws of ``linear 100-100-100`` are proved in a moment.
 """
 
 from __future__ import annotations
@@ -292,10 +292,8 @@ def law_families(flow: Flow, laws: PolynomialArray) -> tuple[list[FoundFamily], 
     arrays = [laws, *(total for _, total in found)]
     starts = np.cumsum([0, *(x.shape[0] for x in arrays)]).tolist()
     table, count = coefficients(concatenate(arrays, starts[:-1], (starts[-1],)), PRIME), laws.shape[0]
-    whole, space = (
-        RowSpace.zero(table.shape[1], PRIME).extend(table[:count]),
-        RowSpace.zero(table.shape[1], PRIME),
-    )
+    space = RowSpace.zero(table.shape[1], PRIME)
+    whole = space.extend(table[:count])
     if whole.rank < count:  # dependent mod this prime, so that nothing can be counted with it
         return [], list(range(count))
     families = list[FoundFamily]()

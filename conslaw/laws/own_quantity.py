@@ -4,8 +4,7 @@ one.
 *No* is a witness: a point of the state and data at which the quantity moves, computed exactly.  *Yes* is an
 identity of polynomials: the derivative along every field, written out, is zero; or it is for so few neurons
 that it is for any number (:mod:`conslaw.laws.matrix_ansatz`); or the quantity is a combination of laws that
-are proved at any width.  Else it is zero at random points mod random primes, and that
-is only probable.
+are proved at any width.  Else it is zero at random points mod random primes, and that is only probable.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from conslaw.algebra.polynomials import Polynomials, number
 from conslaw.algebra.term_counts import count_terms
 from conslaw.algebra.threads import one_blas_thread
 from conslaw.errors import ConslawError, TooLargeError, check_seed
-from conslaw.flows.flow import Flow, check_flow
+from conslaw.flows.flow import Flow, check_flow, velocity
 from conslaw.laws.brackets import RandomField
 from conslaw.laws.combination_of_laws import is_combination_of_laws
 from conslaw.laws.index_classes import IndexClasses
@@ -135,8 +134,7 @@ class Conserved(display.Shown):
         which = f" of entry {list(w.entry)}" if w.entry else ""
         if w.prime:
             return f"its derivative{which} is {w.velocity} mod {w.prime} at a point, in .witness"
-        both = [f"{n} = {x.tolist()}" for n, x in {**w.point, **w.data}.items()]
-        where = ", ".join(both)
+        where = ", ".join(f"{n} = {x.tolist()}" for n, x in {**w.point, **w.data}.items())
         at = where if len(where) < 200 else "a point, in .witness"
         return f"its derivative{which} is {w.velocity} at {at}"
 
@@ -270,9 +268,8 @@ def _exact_witness(asked: Quantity, entry: tuple[int, ...], rng: np.random.Gener
             velocities = evaluate(slopes, {**point, **data}, NumPyNumbers(Fraction))
         except ZeroDivisionError:
             continue
-        for velocity in (x.item() for x in velocities):
-            if velocity:
-                return Witness(point, data, entry, Fraction(velocity))
+        if moving := [x.item() for x in velocities if x.item()]:
+            return Witness(point, data, entry, Fraction(moving[0]))
     return None
 
 
@@ -344,7 +341,7 @@ def _parts(flow: Flow, used: set[str]) -> list[Flow]:
     if flow.model is None or not has_windows(flow):
         return [flow]
     reached = {x.attribute for x in topological_order([flow.model.potential]) if x.operation == "input"}
-    own = [n for n in flow.model.parameters if n in used or f"{n}_dot" in used]
+    own = [n for n in flow.model.parameters if n in used or velocity(n) in used]
     if not own or not reached.issuperset(own):
         return [flow]
     return [*(window(flow, own, apart=apart) for apart in (True, False)), flow]

@@ -33,7 +33,7 @@ from conslaw.algebra.uniform_axes import Links, UniformAxes, axes_kept, reshape_
 from conslaw.models.potential import Model
 
 MOST_ENTRIES = 4000  # of arrays that are written out at a place
-DEEPEST = 300  # nodes on a way through the code
+DEEPEST = 300  # nodes on a way through the code, two calls each: Python allows 1000 in all
 
 Place: TypeAlias = tuple[Fraction, tuple[tuple[int, Fraction], ...]]
 """A number plus multiples of symbols: where an entry is on an axis."""
@@ -163,7 +163,11 @@ class _Places:
         return Entry(as_expression(full)) if chosen[0] != 0 else None
 
     def _add(self, node: Expression, index: Index) -> Entry | None:
-        return self._sum_of([e for x in node.args if (e := self.at(x, index))])
+        entries = list[Entry]()
+        for x in node.args:  # a comprehension would be one more call on the way
+            if e := self.at(x, index):
+                entries += [e]
+        return self._sum_of(entries)
 
     def _sum_of(self, entries: Sequence[Entry]) -> Entry | None:
         """The sum of entries; what is not summed over all symbols of the others has a free factor."""
@@ -183,16 +187,14 @@ class _Places:
         a, b, out = node.attribute
         kinds = dict(zip(a + b, self.kinds[id(node.args[0])] + self.kinds[id(node.args[1])], strict=True))
         sizes = dict(zip(a + b, node.args[0].shape + node.args[1].shape, strict=True))
-        of, gone = dict(zip(out, index, strict=True)), [c for c in kinds if c not in out and kinds[c] != "u"]
+        of: dict[str, Place | None] = dict.fromkeys(kinds) | dict(zip(out, index, strict=True))
+        gone = [c for c in kinds if c not in out and kinds[c] != "u"]
         left, right, result = ("".join(c for c in s if kinds[c] == "u") for s in (a, b, out))
         terms = list[Entry]()
         for chosen, symbols in self._summed([(kinds[c], sizes[c]) for c in gone]):
             here = {**of, **dict(zip(gone, chosen, strict=True))}
-            both = [
-                self.at(x, tuple(None if kinds[c] == "u" else here[c] for c in letters))
-                for x, letters in zip(node.args, (a, b), strict=True)
-            ]
-            x, y = both
+            x = self.at(node.args[0], tuple(here[c] for c in a))
+            y = self.at(node.args[1], tuple(here[c] for c in b))
             if not x or not y:
                 continue
             if x.sums & y.sums:
@@ -230,9 +232,6 @@ class _Places:
                 terms.append(Entry(summed(e.value, axes), e.sums | symbols))
         return self._sum_of(terms)
 
-    def _reshape(self, node: Expression, index: Index) -> Entry | None:
-        return self._take(node, index)
-
     def _take(self, node: Expression, index: Index) -> Entry | None:
         [x] = node.args
         there = self._map(node, x, node)
@@ -249,6 +248,8 @@ class _Places:
                 source.append(number(int(table[tuple(_whole_number(i) for i in given)])))
         e = self.at(x, tuple(source))
         return e and Entry(_turned(e.value, self._order(x, node, there.links)), e.sums)
+
+    _reshape = _take
 
     def _put(self, node: Expression, index: Index) -> Entry | None:
         [x] = node.args

@@ -27,6 +27,7 @@ from conslaw.models.potential import Arrays, run_array_code
 
 MOST_TERMS = 200_000  # of a quantity
 LARGEST_DEGREE = 1000
+MOST_WORK = 10**8  # factors of the terms of one product, before these are added up: seconds
 LONGEST_NOTATION, MOST_FACTORS = 10_000, 100
 MOST_NODES = 20_000  # of its array code
 LONGEST_TEXT = 10**7  # characters
@@ -196,9 +197,12 @@ CONSTANT: Terms = {(): Fraction(1)}
 def _product(x: Terms, y: Terms) -> Terms:
     if x == CONSTANT or y == CONSTANT:
         return y if x == CONSTANT else x
-    if max(map(len, x), default=0) + max(map(len, y), default=0) > LARGEST_DEGREE:
+    degree, pairs = max(map(len, x), default=0) + max(map(len, y), default=0), len(x) * len(y)
+    if degree > LARGEST_DEGREE:
         raise TooLargeError(f"quantity: of a degree above {LARGEST_DEGREE:,}: give array code")
-    if len(x) * len(y) > 10 * MOST_TERMS:
+    if pairs * degree > MOST_WORK:
+        raise TooLargeError(f"quantity: {pairs:,} products of degree {degree:,}: give array code")
+    if pairs > 10 * MOST_TERMS:
         raise TooLargeError(f"quantity: more than {MOST_TERMS:,} terms when written out: give array code")
     found = dict[Monomial, Fraction]()
     for m, a in x.items():
@@ -211,6 +215,7 @@ def _product(x: Terms, y: Terms) -> Terms:
 def _checked(x: Terms) -> Terms:
     if sum(1 + len(m) for m in x) > 10 * MOST_TERMS or len(x) > MOST_TERMS:
         raise TooLargeError(f"quantity: more than {MOST_TERMS:,} terms when written out: give array code")
+    check_power(max((max(abs(c.numerator), c.denominator) for c in x.values()), default=1), Fraction(1))
     return x
 
 
@@ -268,28 +273,23 @@ class _OfState:
 
     def sum(self, parts: Sequence[_Quotient]) -> _Quotient:
         below = parts[0].below
-        same = all(x.below == below for x in parts)
-        if not same:
-            return reduce(
-                lambda a, b: self.sum(
-                    [
-                        _Quotient(_product(x.above, y.below), _product(a.below, b.below))
-                        for x, y in ((a, b), (b, a))
-                    ]
-                ),
-                parts,
-            )
+        if any(x.below != below for x in parts):
+            return reduce(self._sum_of_two, parts)
         total = dict[Monomial, Fraction]()
         for x in parts:
             for m, c in x.above.items():
                 total[m] = total.get(m, Fraction(0)) + c
         return _Quotient(_checked({m: c for m, c in total.items() if c}), below)
 
+    def _sum_of_two(self, a: _Quotient, b: _Quotient) -> _Quotient:
+        below = _product(a.below, b.below)
+        return self.sum([_Quotient(_product(x.above, y.below), below) for x, y in ((a, b), (b, a))])
+
     def power(self, base: _Quotient, exponent: Fraction) -> _Quotient:
         if exponent.denominator > 1:
             time = self.flow.time
             clock = self.variables.get((TIME, ()))
-            [*monomials] = base.above
+            monomials = list(base.above)
             single = base.below == CONSTANT and len(monomials) == 1 and base.above[monomials[0]] == 1
             whole = len(monomials[0]) * exponent if single else exponent
             if time is None or not single or set(monomials[0]) != {clock} or whole.denominator > 1:

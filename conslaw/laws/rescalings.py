@@ -72,7 +72,8 @@ class Weights(Interpretation):
         value: list[Weight] = [{} for _ in self.shape]
         for i, j in links:
             value[j] = _sum(value[j], x[i])
-        self.conditions += [weight for i, weight in enumerate(x) if i not in {i for i, _ in links}]
+        linked = {i for i, _ in links}
+        self.conditions += [weight for i, weight in enumerate(x) if i not in linked]
         return value
 
 

@@ -2,12 +2,11 @@
 
 Give every neuron a colour and take a point where weights between different colours are zero, a point fixed by
 flipping the signs of all neurons of one colour.  There the trace of the Lie algebra contains, for each set T
-of colours, the trace of the
-*subnetwork* of those colours (the data of all others being zero), and the parts with all colours of T in
-their indices are independent for different T.  So the one big rank is at least a sum of small ones, all at
-one point mod p; colours of the same widths take the same values there, so subnetworks of the same shape have
-the same rank: each shape is computed once.  The same holds for the gradients of laws.  Statement and proof:
-docs/what_is_proved.md.
+of colours, the trace of the *subnetwork* of those colours (the data of all others being zero), and the parts
+with all colours of T in their indices are independent for different T.  So the one big rank is at least a sum
+of small ones, all at one point mod p; colours of the same widths take the same values there, so subnetworks
+of the same shape have the same rank: each shape is computed once.  The same holds for the gradients of laws.
+Statement and proof: docs/what_is_proved.md.
 """
 
 from __future__ import annotations
@@ -169,10 +168,8 @@ class Split(Coloured):
 
     def __str__(self) -> str:
         colours, shapes = sum(self.colouring.values()), len(self.blocks)
-        subnetworks, symmetry = (
-            sum(b.copies for b in self.blocks),
-            "sign flips, " if self.classes.flips else "",
-        )
+        subnetworks = sum(b.copies for b in self.blocks)
+        symmetry = "sign flips, " if self.classes.flips else ""
         return (
             f"{symmetry}{colours} colours, {subnetworks:,} subnetworks of {shapes} shape{'s' * (shapes > 1)}"
             + (f", {self._dark:,} dark entries" if self.dark else "")
@@ -265,9 +262,8 @@ def laws_in_blocks(
     apart = sums_apart(combinations, usable)
     of = dict(zip(usable, counted, strict=True)) | {c: c.like.entries for c in apart}
     linear = {c: row for c in combinations if (row := _linear(c)) and (of.get(c) or not c.like.out)}
-    busy = {
-        name for c in usable if of[c] and c not in linear for _, one in c.terms for name, _ in one.factors
-    }.union(*apart.values())
+    dependent = [c.names for c in usable if of[c] and c not in linear]
+    busy = frozenset[str]().union(*dependent, *apart.values())
     arrays = sorted({name for row in linear.values() for name in row} - busy)
     space, result = RowSpace.zero(len(arrays), p), [of.get(c, 0) for c in combinations]
     for i, c in sorted(enumerate(combinations), key=lambda pair: not pair[1].like.out):
@@ -292,7 +288,7 @@ def sums_apart(
     still = [c for c in usable if len(c.terms) == 1 and c.like.kind == "array" and len(c.like.factors) == 1]
     seen = {c.like.factors[0][0] for c in still}  # arrays that do not move
     for c in combinations:
-        arrays = frozenset(name for _, one in c.terms for name, _ in one.factors)
+        arrays = c.names
         sums = c.like.out and not c.power and all(len(one.factors) == 1 for _, one in c.terms)
         if sums and c not in usable and len(arrays) == len(c.terms) and arrays - seen:
             found[c] = arrays

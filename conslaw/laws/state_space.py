@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from math import exp, inf, isfinite, prod
-from numbers import Real
+from math import exp, inf, prod
 from typing import Any, Self
 
 import numpy as np
 
 from conslaw.algebra.expressions import Shape
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, is_finite_number
 from conslaw.flows.coordinates import Coordinate, entries
 from conslaw.flows.flow import TIME, Flow, velocity
 from conslaw.models.weights import Array, Part, arrays_in, as_array, check_names, chosen, parts_of
@@ -82,7 +81,7 @@ class StateSpace:
             raise ConslawError("velocities: these laws hold no velocities; leave them out")
         if time is not None and self.time is None:
             raise ConslawError(f"time={time!r}: these laws do not depend on time; leave it out")
-        if time is not None and (isinstance(time, bool) or not isinstance(time, Real) or not isfinite(time)):
+        if time is not None and not is_finite_number(time):
             raise ConslawError(f"time={time!r}: give a finite number")
         if time is not None and self.time and self.time.kind == "power" and self.time.rate != 1 and time < 0:
             raise ConslawError(f"time={time!r}: give a number >= 0")

@@ -29,7 +29,7 @@ PATIENCE = 2  # depths in a row that add nothing: at a special point a rank may 
 LARGEST = 4000  # coordinates of a subnetwork up to which its rank is computed
 SILENT = 4  # depths that may pass before anything is found
 
-
+Widths: TypeAlias = tuple[int, ...]  # the number of neurons of each class
 Marks: TypeAlias = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 
 
@@ -63,6 +63,22 @@ class Subnetwork:
         odd = self.odd if not (self.odd & ~self.exact).any() else np.zeros_like(self.odd)
         even = self.even if alone and not (self.even & (self.number > 1)).any() else np.zeros_like(self.even)
         return self.exact & (odd | even)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Elements of the trace of one subnetwork that move no coloured coordinate.
+
+    Attributes
+    ----------
+    colours : the widths of each colour of the subnetwork
+    ranks : of its trace in all coordinates but time, depth by depth
+    rank : the last of them minus the rank of the same elements in the coloured coordinates
+    """
+
+    colours: tuple[Widths, ...]
+    ranks: tuple[int, ...]
+    rank: int
 
 
 def marked(flow: Flow, names: Container[str]) -> npt.NDArray[np.bool_]:
@@ -146,23 +162,15 @@ def subnetwork(
     classes: IndexClasses, colours: Sequence[Widths], helpers: Sequence[Widths], *, seed: int, p: int
 ) -> Subnetwork:
     """The subnetwork of some colours, and others that help, at the point of a seed."""
-    both = [*colours, *helpers]
-    flow, of, flipped = (
-        classes.smaller_flow(lengths_of(classes, both)),
-        _colour_of(classes, both),
-        _flipped(classes),
-    )
-    marks = []
+    both, marks = [*colours, *helpers], []
+    flow = classes.smaller_flow(lengths_of(classes, both))
+    of, flipped = _colour_of(classes, both), _flipped(classes)
     for name, shape in flow.state.items():
         seen, change = _seen(classes.state[name], shape, of, len(both), flipped[name])
         wanted = (np.arange(len(both)) < len(colours)).reshape(-1, *[1] * len(shape))
+        exact, odd = (seen == wanted).all(axis=0), (change == wanted).all(axis=0)
         even, number = ~change.any(axis=0), seen.sum(axis=0)
-        marks.append(
-            [
-                x.reshape(-1)
-                for x in ((seen == wanted).all(axis=0), (change == wanted).all(axis=0), even, number)
-            ]
-        )
+        marks.append([x.reshape(-1) for x in (exact, odd, even, number)])
     point = split_point(classes, both, seed=seed, p=p)
     return Subnetwork(flow, point, *(np.concatenate(x) for x in zip(*marks, strict=True)))
 
@@ -305,25 +313,6 @@ def law_ranks(gradients: Sequence[Residues], p: int) -> list[int]:
         result.append(larger.rank - space.rank)
         space = larger
     return result
-
-
-Widths = tuple[int, ...]  # the number of neurons of each class
-
-
-@dataclass(frozen=True)
-class Beside:
-    """Elements of the trace of one subnetwork that move no coloured coordinate.
-
-    Attributes
-    ----------
-    colours : the widths of each colour of the subnetwork
-    ranks : of its trace in all coordinates but time, depth by depth
-    rank : the last of them minus the rank of the same elements in the coloured coordinates
-    """
-
-    colours: tuple[Widths, ...]
-    ranks: tuple[int, ...]
-    rank: int
 
 
 def helpers_of(colouring: Counter[Widths], colours: Sequence[Widths]) -> list[Widths]:

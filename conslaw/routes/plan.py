@@ -10,11 +10,10 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import ceil, floor, inf, isfinite, log10
-from numbers import Real
+from math import ceil, floor, inf, log10
 from typing import Any, Generic, Protocol, TypeVar
 
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, is_finite_number
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +183,8 @@ class Journey(Generic[S]):
     def _options(self, table: Sequence[Route[S]]) -> list[tuple[float, int]]:
         failed = {step.route for step in self.steps if step.failed}
         estimates = [None if route.name in failed else route.estimate(self.known) for route in table]
-        return [(work, number) for number, work in enumerate(estimates) if work is not None]
+        # what no budget pays for is no option
+        return [(work, number) for number, work in enumerate(estimates) if work is not None and work < inf]
 
     def _go(self, route: Route[S], expected: float) -> None:
         logger.info("%s", route.name, extra={"units": expected})
@@ -213,8 +213,7 @@ class Journey(Generic[S]):
         """How what is known was found."""
         met = self.stopped == MEET
         left = {} if met else {table[i].name: work for work, i in sorted(self._options(table))}
-        finite = {name: work for name, work in left.items() if work < inf}
-        return RouteTaken(tuple(self.steps), self.stopped, self.budget, self.work, finite)
+        return RouteTaken(tuple(self.steps), self.stopped, self.budget, self.work, left)
 
 
 def rounded(work: float) -> float:
@@ -225,7 +224,6 @@ def rounded(work: float) -> float:
 
 def check_budget(budget: float) -> float:
     """Return a budget as float, or raise :class:`ConslawError`."""
-    good = isinstance(budget, Real) and not isinstance(budget, bool) and isfinite(budget) and budget > 0
-    if not good:
+    if not is_finite_number(budget) or budget <= 0:
         raise ConslawError(f"budget={budget!r}: give a positive number of units of work, such as 60")
     return float(budget)

@@ -116,10 +116,8 @@ def groups(known: Known) -> Part:
     if known.group_colourings is None:
         return replace(known, group_colourings=every_group_colouring(question.flow)), work
     first, *others = known.group_colourings
-    known, p = (
-        replace(known, group_colourings=tuple(others)),
-        random_prime(np.random.default_rng(question.seed)),
-    )
+    known = replace(known, group_colourings=tuple(others))
+    p = random_prime(np.random.default_rng(question.seed))
     if found := group_ranks(first, known.combinations or (), seed=question.seed, p=p):
         known = with_families(known.bounded(found[0]), found[1].laws, found[1])
     return known, work

@@ -370,6 +370,14 @@ def test_bad_primes_seeds_and_points_survive():
             conslaw.count(flow, point=point)
 
 
+def test_numbers_of_laws_and_ranks_that_are_none_are_refused():
+    for bad in ("a", -1, 1.5, True):
+        with pytest.raises(conslaw.ConslawError, match=r"most=.*give an integer"):
+            conslaw.lie_ranks(conslaw.linear([2, 2]), most=bad)
+        with pytest.raises(conslaw.ConslawError, match=r"laws=.*give an integer"):
+            conslaw.lie_ranks(conslaw.linear([2, 2]), laws=bad)
+
+
 def special():
     """phi = (x, y + x**3 z): generic ranks 2, 3; at the origin 2, 2, 2, 3."""
     return conslaw.gradient_flow(

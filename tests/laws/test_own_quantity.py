@@ -211,6 +211,8 @@ BAD = {
     "log(W1[0,0] + 1)": "logarithms are those of entries",
     "W1[0,0]**(1/2)": "powers are integers",
     "(W1[0,0] + W1[0,1])**1000000": "too many terms",
+    "(W1[0,0] + W1[0,1])**1000": "products of degree",
+    "2**60000*" * 1000 + "W1[0,0]": "bits is not part",
     "1/(W1[0,0] - W1[0,0])": "divides by zero",
     "__import__('os').system('true')": "not part of a law",
     "W1[0,0]**9**9**9": "not expected",

@@ -152,6 +152,12 @@ def test_what_moves_on_its_own_is_searched_on_its_own():
     assert conslaw.analyze(chain).laws == (X + Y + Z, (X - Y) / X**2)
 
 
+def test_where_nothing_moves_no_degree_takes_long():
+    still = conslaw.model(lambda p, c: 0 * p.x + c.y, parameters={"x": ()}, data={"y": ()})
+    laws = conslaw.rational_laws(still, degree=10**30)
+    assert (len(laws), laws.degree) == (0, 10**30)
+
+
 def test_bad_degrees_and_large_flows_are_refused():
     for degree in (0, -1, 1.5, "2", True):
         with pytest.raises(conslaw.ConslawError, match="give a positive integer"):

@@ -17,6 +17,7 @@ from conslaw.laws.exact_fields import exact_fields, lie_derivative
 from conslaw.laws.index_classes import IndexClasses
 from conslaw.laws.lie import random_point
 from conslaw.laws.matrix_ansatz import combinations_of_windows
+from conslaw.laws.places import at_any_place
 from conslaw.laws.windows import alike, arrays_of_windows, has_windows, window
 
 G, M = conslaw.gradient_flow, conslaw.momentum_flow
@@ -159,3 +160,22 @@ def test_a_densenet_keeps_a_sum_of_norms_for_each_unit(layers):
     assert analysis.complete
     assert [family.laws for family in analysis.law_families] == [2] * layers
     assert conslaw.verify(analysis.certificate()).ok
+
+
+def test_a_long_way_through_the_code_of_a_place_fits_the_stack():
+    """The answer does not depend on how deep the caller is in calls of its own."""
+
+    def potential(p, c):
+        x = c.x
+        for _ in range(285):
+            x = x + p.b
+        x = x @ p.W
+        return (c.y * x[1:] * x[:-1]).sum()
+
+    data = {"x": (5, 3), "y": (4, 3)}
+    model = conslaw.model(potential, parameters={"W": (3, 3), "b": (3,)}, data=data)
+
+    def called_from(depth):
+        return at_any_place(model) if depth == 0 else called_from(depth - 1)
+
+    assert called_from(200)

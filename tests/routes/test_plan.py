@@ -105,6 +105,15 @@ def test_a_route_that_fails_is_not_tried_again_and_loses_nothing():
     assert journey.stopped == plan.NOTHING_LEFT
 
 
+def test_what_no_budget_pays_for_is_not_left_to_try():
+    table = [toy("works", AT_MOST, 1.0, 4), toy("never", AT_LEAST, inf, 4)]
+    journey = Journey(Toy(), 60)
+    journey.follow(table)
+    taken = journey.taken(table)
+    assert (taken.stopped, taken.left, taken.enough) == (plan.NOTHING_LEFT, {}, None)
+    assert taken.remarks() == []
+
+
 def test_whatever_interrupts_a_plan_leaves_what_is_proved():
     def stop(known):
         raise KeyboardInterrupt
@@ -118,7 +127,7 @@ def test_whatever_interrupts_a_plan_leaves_what_is_proved():
     assert [step.route for step in taken.steps] == ["first"]
 
 
-@pytest.mark.parametrize("budget", ["x", True, 0, -1, nan, inf, None, 1j])
+@pytest.mark.parametrize("budget", ["x", True, 0, -1, nan, inf, 10**400, None, 1j])
 def test_a_budget_is_a_positive_number(budget):
     for question in (conslaw.analyze, conslaw.count):
         with pytest.raises(conslaw.ConslawError, match="budget="):
