@@ -57,8 +57,6 @@ def exact_rational(value: object) -> int | Fraction:
             f"the constant {value!r} is not exact: write fractions.Fraction({meant.numerator}, "
             f"{meant.denominator})"
         )
-    if type(value).__module__.startswith("sympy") and getattr(value, "is_Rational", False):
-        return Fraction(int(value.p), int(value.q))  # type: ignore[attr-defined]
     raise ConslawError(
         f"{value!r} ({type(value).__name__}) in a potential: use the arrays given, integers and fractions. "
         f"Supported: {SUPPORTED}"

@@ -343,6 +343,8 @@ def broadcast_to(x: object, shape: Any) -> Expression:
 
 def _broadcast(x: Expression, y: Expression, sign: str) -> tuple[Expression, Expression]:
     shape = _broadcast_shape(x.shape, y.shape, sign)
+    if x.shape == shape == y.shape:
+        return x, y
     ones = _ones(shape)
     return (x if x.shape == shape else ones * x), (y if y.shape == shape else ones * y)
 
