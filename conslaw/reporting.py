@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
-from math import isfinite
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
@@ -363,8 +362,7 @@ def report(model: Model, *, seconds: float = 10.0, seed: int = 0) -> Report:
     """
     if not isinstance(model, Model):
         raise ConslawError(f"report of {str(model)[:60]!r}: give a model, such as conslaw.linear([3, 2, 4])")
-    number = isinstance(seconds, Real) and not isinstance(seconds, bool) and isfinite(seconds)
-    if not number or not 0 < seconds < 1e9:
+    if not isinstance(seconds, Real) or isinstance(seconds, bool) or not 0 < seconds < 1e9:
         raise ConslawError(f"seconds={seconds!r}: give a positive number of seconds for each part")
     limit, seed = float(seconds), check_seed(seed)
 

@@ -10,8 +10,9 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import ceil, floor, inf, isfinite, log10
+from math import ceil, floor, inf, log10
 from numbers import Real
+from sys import float_info
 from typing import Any, Generic, Protocol, TypeVar
 
 from conslaw.errors import ConslawError
@@ -225,7 +226,6 @@ def rounded(work: float) -> float:
 
 def check_budget(budget: float) -> float:
     """Return a budget as float, or raise :class:`ConslawError`."""
-    good = isinstance(budget, Real) and not isinstance(budget, bool) and isfinite(budget) and budget > 0
-    if not good:
+    if not isinstance(budget, Real) or isinstance(budget, bool) or not 0 < budget <= float_info.max:
         raise ConslawError(f"budget={budget!r}: give a positive number of units of work, such as 60")
     return float(budget)
