@@ -87,6 +87,11 @@ def laws(analysis: Analysis) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ConslawError
+        Without matplotlib, or if no laws are in matrix notation.
     """
     families = analysis.law_families
     if not families:
@@ -153,9 +158,7 @@ def _level_sets(axes: Any, law: sympy.Expr, x: Entry, y: Entry, levels: int) -> 
 
     texts = [str(sympy.IndexedBase(name)[index] if index else name) for name, index in (x, y)]
     across, up = sympy.symbols("across up")
-    axis = dict(
-        zip(texts, (across, up), strict=True)
-    )  # by text: symbols of the user's own may have assumptions
+    axis = dict(zip(texts, (across, up), strict=True))  # by text: the user's symbols may have assumptions
     drawn = law.subs({s: axis[str(s)] for s in law.atoms(sympy.Symbol, sympy.Indexed) if str(s) in axis})
     if drawn.free_symbols - {across, up}:
         raise ConslawError(f"the law {str(law)[:80]} depends on more than {_written(x)} and {_written(y)}")

@@ -21,6 +21,8 @@ def einsum(subscripts: object, *operands: object) -> Expression:
     if not arrow:
         alone = sorted(c for c in set(left) if c.isalpha() and left.count(c) == 1)
         out = "..." * ("..." in left) + "".join(alone)
+    spare = next((c for c in LETTERS if c not in left + out), "Z")
+    left, out = left.replace("Z", spare), out.replace("Z", spare)  # Z is that of a batch
     names = left.split(",")
     if "..." in left and len(names) == len(arrays):
         arrays, names, out = _without_ellipsis(arrays, names, out)
@@ -60,6 +62,8 @@ def _without_ellipsis(
     ]
     whole = np.broadcast_shapes(*shapes)
     letters = "".join(free[: len(whole)])
+    if letters and "..." not in out:
+        raise ConslawError(f"einsum: the output {out!r} has no '...' for the axes of the operands' ellipsis")
     made, written = list[Expression](), list[str]()
     for x, a, shape in zip(arrays, names, shapes, strict=True):
         if a.count("...") != 1:

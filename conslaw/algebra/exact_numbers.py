@@ -16,6 +16,7 @@ from conslaw.algebra.not_polynomial import SUPPORTED
 from conslaw.errors import ConslawError
 
 FLOAT = (float, np.floating)
+MOST_DIGITS = 5_000  # of a Decimal, before or behind its point: 1e999999999 would fill the memory
 RATIONAL = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?(/[0-9]+)?\s*")
 # whose array code is running: that of a "potential", of a "metric"
 READING: ContextVar[str] = ContextVar("READING", default="")
@@ -43,12 +44,12 @@ def exact_rational(value: object) -> int | Fraction:
         return int(value)
     if isinstance(value, Rational):
         return Fraction(int(value.numerator), int(value.denominator))
-    if isinstance(value, Decimal) and value.is_finite():
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= MOST_DIGITS:
         return Fraction(value)
     if isinstance(value, FLOAT) and np.isfinite(value):
         if READING.get() == "metric":
             return hyper_parameter(value)
-        exact = Fraction(float(value))
+        exact = Fraction(*value.as_integer_ratio())  # of a longdouble too
         if exact.denominator <= 2**20:  # 0.5 means 1/2; 0.1 is not what it seems
             return int(exact) if exact.denominator == 1 else exact
         meant = Fraction(str(value))
@@ -56,8 +57,6 @@ def exact_rational(value: object) -> int | Fraction:
             f"the constant {value!r} is not exact: write fractions.Fraction({meant.numerator}, "
             f"{meant.denominator})"
         )
-    if type(value).__module__.startswith("sympy") and getattr(value, "is_Rational", False):
-        return Fraction(int(value.p), int(value.q))  # type: ignore[attr-defined]
     raise ConslawError(
         f"{value!r} ({type(value).__name__}) in a potential: use the arrays given, integers and fractions. "
         f"Supported: {SUPPORTED}"

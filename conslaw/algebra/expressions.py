@@ -182,10 +182,7 @@ class Expression:
         power = int(exponent)
         if power < 0:
             return 1 / self**-power
-        if power < 2:
-            return self if power else _ones(self.shape)
-        half = self ** (power // 2)
-        return half * half * self if power % 2 else half * half
+        return powered(operator.mul, self, power) if power else _ones(self.shape)
 
     def __matmul__(self, other: object) -> Expression:
         return matmul(self, other)
@@ -346,6 +343,8 @@ def broadcast_to(x: object, shape: Any) -> Expression:
 
 def _broadcast(x: Expression, y: Expression, sign: str) -> tuple[Expression, Expression]:
     shape = _broadcast_shape(x.shape, y.shape, sign)
+    if x.shape == shape == y.shape:
+        return x, y
     ones = _ones(shape)
     return (x if x.shape == shape else ones * x), (y if y.shape == shape else ones * y)
 
@@ -433,6 +432,15 @@ def contract(x: Expression, y: Expression, a: str, b: str, out: str) -> Expressi
     a, b = ("".join(letter for letter in one if letter in other + out) for one, other in ((a, b), (b, a)))
     sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
     return Expression("product", (x, y), (a, b, out), tuple(sizes[letter] for letter in out))
+
+
+def powered(times: Callable[[Any, Any], Any], x: Expression, n: int) -> Expression:
+    """The product of n >= 1 factors ``x``, by halves."""
+    if n == 1:
+        return x
+    half = powered(times, x, n // 2)
+    square: Expression = times(half, half)
+    return times(square, x) if n % 2 else square
 
 
 def matmul(x: Any, y: Any) -> Expression:

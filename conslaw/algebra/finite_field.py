@@ -58,22 +58,22 @@ def check_prime(p: int) -> int:
 
 def random_prime(rng: np.random.Generator) -> int:
     """A uniformly random prime between 2**30 and 2**31."""
-    import flint
-
-    while True:
-        p = int(rng.integers(2**29, 2**30)) * 2 + 1
-        if flint.fmpz(p).is_prime():
-            return p
+    return _prime_of(31, rng)
 
 
 def small_prime(rng: np.random.Generator) -> int:
     """A uniformly random prime between 2**22 and 2**23, with which everything takes half the time: for ranks
     that need no bound of how probable it is that they are generic, since something else decides that.
     """
+    return _prime_of(23, rng)
+
+
+def _prime_of(bits: int, rng: np.random.Generator) -> int:
+    """A uniformly random prime of so many bits."""
     import flint
 
     while True:
-        p = int(rng.integers(2**21, 2**22)) * 2 + 1
+        p = int(rng.integers(2 ** (bits - 2), 2 ** (bits - 1))) * 2 + 1
         if flint.fmpz(p).is_prime():
             return p
 

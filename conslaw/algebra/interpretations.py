@@ -55,7 +55,7 @@ class Decoupling(Interpretation):
 
     def blocks(self) -> list[Block]:
         """The blocks of the array of this node."""
-        return list(product(*[(False, True) if c != RIGID else (False,) for c in self.result]))
+        return _blocks(self.result)
 
     def array(self, classes: Axes, *, free: bool, vanishing: bool, first_order: bool) -> Kinds:
         """An input: of the state if ``free``, else data, which are zero off T.
@@ -66,7 +66,7 @@ class Decoupling(Interpretation):
         result = dict[Block, int]()
         mixed = MIXED if free and first_order else 0
         other = (mixed if vanishing else OTHER) if mixed else 0
-        for block in product(*[(False, True) if c != RIGID else (False,) for c in classes]):
+        for block in _blocks(classes):
             sides = [off for c, off in zip(classes, block, strict=True) if c != RIGID]
             result[block] = OWN if not any(sides) else other if all(sides) else mixed
         return result
@@ -84,10 +84,8 @@ class Decoupling(Interpretation):
             where = dict(zip(a, left, strict=True))
             if any(where.setdefault(letter, r) != r for letter, r in zip(b, right, strict=True)):
                 continue
-            plain, other = (
-                OWN | OTHER,
-                OTHER if (s & OTHER and t & (OWN | OTHER)) or (s & OWN and t & OTHER) else 0,
-            )
+            plain = OWN | OTHER
+            other = OTHER if (s & OTHER and t & plain) or (s & OWN and t & OTHER) else 0
             mixed = MIXED if (s & MIXED and t & plain) or (s & plain and t & MIXED) else 0
             image = tuple(where[letter] for letter in out)
             value[image] = value.get(image, 0) | (s & t & OWN) | other | mixed
@@ -119,6 +117,11 @@ class Decoupling(Interpretation):
                 if all(b[i] == image[j] for i, j in links):
                     value[image] |= s
         return value
+
+
+def _blocks(classes: Axes) -> list[Block]:
+    """The blocks of an array with axes of these classes: an axis of no uniform class is not cut."""
+    return list(product(*[(False, True) if c != RIGID else (False,) for c in classes]))
 
 
 class Parities(Interpretation):

@@ -34,6 +34,7 @@ from conslaw.algebra.expressions import (
     moved,
     numbers,
     permuted,
+    powered,
     stacked,
     summed,
 )
@@ -220,8 +221,8 @@ def diff(x: object, n: int = 1, axis: int = -1) -> Expression:
     [i] = axes_of(x, index(axis))
     if index(n) < 0:
         raise ConslawError(f"n={n!r}: differences are of an order >= 0")
-    for _ in range(index(n)):
-        before = (slice(None),) * i
+    before = (slice(None),) * i
+    for _ in range(min(index(n), x.shape[i])):  # nothing is left then
         x = x[(*before, slice(1, None))] - x[(*before, slice(-1))]
     return x
 
@@ -314,10 +315,7 @@ def matrix_power(x: object, n: int) -> Expression:
     x = as_expression(x)
     if index(n) < 1 or x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ConslawError(f"power {n} of matrices of shape {x.shape}: give square ones, and at least 1")
-    if n == 1:
-        return x
-    half = matrix_power(x, n // 2)
-    return half @ half @ x if n % 2 else half @ half
+    return powered(matmul, x, index(n))
 
 
 FUNCTIONS |= {

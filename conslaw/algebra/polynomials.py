@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.algebra.expressions import Constants, Indices, Shape
+from conslaw.algebra.expressions import LETTERS, Constants, Indices, Shape
 from conslaw.algebra.finite_field import Residues, from_integers
 from conslaw.errors import ConslawError, check_memory
 
@@ -268,7 +268,7 @@ class Polynomials:
                     100.0 * len(x) * float(len(q)) ** top,
                     f"a common denominator with {len(q)} terms to the power {top}",
                 )
-                letters = "abcdefgh"[: len(x.shape)]
+                letters = LETTERS[: len(x.shape)]
                 parts = []
                 for e in range(top + 1):
                     chosen = exponent == e

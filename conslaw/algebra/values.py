@@ -14,7 +14,16 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from conslaw.algebra.evaluation import topological_order
-from conslaw.algebra.expressions import Constants, Expression, Indices, Shape, as_expression
+from conslaw.algebra.expressions import (
+    Constants,
+    Expression,
+    Indices,
+    Shape,
+    _reshape,
+    as_expression,
+    stopped,
+    summed,
+)
 from conslaw.errors import ConslawError
 
 K = TypeVar("K")
@@ -138,6 +147,10 @@ copyreg.pickle(Expression, lambda x: (_one_from_nodes, as_nodes([x])))
 class Graphs:
     """The number system of expressions: to evaluate a graph over it is to put expressions for its inputs."""
 
+    def at(self, node: Expression) -> None:
+        """Called before each node."""
+        self.node = node
+
     def constant(self, values: Constants) -> Expression:
         return as_expression(values)
 
@@ -149,7 +162,7 @@ class Graphs:
         return Expression("product", (x, y), (a, b, out), tuple(sizes[c] for c in out))
 
     def sum(self, x: Expression, axes: tuple[int, ...]) -> Expression:
-        return x.sum(axes)
+        return summed(x, axes)
 
     def take(self, x: Expression, indices: Indices) -> Expression:
         return Expression("take", (x,), indices, indices.shape)
@@ -158,7 +171,9 @@ class Graphs:
         return Expression("put", (x,), indices, shape)
 
     def reshape(self, x: Expression, shape: Shape) -> Expression:
-        return x.reshape(shape)
+        if self.node.operation == "stop":  # the identity of every other number system, but not of gradients
+            return stopped(x)
+        return _reshape(x, shape)
 
     def reciprocal(self, x: Expression) -> Expression:
         return Expression("reciprocal", (x,), None, x.shape)

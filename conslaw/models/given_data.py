@@ -120,8 +120,7 @@ def over_samples(model: Model, count: int) -> Model:
     ConslawError
         If the gradient is that of no potential (norms at eps = 0).
     """
-    if any(x.operation == "stop" for x in topological_order([model.potential])):
-        raise ConslawError(f"{model.name} has norms with eps=0: give a positive eps where data are given")
+    _check_gradient(model)
     data = {name: (count, *shape) for name, shape in model.data.items()}
     inputs = {name: (input_array(name, shape), shape) for name, shape in model.parameters.items()}
     inputs |= {name: (input_array(name, data[name]), shape) for name, shape in model.data.items()}
@@ -130,6 +129,12 @@ def over_samples(model: Model, count: int) -> Model:
     readings = with_graphs(model.readings, [samples.each(x, shape) for x, shape in graphs])
     readings = tuple(replace(r, options=_behind_one_axis(r.options)) for r in readings)
     return replace(model, data=data, potential=summed(value, tuple(range(value.ndim))), readings=readings)
+
+
+def _check_gradient(model: Model) -> None:
+    """Refuse a model whose gradient is that of no potential."""
+    if any(x.operation == "stop" for x in topological_order([model.potential])):
+        raise ConslawError(f"{model.name} has norms with eps=0: give a positive eps where data are given")
 
 
 def _behind_one_axis(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,6 +179,7 @@ def given_data(
 
 def _with_constants(model: Model, rows: Mapping[str, Constants]) -> Model:
     """The sum over the samples, constants in place of the arrays given."""
+    _check_gradient(model)
     count = len(next(iter(rows.values())))
     if _is_still_there(model, rows):
         if "scale" in {**model.parameters, **model.data}:

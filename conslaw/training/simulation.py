@@ -215,6 +215,8 @@ def _flow(subject: object, method: str, metric: MetricSpecification, weight_deca
     if isinstance(subject, Model):
         decay = 0 if weight_decay is None else weight_decay
         flow = gradient_flow(subject, metric=metric, weight_decay=decay)
+        if flow.model is None:
+            raise ConslawError(f"{subject.name} has norms with eps=0: give a positive eps")
         powers = flow.metric_words is None or any(w.startswith("z") for w in flow.metric_words.values())
         if powers and method not in ("flow", "mirror"):
             raise ConslawError(

@@ -1,5 +1,6 @@
 """One rule for floats: hyper-parameters are shortest decimals; weights, data and points exact binary."""
 
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -64,7 +65,12 @@ def test_a_point_is_its_exact_binary_value():
     assert found["decimals"] == 3
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float64("nan"), True, "0,1", "0x1", "1_0"])
+HUGE = Decimal("1e999999999")  # as an integer it would fill the memory
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), np.float64("nan"), True, "0,1", "0x1", "1_0", HUGE]
+)
 def test_what_is_no_number_is_none(value):
     for make in (
         lambda: M(NET, damping=value),

@@ -350,8 +350,12 @@ def test_scales_of_norms_are_laws_at_eps_zero_alone():
         assert (analysis.laws_found, analysis.complete) == (laws + 1, True)
         assert "at eps = 0" in str(analysis)
         assert conslaw.verify(analysis.certificate()).ok
-    with pytest.raises(conslaw.ConslawError, match="positive eps"):
-        conslaw.momentum_flow(network(nn.rms_norm, 0))
+        headed = conslaw.analyze(conslaw.gradient_flow(network(norm, 0), loss="cross_entropy"))
+        assert (headed.laws_found, headed.complete) == (laws + 1 + 3, True)  # the column sums of B
+        with pytest.raises(conslaw.ConslawError, match="positive eps"):
+            conslaw.momentum_flow(network(norm, 0))
+        with pytest.raises(conslaw.ConslawError, match="positive eps"):
+            conslaw.gradient_flow(network(norm, 0), data={"x": [[1, 2], [3, 4]]})
 
 
 @pytest.mark.parametrize(

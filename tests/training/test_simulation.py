@@ -332,6 +332,7 @@ X = sympy.Symbol("x")
 GIVEN = problem(1, [2, 2, 2])
 NET = conslaw.linear([2, 2, 2])
 MOMENTUM = conslaw.momentum_flow(NET, damping=1)
+ARRAYS = {"parameters": {"W": (2, 2)}, "data": {"x": (2,), "v": (2,)}}
 BAD = {
     "method": (NET, {"method": "adam"}, "one of flow"),
     "subject": ("linear", {}, "give a model"),
@@ -377,6 +378,11 @@ BAD = {
         NET,
         {"analysis": conslaw.analyze(conslaw.linear([2, 1, 2]))},
         "not that of this flow",
+    ),
+    "a norm whose gradient is that of no potential": (
+        conslaw.model(lambda p, c: c.v @ conslaw.nn.rms_norm(p.W @ c.x, eps=0), **ARRAYS),
+        {},
+        "positive eps",
     ),
     "outputs of no name": (conslaw.monomial([1, 2]), {"data": None}, "'v'"),
 }
