@@ -151,7 +151,7 @@ class Count(display.Shown):
             rows.append(
                 (
                     "laws exactly",
-                    f"{self.laws_at_most:,}   except with probability < {self.error_probability:.0e}",
+                    f"{self.laws_at_most:,}   {display.unless(self.error_probability)}",
                 )
             )
         if self.readings:

@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context
 from html import escape
 from string import ascii_letters, digits
 from textwrap import wrap
@@ -130,6 +131,12 @@ def check_stamp(data: Any, what: str, version: int) -> None:
 def numbers(values: Sequence[int]) -> str:
     """Some integers in a row, with thousands separators."""
     return ("; " if any(abs(n) > 999 for n in values) else ", ").join(f"{n:,}" for n in values)
+
+
+def unless(probability: float) -> str:
+    """What is said of a bound of an error probability, rounded up."""
+    bound = Context(prec=1, rounding=ROUND_CEILING).create_decimal_from_float(probability)
+    return f"except with probability < {float(bound):.0e}"
 
 
 def arrays(shapes: Mapping[str, Sequence[int]]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conslaw import display
+
 if TYPE_CHECKING:
     from conslaw.answers import Analysis
 
@@ -38,7 +40,7 @@ def _what_is_open(analysis: Analysis, up_to: str) -> str:
         )
     if chance is None:
         return proved
-    probable = f"Probable: exactly {most:,} (except with probability < {chance:.0e})"
+    probable = f"Probable: exactly {most:,} ({display.unless(chance)})"
     if analysis.ansatz is None:
         return f"{proved}\n{probable}."
     tried = " or ".join(analysis._looked_for())

@@ -279,7 +279,7 @@ def _between(least: int, most: int, error: float | None, likely: int) -> str:
     """Two bounds, and what is probable between them."""
     if least == most:
         return f"{least:,}   proved"
-    probable = "" if error is None or error >= 1 else f"; {likely:,} except with probability < {error:.0e}"
+    probable = "" if error is None or error >= 1 else f"; {likely:,} {display.unless(error)}"
     return f"{least:,} to {most:,}   proved{probable}"
 
 

@@ -304,3 +304,8 @@ def test_examples_are_commands_and_every_option_has_a_line_in_the_docs(request):
         assert f"conslaw {EXAMPLES[name][0]}" in commands[name].format_help()
         options = [x.option_strings for x in commands[name]._actions if x.option_strings]
         assert {x[0] for x in options if f"`{x[0]}" not in page} == {"-h"}
+
+
+@pytest.mark.parametrize(("bound", "said"), [(1.4e-20, "2e-20"), (1e-20, "1e-20"), (9.1e-7, "1e-06")])
+def test_a_bound_of_an_error_probability_is_rounded_up(bound, said):
+    assert display.unless(bound) == f"except with probability < {said}"

@@ -129,7 +129,7 @@ class Attainment(display.Shown):
 
     def _summary(self) -> display.Summary:
         chance = self.error_probability
-        sure = "proved" if not chance else f"except with probability < {chance:.0e}"
+        sure = "proved" if not chance else display.unless(chance)
         left = f", {self.left_out:,} of them where a piece is not certain" if self.left_out else ""
         how = "by ball arithmetic" if self.method == "balls" else "signs exact, mod a prime"
         rows = [
@@ -149,7 +149,7 @@ class Attainment(display.Shown):
     def _remarks(self) -> list[str]:
         if self.attained:
             chance = self.error_probability
-            unless = f", except with probability < {chance:.0e}" if chance else ""
+            unless = f", {display.unless(chance)}" if chance else ""
             return [f"{self._meaning()} for this network near these weights{unless}."]
         lines = []
         if self.seen > self.rank:

@@ -125,7 +125,7 @@ class Conserved(display.Shown):
         if self.witness:
             said = f"no   proved: {self._moves(self.witness)}"
         elif self.error_probability:
-            said = f"yes   except with probability < {self.error_probability:.0e}: {self.how}"
+            said = f"yes   {display.unless(self.error_probability)}: {self.how}"
         else:
             said = f"yes   proved: {self.how}"
         return display.Summary(self.flow, [("quantity", quantity), ("conserved", said)])

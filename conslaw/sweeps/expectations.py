@@ -235,7 +235,7 @@ def _found(known: Known, verdict: str) -> str:
         return f"{'' if known.given else 'exactly '}{known.at_least}"
     if verdict == PROVED:
         return f"{known.at_least} to {known.at_most}"
-    return f"{known.probably} except with probability < {known.error_probability:.0e}"
+    return f"{known.probably} {display.unless(known.error_probability)}"
 
 
 def knowledge(table: Table, *, column: str | None = None) -> Iterator[tuple[dict[str, Any], Known | None]]:

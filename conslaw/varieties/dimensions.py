@@ -152,9 +152,7 @@ class Dimension(display.Shown):
             ("upper bound", f"{self.upper_bound:,}   proved"),
         ]
         if not self.exact and self.error_probability is not None:
-            rows.append(
-                ("dimension", f"{self.dimension:,}   except with probability < {self.error_probability:.0e}")
-            )
+            rows.append(("dimension", f"{self.dimension:,}   {display.unless(self.error_probability)}"))
         status = "" if self.exact else "   if the lower bound is the dimension"
         rows += [
             ("defect", f"{self.defect:,}{status}"),
