@@ -204,8 +204,7 @@ def _extreme(
     size = prod(x.shape[i] for i in axes)
     weights, raw = sum_zero(read.record, read.record.numbered("max"), x.shape, axes)
     read.record.note("max", "selection", [raw], [], [x], None, {"axes": axes})
-    made = total(x * (weights + as_expression(Fraction(1, size))), axes, keepdims=keepdim)
-    return made if not isinstance(read.node.meta["val"], list | tuple) else [made, None]
+    return read.with_others(total(x * (weights + as_expression(Fraction(1, size))), axes, keepdims=keepdim))
 
 
 RULES: dict[str, Rule] = {

@@ -15,8 +15,7 @@ from conslaw.models.readings import sum_zero, varying
 
 
 def _dropout(read: Reader, x: Any, p: float, train: bool | None = True, **_: Any) -> Any:
-    made = dropout(x) if train and p else x
-    return [made, None] if isinstance(read.node.meta["val"], list | tuple) else made
+    return read.with_others(dropout(x) if train and p else x)
 
 
 def _prelu(read: Reader, x: Any, weight: Any, **_: Any) -> Expression:
@@ -77,8 +76,7 @@ def _cut(name: str) -> Rule:
 
     def rule(read: Reader, x: Any, **others: Any) -> Any:
         arrays = [y for z in (x, *others.values()) for y in (z if isinstance(z, list) else [z])]
-        made, outputs = read.cut(name, *arrays), read.node.meta["val"]
-        return [made, *(None for _ in outputs[1:])] if isinstance(outputs, list | tuple) else made
+        return read.with_others(read.cut(name, *arrays))
 
     return rule
 

@@ -146,7 +146,7 @@ def _positive(read: Reader, eps: float | None) -> float:
     """As in PyTorch; 0 is a tiny number, as the gradient at 0 is that of no potential."""
     if eps is None:
         made = read.node.meta["val"]
-        return float(torch.finfo((made[0] if isinstance(made, list | tuple) else made).dtype).eps)
+        return float(torch.finfo((made[0] if read.several else made).dtype).eps)
     return eps or 1e-30
 
 
@@ -156,8 +156,7 @@ def _given(read: Reader, *values: Any) -> list[Any]:
 
 def _with_statistics(read: Reader, made: Expression) -> Any:
     """Operations that return mean and deviation too: whatever needs these is not read."""
-    others = read.node.meta["val"]
-    return made if not isinstance(others, list | tuple) else [made, *(Unread() for _ in others[1:])]
+    return read.with_others(made, Unread())
 
 
 def _group_norm(
