@@ -142,6 +142,7 @@ def in_inference_mode(m, x):
 
 REFUSED = {
     "hook in the forward": (hook_in_the_forward, "hook on a tensor"),
+    "detached in place": (lambda m, x: m.l(x) + m.l(x).detach_(), r"write detach\(\)"),
     "inference mode": (in_inference_mode, "inference_mode"),
     "deviation": (lambda m, x: torch.native_layer_norm(m.l(x), (4,), None, None, 1e-5), "mean or deviation"),
     "over minus infinity": (lambda m, x: x / m.l(x).masked_fill(x > 0, float("-inf")), "minus infinity"),

@@ -190,9 +190,11 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _no_gradients_by_hand() -> Iterator[None]:
-    """A function with a gradient of its own would be read by its value, and its gradient lost."""
+    """Refuse what changes a gradient and leaves nothing in the graph, where its value alone would be read:
+    functions with a gradient of their own, hooks on tensors, ``detach_`` and inference mode.
+    """
     before, hook, inference = Function.__dict__["apply"], torch.Tensor.register_hook, torch.inference_mode
-    enter = inference.__enter__
+    enter, detach = inference.__enter__, torch.Tensor.detach_
 
     def apply(cls: type, *arguments: Any, **options: Any) -> Any:
         if (
@@ -208,18 +210,22 @@ def _no_gradients_by_hand() -> Iterator[None]:
     def register_hook(*_: Any) -> Any:
         raise ConslawError("the forward hangs a hook on a tensor, which may change its gradient: remove it")
 
+    def detach_(*_: Any) -> Any:
+        raise ConslawError("the forward calls detach_(), which changes an array in place: write detach()")
+
     def entered(self: Any) -> None:
         if self.mode:
             raise ConslawError("the forward has torch.inference_mode(), not read: use torch.no_grad()")
         enter(self)
 
     Function.apply = classmethod(apply)
-    torch.Tensor.register_hook = register_hook
+    torch.Tensor.register_hook, torch.Tensor.detach_ = register_hook, detach_
     inference.__enter__ = entered
     try:
         yield
     finally:
-        Function.apply, torch.Tensor.register_hook, inference.__enter__ = before, hook, enter
+        Function.apply, inference.__enter__ = before, enter
+        torch.Tensor.register_hook, torch.Tensor.detach_ = hook, detach
 
 
 def _stop_gradients(program: Any) -> None:
