@@ -220,7 +220,9 @@ def gradient_flow(
     blocks = chosen.entries(theta)
     control = chosen.apply(blocks, _gradient(model, theta))
     if stops(model):
-        return _flow_of_fields(model, control, plain=chosen.name == "euclidean" and not decay)
+        if chosen.name != "euclidean" or decay:
+            raise _only_plain(model)
+        return _flow_of_fields(model, control)
     state: dict[str, Shape] = dict(model.parameters)
     fields: tuple[VectorField, ...] = (control,)
     time = None
@@ -248,13 +250,15 @@ def stops(model: Model) -> bool:
     return any(x.operation == "stop" for x in topological_order([model.potential]))
 
 
-def _flow_of_fields(model: Model, control: VectorField, *, plain: bool) -> Flow:
+def _only_plain(model: Model) -> ConslawError:
+    return ConslawError(
+        f"{model.name} has norms with eps=0: its flow is that of vector fields, without metric, decay and "
+        f"momentum; give a positive eps"
+    )
+
+
+def _flow_of_fields(model: Model, control: VectorField) -> Flow:
     """The vector fields of a network with norms at eps = 0: they are what an answer is about."""
-    if not plain:
-        raise ConslawError(
-            f"{model.name} has norms with eps=0: its flow is that of vector fields, without metric, decay "
-            f"and momentum; give a positive eps"
-        )
     arrays = {n: input_array(n, shape) for n, shape in {**model.parameters, **model.data}.items()}
     values: list[Expression] = evaluate(list(control.values()), arrays, Graphs())
     fields = dict(zip(control, values, strict=True))
@@ -320,25 +324,20 @@ def momentum_flow(
     model = given_data(model, data, patterns, loss)
     tau, over_t = _damping(damping)
     if stops(model):
-        return _flow_of_fields(model, {}, plain=False)
+        raise _only_plain(model)
     decay = _rational("weight_decay", weight_decay)
     theta = _parameters(model)
     v = {name: input_array(velocity(name), shape) for name, shape in model.parameters.items()}
     added = _new_arrays(
         model, {TIME: (), **{velocity(name): shape for name, shape in model.parameters.items()}}
     )
-    s = _time()
-    if (
-        over_t
-    ):  # with t = s**q and tau = p / (q t), the drift is multiplied by q t, which does not change its span
+    s, time_degree = _time(), 1
+    if over_t:  # t = s**q, tau = p / (q t): the drift is multiplied by q t, which does not change its span
         p, q = tau.numerator, tau.denominator
         time, time_degree = Coordinate(TIME, kind="power", rate=Fraction(1, q)), p
         clock, speed, drag, z_rate = s, q * s**q, as_expression(p), tau / s**q
     else:
-        time, time_degree = (
-            Coordinate(TIME, kind="exp", rate=tau) if tau else Coordinate(TIME, kind="power"),
-            1,
-        )
+        time = Coordinate(TIME, kind="exp", rate=tau) if tau else Coordinate(TIME, kind="power")
         clock, speed, drag, z_rate = (tau * s if tau else ONE), ONE, as_expression(tau), as_expression(tau)
     z = {name: z_rate * x + v[name] for name, x in theta.items()} if tau else v
     drift: dict[str, Expression] = {TIME: clock}

@@ -127,13 +127,9 @@ class Metric:
     def apply(self, blocks: Named, gradient: Named) -> Named:
         """M(z), given by its :meth:`entries`, times a gradient."""
         if WHOLE in blocks:
-            parameters = self.model.parameters
+            parameters, start, result = self.model.parameters, 0, dict[str, Expression]()
             zero = {n: as_expression(np.zeros(s, dtype=np.int64)) for n, s in parameters.items()}
-            product, start, result = (
-                blocks[WHOLE] @ stacked([gradient.get(n, zero[n]) for n in parameters]),
-                0,
-                {},
-            )
+            product = blocks[WHOLE] @ stacked([gradient.get(n, zero[n]) for n in parameters])
             for name, shape in parameters.items():
                 stop = start + prod(shape)
                 result[name] = product[start:stop].reshape(shape)

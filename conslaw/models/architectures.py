@@ -5,7 +5,7 @@ A bias has the name of its matrix (bQ for Q).  Shapes are those of PyTorch, (out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -19,21 +19,21 @@ from conslaw.models.nn.attention import attention as attended
 from conslaw.models.nn.attention import softmax
 from conslaw.models.nn.convolutions import conv as convolved
 from conslaw.models.nn.normalisation import layer_norm
-from conslaw.models.potential import Model, is_positive_integer, model
+from conslaw.models.potential import Model, is_list, is_positive_integer, model
 
 Activation = Callable[[Any], Any]
 
 
+LISTS = ("channels", "sizes", "ranks")
+
+
 def _check(family: str, **sizes: object) -> None:
-    """Refuse what is no positive integer, or no list of them."""
+    """Refuse what is no positive integer; of :data:`LISTS`, no list of them."""
     for name, value in sizes.items():
-        several = (
-            list(value)
-            if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
-            else [value]
-        )
-        if not several or not all(map(is_positive_integer, several)):
-            raise ConslawError(f"{family}: {name}={value!r}: give positive integers")
+        given = list(value) if is_list(value) else [value]
+        if is_list(value) != (name in LISTS) or not given or not all(map(is_positive_integer, given)):
+            many = "a list of positive integers" if name in LISTS else "a positive integer"
+            raise ConslawError(f"{family}: {name}={value!r}: give {many}")
 
 
 def conv(channels: Sizes, *, pixels: int = 8, kernel: int = 3, activation: Activation = relu_of) -> Model:
@@ -114,8 +114,9 @@ def attention(
     ----------
     [MGP25] arXiv 2506.06194, Section 3.3.
     """
-    size = size or width // heads
-    _check("attention", width=width, heads=heads, size=size, tokens=tokens)
+    _check("attention", width=width, heads=heads, tokens=tokens)
+    size = width // heads if size is None else size
+    _check("attention", size=size)
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys("QKVO", (heads, size, width))
     shapes |= dict.fromkeys(("bQ", "bK", "bV"), (heads, size)) if bias else {}
 
@@ -155,6 +156,7 @@ def transformer_block(
     first); [MGP25] arXiv 2506.06194.
     """
     _check("transformer_block", width=width, heads=heads, hidden=hidden, tokens=tokens)
+    _check("transformer_block, width / heads", size=width // heads)
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys("QKVO", (heads, width // heads, width))
     shapes |= dict.fromkeys(("bQ", "bK", "bV"), (heads, width // heads))
     shapes |= dict.fromkeys(("g1", "h1", "g2", "h2", "bO", "bB"), (width,))

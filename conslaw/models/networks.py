@@ -4,18 +4,18 @@ nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce, wraps
 from itertools import pairwise
 from operator import mul
-from typing import Any, ParamSpec, TypeGuard
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from conslaw.algebra.expressions import Expression, Sizes
 from conslaw.errors import ConslawError, check_flags
-from conslaw.models.potential import Model, is_positive_integer, model
+from conslaw.models.potential import Model, is_list, is_positive_integer, model
 
 P = ParamSpec("P")
 
@@ -186,8 +186,8 @@ def polynomial(widths: Sizes, power: int | Sizes = 2, *, bias: bool = False) -> 
 
 def _powers(power: int | Sizes, hidden: int) -> list[int]:
     """The power of each hidden layer."""
-    powers: list[Any] = list(power) if _is_list(power) else [power] * hidden
-    given: list[Any] = powers if _is_list(power) else [power]
+    powers: list[Any] = list(power) if is_list(power) else [power] * hidden
+    given: list[Any] = powers if is_list(power) else [power]
     if not all(is_positive_integer(n) and n > 1 for n in given):
         raise ConslawError(f"power={power!r}: give an integer of at least 2, or one for each hidden layer")
     if len(powers) != hidden:
@@ -326,17 +326,11 @@ def monomial(exponents: Sizes) -> Model:
     return model(potential, parameters={"x": (len(sizes),)}, name="monomial", arguments={"widths": sizes})
 
 
-def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
-    if isinstance(value, np.ndarray):
-        return value.ndim > 0
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
-
-
 def _sizes(family: str, sizes: Sizes) -> list[int]:
     """Positive integers, as many as the family has, as a list."""
     count = FAMILIES[family].count
     if (
-        not _is_list(sizes)
+        not is_list(sizes)
         or not all(is_positive_integer(n) for n in sizes)
         or len(sizes) != (count or len(sizes))
         or not len(sizes)
@@ -361,7 +355,7 @@ def _layers(widths: Sizes, bias: bool) -> tuple[dict[str, tuple[int, ...]], list
         raise ConslawError(
             f"{widths!r} stands where widths must stand; in array code call conslaw.nn.relu(z)"
         )
-    if not _is_list(widths) or not all(is_positive_integer(n) for n in widths):
+    if not is_list(widths) or not all(is_positive_integer(n) for n in widths):
         raise ConslawError(
             f"widths {widths!r}: give positive integers from the input to the output, such as [3, 2, 4]"
         )

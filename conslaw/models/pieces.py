@@ -34,6 +34,8 @@ from conslaw.models.piece_cuts import Cuts
 from conslaw.models.potential import Model
 from conslaw.models.readings import Reading
 
+MOST_SUMMANDS = 10**4  # of a sum that is looked through, with its partial sums
+
 
 def in_pieces(whole: Model, given: Mapping[str, Shape]) -> tuple[Model, dict[str, str]] | None:
     """The same function of the pieces of its arrays, named by where they begin and end, and the parameter
@@ -66,9 +68,8 @@ def in_pieces(whole: Model, given: Mapping[str, Shape]) -> tuple[Model, dict[str
 
     arrays = {name: array(name, shape) for name, shape in {**whole.parameters, **whole.data}.items()}
     parameters = {n: name for name in whole.parameters for n in _names(arrays[name])}
-    if list(parameters) == list(whole.parameters) or len(shapes) < sum(
-        len(x.blocks) for x in arrays.values()
-    ):
+    whole_still = list(parameters) == list(whole.parameters)
+    if whole_still or len(shapes) < sum(len(x.blocks) for x in arrays.values()):
         return None  # the latter if a name stands for two pieces
     [value] = evaluate([whole.potential], arrays, blocks)
     potential, shapes = _reshaped(value.blocks.get((), as_expression(0)), shapes)
@@ -221,11 +222,8 @@ class Blocks:
         return Cut(tuple(axes[c] for c in out), tuple(sizes[c] for c in out), made)
 
     def sum(self, x: Cut, axes: tuple[int, ...]) -> Cut:
-        left, terms = (
-            [i for i in range(len(x.shape)) if i not in axes],
-            dict[tuple[int, ...], list[Expression]](),
-        )
-        letters = LETTERS[: len(x.shape)]
+        left, letters = [i for i in range(len(x.shape)) if i not in axes], LETTERS[: len(x.shape)]
+        terms = dict[tuple[int, ...], list[Expression]]()
         for p, u in x.blocks.items():
             summed = einsum(f"{letters}->{''.join(letters[i] for i in left)}", u)
             terms.setdefault(tuple(p[i] for i in left), []).append(summed)
@@ -310,18 +308,24 @@ def _taken_back(x: Expression, indices: Indices) -> list[Expression] | None:
 
     Halves of a head that were concatenated, and are cut again: a rotation of pairs.
     """
-    if x.operation == "add":
-        parts = [_taken_back(y, indices) for y in x.args]
-        return None if None in parts else [y for part in parts for y in part or ()]
-    if x.operation != "put":
-        return None
-    places = np.full(x.size, -1)
-    places[x.attribute.reshape(-1)] = np.arange(x.args[0].size)
-    inner = places[indices]
-    if (inner < 0).all():
-        return []
-    several = (places >= 0).sum() < x.args[0].size
-    return None if several or (inner < 0).any() else [_take(x.args[0], np.asarray(inner, dtype=np.intp))]
+    parts, waiting, left = list[Expression](), [x], MOST_SUMMANDS
+    while waiting and left:
+        y, left = waiting.pop(), left - 1
+        if y.operation == "add":
+            waiting += y.args[::-1]
+            continue
+        if y.operation != "put":
+            return None
+        places = np.full(y.size, -1)
+        places[y.attribute.reshape(-1)] = np.arange(y.args[0].size)
+        inner = np.asarray(places[indices], dtype=np.intp)
+        if (inner < 0).all():
+            continue
+        several = (places >= 0).sum() < y.args[0].size
+        if several or (inner < 0).any():
+            return None
+        parts.append(_take(y.args[0], inner))
+    return None if waiting else parts
 
 
 def _put(x: Expression, indices: Indices, shape: Shape) -> Expression:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from keyword import iskeyword
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from conslaw.models.cut import with_pieces
 from conslaw.models.readings import RECORDER, Reading, Recorder, graphs_of, with_graphs
 
 MOST_AXES = 8
-
 
 NOT_THE_USERS = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
@@ -139,11 +138,9 @@ def line_of(error: BaseException) -> str:
     if not lines:
         return ""
     last = lines[-1]
-    return (
-        f" (line {last.lineno} of {Path(last.filename).name}: {last.line})"
-        if last.line
-        else (f" (line {last.lineno} of {last.filename})")
-    )
+    if last.line:
+        return f" (line {last.lineno} of {Path(last.filename).name}: {last.line})"
+    return f" (line {last.lineno} of {last.filename})"
 
 
 def line_of_call() -> str:
@@ -366,6 +363,13 @@ def is_shape(shape: object) -> bool:
         and len(listed) <= MOST_AXES
         and all(map(is_positive_integer, listed))
     )
+
+
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether this is a list of something: a sequence or an array, but no text."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def is_positive_integer(n: object) -> bool:

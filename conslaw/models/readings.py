@@ -227,70 +227,80 @@ def _others(shape: Shape, axes: Sequence[int]) -> Shape:
     return tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
-def varying(x: Expression, axes: Sequence[int], depth: int = 60) -> Expression | None:
+def varying(x: Expression, axes: Sequence[int]) -> Expression | None:
     """An expression without its summands that are constant along some axes together; None if nothing is left.
 
     What sums to zero along the axes does not see them: a key's bias in a softmax, a bias before a BatchNorm.
     """
-    if not depth:
-        return x
-    wanted = {a % x.ndim for a in axes}
-    if x.operation == "add":
-        parts = [varying(y, axes, depth - 1) for y in x.args]
-        left = [y for y in parts if y is not None]
-        if len(left) == 2 and all(y is z for y, z in zip(left, x.args, strict=True)):
+    return _Varying().of(x, frozenset(a % x.ndim for a in axes), 60)
+
+
+class _Varying:
+    """The varying summands of arrays of some code, each found once: sums of sums share their terms."""
+
+    def __init__(self) -> None:
+        self.known = dict[tuple[int, frozenset[int], int], Expression | None]()
+
+    def of(self, x: Expression, axes: frozenset[int], depth: int) -> Expression | None:
+        """Those of an array; below a depth it is left as it is."""
+        if not depth:
             return x
-        return Expression("add", tuple(left), None, x.shape) if len(left) == 2 else left[0] if left else None
-    if x.operation == "constant":
-        start = tuple(slice(0, 1) if i in wanted else slice(None) for i in range(x.ndim))
-        return None if bool((x.attribute == x.attribute[start]).all()) else x
-    if x.operation == "product":
-        return _varying_product(x, {x.attribute[2][i] for i in wanted}, depth)
-    if x.operation == "sum":
-        kept = [i for i in range(x.args[0].ndim) if i not in x.attribute]
-        inner = varying(x.args[0], [kept[i] for i in wanted], depth - 1)
-        return x if inner is x.args[0] else None if inner is None else summed(inner, x.attribute)
-    if x.operation in ("reshape", "take"):
-        return _varying_view(x, wanted, depth)
-    return None if all(x.shape[i] == 1 for i in wanted) else x
+        key = id(x), axes, depth
+        if key not in self.known:
+            self.known[key] = self._found(x, axes, depth - 1)
+        return self.known[key]
+
+    def _found(self, x: Expression, axes: frozenset[int], depth: int) -> Expression | None:
+        if x.operation == "add":
+            parts = [self.of(y, axes, depth) for y in x.args]
+            left = [y for y in parts if y is not None]
+            if len(left) == 2:
+                return _with_arguments(x, left)
+            return left[0] if left else None
+        if x.operation == "constant":
+            start = tuple(slice(0, 1) if i in axes else slice(None) for i in range(x.ndim))
+            return None if bool((x.attribute == x.attribute[start]).all()) else x
+        if x.operation == "product":
+            return self._product(x, {x.attribute[2][i] for i in axes}, depth)
+        if x.operation == "sum":
+            kept = [i for i in range(x.args[0].ndim) if i not in x.attribute]
+            inner = self.of(x.args[0], frozenset(kept[i] for i in axes), depth)
+            return None if inner is None else _with_arguments(x, [inner])
+        if x.operation in ("reshape", "take"):
+            return self._view(x, axes, depth)
+        return None if all(x.shape[i] == 1 for i in axes) else x
+
+    def _view(self, x: Expression, axes: frozenset[int], depth: int) -> Expression | None:
+        """Of entries that were moved, if the axes are kept."""
+        [before] = x.args
+        moved = x.operation == "take"
+        links = axes_kept(x.attribute, before.shape) if moved else reshape_links(before.shape, x.shape)
+        along = frozenset(i for i, j in links if j in axes)
+        if len(along) < len(axes):
+            return None if all(x.shape[i] == 1 for i in axes) else x
+        inner = self.of(before, along, depth)
+        return None if inner is None else _with_arguments(x, [inner])
+
+    def _product(self, x: Expression, letters: set[str], depth: int) -> Expression | None:
+        """Of a product: those of a factor that has all the axes, if the other is constant along them."""
+        parts = list[Expression | None]()
+        for factor, own in zip(x.args, x.attribute, strict=False):
+            along = frozenset(own.index(c) for c in letters if c in own)
+            parts.append(self.of(factor, along, depth) if along else None)
+        if parts[0] is None and parts[1] is None:
+            return None
+        for i in (0, 1):
+            part = parts[i]
+            if parts[1 - i] is None and part is not None and letters <= set(x.attribute[i]):
+                return _with_arguments(x, [part, x.args[1]] if i == 0 else [x.args[0], part])
+        return x
 
 
-def _varying_view(x: Expression, wanted: set[int], depth: int) -> Expression | None:
-    """The same of entries that were moved, if the axes are kept."""
-    [before] = x.args
-    links = (
-        reshape_links(before.shape, x.shape)
-        if x.operation == "reshape"
-        else axes_kept(x.attribute, before.shape)
-    )
-    along = [i for i, j in links if j in wanted]
-    if len(along) < len(wanted):
-        return None if all(x.shape[i] == 1 for i in wanted) else x
-    inner = varying(before, along, depth - 1)
-    return (
-        x
-        if inner is before
-        else None
-        if inner is None
-        else Expression(x.operation, (inner,), x.attribute, x.shape)
-    )
-
-
-def _varying_product(x: Expression, letters: set[str], depth: int) -> Expression | None:
-    a, b, _ = x.attribute
-    parts = list[Expression | None]()
-    for operand, own in zip(x.args, (a, b), strict=True):
-        along = [own.index(c) for c in letters if c in own]
-        parts.append(varying(operand, along, depth - 1) if along else None)
-    if parts[0] is None and parts[1] is None:
-        return None
-    for i in (0, 1):  # all of the axes in one factor, the other constant along them
-        if parts[1 - i] is None and parts[i] is not None and letters <= set((a, b)[i]):
-            if parts[i] is x.args[i]:
-                return x
-            operands = (parts[0], x.args[1]) if i == 0 else (x.args[0], parts[1])
-            return Expression("product", operands, x.attribute, x.shape)  # type: ignore[arg-type]
-    return x
+def _with_arguments(x: Expression, arguments: Sequence[Expression]) -> Expression:
+    """The same operation on other arrays of the same shapes; itself, if they are its own."""
+    if all(y is z for y, z in zip(arguments, x.args, strict=True)):
+        return x
+    return Expression(x.operation, tuple(arguments), x.attribute, x.shape)
 
 
 # filling in

@@ -53,6 +53,26 @@ def test_sizes_one_by_one_are_told_the_list(call, new):
         call()
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda n: n.attention(4, heads=0), "heads=0: give a positive integer"),
+        (lambda n: n.attention(4, heads="2"), "heads='2'"),
+        (lambda n: n.attention(4, heads=2, size=0), "size=0"),
+        (lambda n: n.transformer_block(2, heads=4, hidden=3), "size=0"),
+        (lambda n: n.conv(3), "channels=3: give a list"),
+        (lambda n: n.conv([2, 3, 1], pixels=[5]), r"pixels=\[5\]: give a positive"),
+        (lambda n: n.cp(3, 2), "sizes=3"),
+        (lambda n: n.tucker([3, 3], 2), "ranks=2"),
+        (lambda n: n.tensor_train([], 2), r"sizes=\[\]"),
+        (lambda n: n.residual(3, 2, [2]), r"layers=\[2\]"),
+    ],
+)
+def test_sizes_that_an_architecture_cannot_have(call, message):
+    with pytest.raises(conslaw.ConslawError, match=message):
+        call(conslaw.networks)
+
+
 @pytest.mark.parametrize("family", ["nmf", "icnn", "pca"])
 @pytest.mark.parametrize("sizes", [[3], [1, 2, 3, 4], "324", [0, 1, 1], 3, None])
 def test_so_many_sizes(family, sizes):

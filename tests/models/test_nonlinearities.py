@@ -371,6 +371,7 @@ def test_scales_of_norms_are_laws_at_eps_zero_alone():
         (lambda p, c: nn.conv(c.x[None], p.W[None], stride=-1).sum(), "stride=-1"),
         (lambda p, c: nn.conv(c.x[None], p.W[None], groups=0).sum(), "groups=0"),
         (lambda p, c: nn.max_pool(p.W, 9).sum(), "does not fit"),
+        (lambda p, c: nn.max_pool(p.W, 2, padding=2).sum(), "outside of the image"),
         (lambda p, c: nn.softmax(p.W, mask=np.zeros((3, 3), bool)).sum(), "leaves no entry"),
         (lambda p, c: nn.softmax(p.W, mask=[1, 0]).sum(), "give booleans"),
         (lambda p, c: nn.attention(p.W[0], p.W, p.W).sum(), "give (..., tokens, size)"),
@@ -443,3 +444,20 @@ def test_a_nonlinearity_of_a_scalar_may_get_axes():
 
     model = conslaw.model(potential, parameters={"W": (3, 2), "s": ()}, data={"x": (2,), "v": (3,)})
     assert conslaw.analyze(model).complete
+
+
+def test_slopes_of_shared_sums_are_found_once():
+    """A sum that is doubled fifty times has 2**50 summands; what all tokens share in it is still not seen."""
+
+    def potential(p, c):
+        z = c.x @ p.K + p.b
+        for _ in range(50):
+            z = z + z
+        return (c.v * nn.softmax(z, axis=0)).sum()
+
+    doubled = conslaw.model(potential, parameters={"K": (2, 3), "b": (3,)}, data={"x": (4, 2), "v": (4, 3)})
+    used = [x.attribute for x in topological_order([doubled.potential]) if x.operation == "input"]
+    assert "K" in used
+    [reading] = doubled.readings
+    assert reading.rule == "value and slope"
+    assert conslaw.analyze(doubled).laws_found == 3  # the bias, which never moves

@@ -163,3 +163,16 @@ def test_laws_of_networks_in_pieces(model, laws):
     analysis = conslaw.analyze(G(model), ansatz="matrix")
     assert (analysis.laws_found, analysis.laws_at_most) == (laws, laws)
     assert conslaw.verify(analysis.certificate()).ok
+
+
+@pytest.mark.parametrize("doubled", [True, False])
+def test_sums_of_many_terms_are_cut(doubled):
+    def potential(p, c):
+        z = p.K[:2] @ c.x
+        for i in range(60 if doubled else 2000):
+            z = z + (z if doubled else (i + 1) * c.y)
+        return c.v @ z[::-1] + c.w @ (p.K[2:] @ c.x)
+
+    data = {"x": (3,), "y": (2,), "v": (2,), "w": (2,)}
+    model, _ = in_pieces(conslaw.model(potential, parameters={"K": (4, 3)}, data=data), {})
+    assert model.parameters == {"K_0_2": (2, 3), "K_2_4": (2, 3)}

@@ -56,6 +56,20 @@ def activations(*functions):
     return stacked(*(layer for f in functions for layer in (nn.Linear(3, 3), f)))
 
 
+NEVER = torch.tensor([False, False, False, True])
+FOR_EACH_SAMPLE = torch.stack([torch.ones(3, 3), torch.eye(3)]).bool()[:, None]
+
+
+def grouped_heads(bias):
+    """Four heads of queries, two of keys."""
+
+    def code(m, x):
+        q, k = (y.view(2, 3, -1, 1).transpose(1, 2) for y in (m.l(x), m.k(x)[..., :2]))
+        return F.scaled_dot_product_attention(q, k, k, attn_mask=bias(m), enable_gqa=True)
+
+    return Code(code)
+
+
 CAUSAL = torch.tensor([[0.0, float("-inf")], [-0.5, 0.0]], dtype=torch.float64)
 
 MODULES = {
@@ -205,7 +219,29 @@ CODE = {
         torch.addmm(m.l.bias, x, m.k.weight, beta=2, alpha=0.5) + torch.lerp(m.l(x), m.k(x), 0.3)
     ),
 }
+CODE |= {
+    "twice a trained bias of masked logits": lambda m, x: F.softmax(
+        torch.add(m.l(x).masked_fill(NEVER, float("-inf")), m.k(x), alpha=2), -1
+    ),
+    "a part of a weight of one norm": lambda m, x: F.linear(
+        x[:, :2], torch._weight_norm(m.l.weight, m.k.bias[0], -1)[:, :2]
+    ),
+    "trained labels": lambda m, x: F.cross_entropy(x, F.softmax(m.l(x), -1)),
+}
 MODULES |= {name: (Code(code), real((2, 4)), {}) for name, code in CODE.items()}
+
+MODULES |= {
+    "a mask for each sample of grouped heads": (
+        grouped_heads(lambda m: FOR_EACH_SAMPLE),
+        real((2, 3, 4)),
+        {},
+    ),
+    "a bias for each of grouped heads": (
+        grouped_heads(lambda m: m.k.weight.view(1, 4, 1, 4)[..., :3]),
+        real((2, 3, 4)),
+        {},
+    ),
+}
 
 
 class Cells(nn.Module):
@@ -233,7 +269,16 @@ QUICK = (
         "lora",
         "padding",
     ),
-    *("residual in training", "nested", "detach", "no gradient", "in place", "layer norm written out"),
+    *("a mask for each sample of grouped heads", "a bias for each of grouped heads"),
+    *("twice a trained bias of masked logits", "a part of a weight of one norm", "trained labels"),
+    *(
+        "residual in training",
+        "nested",
+        "detach",
+        "no gradient",
+        "in place",
+        "layer norm written out",
+    ),
 )
 
 
@@ -270,6 +315,15 @@ def test_a_function_of_each_entry_that_is_written_out_is_read_as_one():
         model = read(module, real((2, 4)))
         assert [r.operation for r in model.readings] == ["activation"]
         assert outside(model, module, real((2, 4))) < 1e-10
+
+
+def test_slopes_that_are_drawn_are_their_mean_in_evaluation():
+    for training, operation, options in (
+        (False, "leaky_relu", {"negative_slope": pytest.approx(0.3)}),
+        (True, "rrelu_with_noise", {}),
+    ):
+        [reading] = read(Code(lambda m, x, on=training: F.rrelu(m.l(x), 0.1, 0.5, on)), real((2, 4))).readings
+        assert (reading.operation, reading.options) == (operation, options)
 
 
 def test_what_is_no_rms_norm_is_not_read_as_one():

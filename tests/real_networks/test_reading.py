@@ -128,7 +128,24 @@ def changed_without_gradient(m, x):
     return y
 
 
+def hook_in_the_forward(m, x):
+    y = m.l(x)
+    y.register_hook(lambda g: 2 * g)
+    return m.k(y)
+
+
+def in_inference_mode(m, x):
+    with torch.inference_mode():
+        y = m.l(x)
+    return m.l(x) + y
+
+
 REFUSED = {
+    "hook in the forward": (hook_in_the_forward, "hook on a tensor"),
+    "detached in place": (lambda m, x: m.l(x) + m.l(x).detach_(), r"write detach\(\)"),
+    "inference mode": (in_inference_mode, "inference_mode"),
+    "deviation": (lambda m, x: torch.native_layer_norm(m.l(x), (4,), None, None, 1e-5), "mean or deviation"),
+    "over minus infinity": (lambda m, x: x / m.l(x).masked_fill(x > 0, float("-inf")), "minus infinity"),
     "gradient of its own": (lambda m, x: Sign.apply(m.l(x)), "Sign, a torch.autograd.Function"),
     "old checkpoint": (lambda m, x: checkpoint(m.l, x, use_reentrant=True), "use_reentrant=False"),
     "change in place": (changed_without_gradient, "in place under torch.no_grad"),
@@ -163,10 +180,23 @@ def hooked():
     return module
 
 
+def hooked_after():
+    module = nn.Linear(2, 2)
+    module.weight.register_post_accumulate_grad_hook(lambda _: None)
+    return module
+
+
 def two_that_share():
     module = Code(lambda m, x: m.l(m.k(x)))
     module.k.weight.data = module.l.weight.data
     return module
+
+
+def test_a_buffer_that_is_a_view_of_a_parameter_is_no_constant():
+    module = Code(lambda m, x: m.l(x * (m.k.bias + m.anchor)))
+    module.k.bias.data = torch.zeros(4)
+    module.register_buffer("anchor", module.k.bias.data)
+    assert "b_anchor" in conslaw.from_torch(module, torch.zeros(1, 4)).data
 
 
 def sparse():
@@ -191,6 +221,7 @@ BAD = {
     "complex": (lambda: nn.Linear(2, 2, dtype=torch.complex64), {}, "give real ones"),
     "wrapped": (lambda: nn.DataParallel(nn.Linear(2, 2)), {}, "net.module"),
     "hook": (hooked, {}, "backward hook"),
+    "hook after": (hooked_after, {}, "gradient hook"),
     "memory": (two_that_share, {"inputs": (torch.zeros(1, 4),)}, "share memory"),
 }
 

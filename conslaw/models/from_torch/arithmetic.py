@@ -21,11 +21,13 @@ NEVER = -1000.0  # exp of it is 0 in floating point: a logit so low is minus inf
 
 
 def _add(read: Reader, x: Any, other: Any, alpha: Any = 1, **_: Any) -> Any:
+    if isinstance(x, Masked):
+        return Masked(x.logits + _times(read, read.array(other), alpha), x.allowed)
+    if isinstance(other, Masked) and alpha > 0:
+        return Masked(read.array(x) + _times(read, other.logits, alpha), other.allowed)
     for logits, mask in ((x, other), (other, x)):
-        if isinstance(logits, Masked):
-            return Masked(logits.logits + read.array(mask), logits.allowed)
-        if isinstance(logits, Expression) and (allowed := allowed_by(read, mask)) is not None:
-            return Masked(logits, np.broadcast_to(allowed, allowed.shape))
+        if isinstance(logits, Expression) and alpha == 1 and (allowed := allowed_by(read, mask)) is not None:
+            return Masked(logits, allowed)
     return read.array(x) + _times(read, read.array(other), alpha)
 
 
@@ -68,7 +70,7 @@ def _div(read: Reader, x: Any, other: Any, rounding_mode: str | None = None, **_
             raise ConslawError("division by zero")
         factor = read.number(1 / known)
         return Masked(x.logits * factor, x.allowed) if isinstance(x, Masked) else read.array(x) * factor
-    by = free_value("reciprocal", other) if isinstance(other, Expression) else read.leaf(other)
+    by = read.leaf(other) if isinstance(other, Free) else free_value("reciprocal", read.array(other))
     return read.array(x) * by  # one over data is data
 
 
@@ -202,8 +204,7 @@ def _extreme(
     size = prod(x.shape[i] for i in axes)
     weights, raw = sum_zero(read.record, read.record.numbered("max"), x.shape, axes)
     read.record.note("max", "selection", [raw], [], [x], None, {"axes": axes})
-    made = total(x * (weights + as_expression(Fraction(1, size))), axes, keepdims=keepdim)
-    return made if not isinstance(read.node.meta["val"], list | tuple) else [made, None]
+    return read.with_others(total(x * (weights + as_expression(Fraction(1, size))), axes, keepdims=keepdim))
 
 
 RULES: dict[str, Rule] = {

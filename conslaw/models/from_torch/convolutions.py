@@ -56,7 +56,7 @@ def _max_pool(
     **_: Any,
 ) -> Any:
     image = read.array(x)
-    spatial = int(read.node.target._schema.name.partition("pool")[2][0])
+    spatial = _directions(read)
     _check_pool(read, spatial, ceil_mode)
     if any(n != 1 for n in _each(dilation, spatial)):
         raise ConslawError(f"max_pool with dilation={dilation} is not read: give 1")
@@ -68,7 +68,7 @@ def _max_pool(
         padding=_each(padding, spatial),
         spatial=spatial,
     )
-    return [made, None] if isinstance(read.node.meta["val"], list | tuple) else made
+    return read.with_others(made)
 
 
 def _avg_pool(
@@ -82,7 +82,7 @@ def _avg_pool(
     divisor_override: Any = None,
     **_: Any,
 ) -> Expression:
-    spatial = int(read.node.target._schema.name.partition("pool")[2][0])
+    spatial = _directions(read)
     _check_pool(read, spatial, ceil_mode)
     size, border = _each(kernel_size, spatial), _each(padding, spatial)
     if any(border) and not count_include_pad:
@@ -97,6 +97,11 @@ def _avg_pool(
     return made * prod(size) / divisor_override if divisor_override else made
 
 
+def _directions(read: Reader) -> int:
+    """Of a pooling, by its name: 2 for max_pool2d."""
+    return int(read.node.target._schema.name.partition("pool")[2][0])
+
+
 def _check_pool(read: Reader, spatial: int, ceil_mode: bool) -> None:
     if spatial > 2 or ceil_mode:
         raise ConslawError("pooling with ceil_mode=True, or in 3 dimensions, is not read")
@@ -104,7 +109,7 @@ def _check_pool(read: Reader, spatial: int, ceil_mode: bool) -> None:
 
 def _adaptive(read: Reader, x: Any, output_size: Any, **_: Any) -> Any:
     """Adaptive pooling to sizes that divide the pixels."""
-    spatial = int(read.node.target._schema.name.partition("pool")[2][0])
+    spatial = _directions(read)
     image, wanted = read.array(x), _each(output_size, spatial)
     pixels = image.shape[image.ndim - spatial :]
     if any(n % m for n, m in zip(pixels, wanted, strict=True)):
@@ -114,7 +119,7 @@ def _adaptive(read: Reader, x: Any, output_size: Any, **_: Any) -> Any:
     size = [n // m for n, m in zip(pixels, wanted, strict=True)]
     pool = max_pool if "max" in read.node.target._schema.name else avg_pool
     made = pool(image, size, spatial=spatial)
-    return [made, None] if isinstance(read.node.meta["val"], list | tuple) else made
+    return read.with_others(made)
 
 
 RULES: dict[str, Rule] = {

@@ -61,10 +61,10 @@ def exported(
         If the module branches on the value of an array, has a gradient of its own, or cannot be exported.
     """
     inputs, kwargs = _beside(module, (tuple(inputs), dict(kwargs)))
-    with _in_mode(module, mode), _no_gradients_by_hand(), _quiet(), warnings.catch_warnings():
+    with _in_mode(module, mode), _quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with torch.inference_mode(False), torch.enable_grad():
+            with torch.inference_mode(False), torch.enable_grad(), _no_gradients_by_hand():
                 program = export(module, inputs, kwargs, strict=False)
                 _stop_gradients(program)
                 program = program.run_decompositions(_table())
@@ -83,6 +83,9 @@ def exported(
             constants[name] = _entry(program, spec.target)
         elif spec.kind == InputKind.CONSTANT_TENSOR:
             constants[name] = program.constants[spec.target]
+    trained = [_memory(x) for x in module.parameters() if x.requires_grad]
+    for name in [name for name, x in constants.items() if any(_overlap(_memory(x), own) for own in trained)]:
+        del constants[name]  # it moves with the parameter
     moved = [s.target for s in signature.output_specs if s.kind.name == "PARAMETER_MUTATION"]
     if moved:
         raise ConslawError(
@@ -135,6 +138,18 @@ def _entry(program: Any, name: str) -> torch.Tensor:
     return found
 
 
+def _memory(x: torch.Tensor) -> range:
+    """The addresses between which the entries of a tensor lie, if it has some."""
+    if x.layout != torch.strided or x.device.type == "meta" or not x.numel():
+        return range(0)
+    last = sum((n - 1) * step for n, step in zip(x.shape, x.stride(), strict=True))
+    return range(x.data_ptr(), x.data_ptr() + (last + 1) * x.element_size())
+
+
+def _overlap(one: range, other: range) -> bool:
+    return max(one.start, other.start) < min(one.stop, other.stop)
+
+
 def _table() -> dict[Any, Any]:
     """Recurrent layers are taken apart step by step; all else stays whole."""
     from torch._decomp import get_decompositions
@@ -175,8 +190,11 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _no_gradients_by_hand() -> Iterator[None]:
-    """A function with a gradient of its own would be read by its value, and its gradient lost."""
-    before = Function.__dict__["apply"]
+    """Refuse what changes a gradient and leaves nothing in the graph, where its value alone would be read:
+    functions with a gradient of their own, hooks on tensors, ``detach_`` and inference mode.
+    """
+    before, hook, inference = Function.__dict__["apply"], torch.Tensor.register_hook, torch.inference_mode
+    enter, detach = inference.__enter__, torch.Tensor.detach_
 
     def apply(cls: type, *arguments: Any, **options: Any) -> Any:
         if (
@@ -189,11 +207,25 @@ def _no_gradients_by_hand() -> Iterator[None]:
             f"checkpoint with use_reentrant=False)"
         )
 
+    def register_hook(*_: Any) -> Any:
+        raise ConslawError("the forward hangs a hook on a tensor, which may change its gradient: remove it")
+
+    def detach_(*_: Any) -> Any:
+        raise ConslawError("the forward calls detach_(), which changes an array in place: write detach()")
+
+    def entered(self: Any) -> None:
+        if self.mode:
+            raise ConslawError("the forward has torch.inference_mode(), not read: use torch.no_grad()")
+        enter(self)
+
     Function.apply = classmethod(apply)
+    torch.Tensor.register_hook, torch.Tensor.detach_ = register_hook, detach_
+    inference.__enter__ = entered
     try:
         yield
     finally:
-        Function.apply = before
+        Function.apply, inference.__enter__ = before, enter
+        torch.Tensor.register_hook, torch.Tensor.detach_ = hook, detach
 
 
 def _stop_gradients(program: Any) -> None:

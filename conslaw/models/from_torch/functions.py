@@ -9,14 +9,13 @@ from conslaw.models.cut import Cut
 from conslaw.models.from_torch.arithmetic import axes_of
 from conslaw.models.from_torch.reader import Reader, Rule
 from conslaw.models.from_torch.rearrangements import reshaped
-from conslaw.models.nn.activations import free_value, gate, leaky_relu, prelu
+from conslaw.models.nn.activations import free_value, gate, hardshrink, leaky_relu, prelu
 from conslaw.models.nn.convolutions import dropout
 from conslaw.models.readings import sum_zero, varying
 
 
 def _dropout(read: Reader, x: Any, p: float, train: bool | None = True, **_: Any) -> Any:
-    made = dropout(x) if train and p else x
-    return [made, None] if isinstance(read.node.meta["val"], list | tuple) else made
+    return read.with_others(dropout(x) if train and p else x)
 
 
 def _prelu(read: Reader, x: Any, weight: Any, **_: Any) -> Expression:
@@ -28,6 +27,17 @@ def _prelu(read: Reader, x: Any, weight: Any, **_: Any) -> Expression:
 
 def _leaky_relu(read: Reader, x: Expression, negative_slope: float = 0.01, **_: Any) -> Expression:
     return leaky_relu(x, negative_slope)
+
+
+def _hardshrink(read: Reader, x: Expression, lambd: float = 0.5, **_: Any) -> Expression:
+    return hardshrink(x, lambd)
+
+
+def _rrelu(
+    read: Reader, x: Expression, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, **_: Any
+) -> Expression:
+    """In training with slopes that are drawn: gates of which nothing is known at real inputs."""
+    return gate("rrelu_with_noise", x) if training else leaky_relu(x, (lower + upper) / 2)
 
 
 def _gate(name: str) -> Rule:
@@ -66,8 +76,7 @@ def _cut(name: str) -> Rule:
 
     def rule(read: Reader, x: Any, **others: Any) -> Any:
         arrays = [y for z in (x, *others.values()) for y in (z if isinstance(z, list) else [z])]
-        made, outputs = read.cut(name, *arrays), read.node.meta["val"]
-        return [made, *(None for _ in outputs[1:])] if isinstance(outputs, list | tuple) else made
+        return read.with_others(read.cut(name, *arrays))
 
     return rule
 
@@ -77,9 +86,9 @@ def _centred(name: str) -> Rule:
 
     def rule(read: Reader, x: Expression, dim: Any = None, **others: Any) -> Expression:
         record = read.record
-        axes = [1 % x.ndim if x.ndim > 1 else 0] if name == "cross_entropy_loss" else list(axes_of(x, dim))
         if any(isinstance(y, Expression) for y in others.values()):
             return read.cut(name, x, *others.values())
+        axes = [min(1, x.ndim - 1)] if name == "cross_entropy_loss" else list(axes_of(x, dim))
         own = record.numbered(name)
         made = record.free(f"{own}_value", read.shape)
         seen, slopes = varying(x, axes), list[Expression]()
@@ -93,7 +102,7 @@ def _centred(name: str) -> Rule:
     return rule
 
 
-GATES = ("relu", "abs", "hardshrink", "rrelu_with_noise", "rrelu_with_noise_functional", "rrelu")
+GATES = ("relu", "abs", "rrelu_with_noise", "rrelu_with_noise_functional")
 SMOOTH = (
     *(
         "gelu",
@@ -217,6 +226,8 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("dropout", "native_dropout", "feature_dropout"), _dropout),
     **dict.fromkeys(("prelu", "_prelu_kernel"), _prelu),
     "leaky_relu": _leaky_relu,
+    "hardshrink": _hardshrink,
+    "rrelu": _rrelu,
     "glu": _glu,
     **{name: _gate(name) for name in GATES},
     **{name: _smooth(name) for name in SMOOTH},

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from conslaw.algebra.einsum import einsum
-from conslaw.algebra.expressions import Expression
+from conslaw.algebra.expressions import Expression, Shape
 from conslaw.errors import ConslawError
 from conslaw.models.from_torch.arithmetic import allowed_by
 from conslaw.models.from_torch.reader import Free, Masked, Reader, Rule, Unread
@@ -61,11 +61,12 @@ def _attention(
     if is_causal:
         logits = Masked(logits, np.tri(*logits.shape[-2:], dtype=np.bool_))
     elif isinstance(attn_mask, Masked | Expression):
-        bias = attn_mask.logits if isinstance(attn_mask, Masked) else attn_mask
+        mask = attn_mask if isinstance(attn_mask, Masked) else Masked(attn_mask, None)
+        bias = reshaped(mask.logits, _in_groups(mask.shape, groups))
         whole = logits * read.number(1 / sqrt(q.shape[-1]) if scale is None else scale) + bias
-        logits = Masked(whole, attn_mask.allowed) if isinstance(attn_mask, Masked) else whole
+        logits = Masked(whole, _allowed_in_groups(mask.allowed, groups))
     elif isinstance(attn_mask, Free):
-        logits = _masked(read, logits, attn_mask)
+        logits = _masked(read, logits, attn_mask, groups)
     weights = _softmax_of(logits, -1, known, masks=True)
     if dropout_p > 0:
         weights = dropout(weights)
@@ -73,13 +74,25 @@ def _attention(
     return reshaped(made, read.shape) if groups > 1 else made
 
 
-def _masked(read: Reader, logits: Expression, mask: Free) -> Any:
+def _in_groups(shape: Shape, groups: int) -> Shape:
+    """The shape of a mask (..., heads, queries, keys) with an axis more, for the heads of each group."""
+    if groups == 1 or len(shape) < 3:
+        return shape
+    heads = (1, 1) if shape[-3] == 1 else (shape[-3] // groups, groups)
+    return (*shape[:-3], *heads, *shape[-2:])
+
+
+def _allowed_in_groups(allowed: Any, groups: int) -> Any:
+    return None if allowed is None else allowed.reshape(_in_groups(allowed.shape, groups))
+
+
+def _masked(read: Reader, logits: Expression, mask: Free, groups: int) -> Any:
     """Logits with a mask that is data; what is added to them is not seen by slopes that are free."""
     found = read.constant(mask)
     if found is None:
         return logits
     allowed = allowed_by(read, mask) if found.is_floating_point() else found.numpy().astype(bool)
-    return logits if allowed is None else Masked(logits, allowed)
+    return logits if allowed is None else Masked(logits, _allowed_in_groups(allowed, groups))
 
 
 def _embedding(
@@ -133,7 +146,7 @@ def _positive(read: Reader, eps: float | None) -> float:
     """As in PyTorch; 0 is a tiny number, as the gradient at 0 is that of no potential."""
     if eps is None:
         made = read.node.meta["val"]
-        return float(torch.finfo((made[0] if isinstance(made, list | tuple) else made).dtype).eps)
+        return float(torch.finfo((made[0] if read.several else made).dtype).eps)
     return eps or 1e-30
 
 
@@ -143,8 +156,7 @@ def _given(read: Reader, *values: Any) -> list[Any]:
 
 def _with_statistics(read: Reader, made: Expression) -> Any:
     """Operations that return mean and deviation too: whatever needs these is not read."""
-    others = read.node.meta["val"]
-    return made if not isinstance(others, list | tuple) else [made, *(Unread() for _ in others[1:])]
+    return read.with_others(made, Unread())
 
 
 def _group_norm(
@@ -179,7 +191,11 @@ def _instance_norm(
 
 
 def _weight_norm(read: Reader, v: Any, g: Any, dim: int = 0, **_: Any) -> Any:
-    return _with_statistics(read, weight_norm(read.array(v), read.array(g), axis=dim))
+    whole, gain = read.array(v), read.array(g)
+    if dim != -1:
+        return _with_statistics(read, weight_norm(whole, gain, axis=dim))
+    in_a_row = weight_norm(reshaped(whole, (1, whole.size)), reshaped(gain, (1,)))  # one norm of all entries
+    return _with_statistics(read, reshaped(in_a_row, whole.shape))
 
 
 RULES: dict[str, Rule] = {

@@ -21,7 +21,7 @@ from conslaw.models.from_torch import (
 )
 from conslaw.models.from_torch.export import MODES, exported
 from conslaw.models.from_torch.names import parameters_of
-from conslaw.models.from_torch.reader import Masked, Reader
+from conslaw.models.from_torch.reader import Masked, Reader, Unread
 from conslaw.models.nn.attention import cross_entropy
 from conslaw.models.potential import Model, model
 from conslaw.models.readings import recorder
@@ -47,7 +47,12 @@ def model_of(
     def potential(p: Any, c: Any) -> Expression:
         arrays = {path: p[name] for path, name in parameters.arrays.items()}
         reader = Reader(graph, recorder("from_torch"), RULES, functions.SMOOTH)
-        outputs = [x for x in reader.run(arrays) if isinstance(x, Expression | Masked)]
+        returned = reader.run(arrays)
+        if any(isinstance(x, Unread) for x in returned):
+            raise ConslawError(
+                f"{type(module).__name__} returns the mean or deviation of a norm: leave it out"
+            )
+        outputs = [x for x in returned if isinstance(x, Expression | Masked)]
         if not outputs:
             raise ConslawError(f"{type(module).__name__} returns no tensor in which a trained parameter is")
         known["inputs"], known["numbers"] = reader.inputs(), reader.numbers()
@@ -93,7 +98,7 @@ def _checked(module: Any, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> t
                 f"{path or name} has a backward hook, which may change its gradient: remove it"
             )
     for path, x in module.named_parameters():
-        if x._backward_hooks:
+        if x._backward_hooks or getattr(x, "_post_accumulate_grad_hooks", None):
             raise ConslawError(
                 f"parameter {path!r} has a gradient hook, which may change its gradient: remove it"
             )

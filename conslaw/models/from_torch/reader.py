@@ -114,12 +114,20 @@ class Reader:
     def shape(self) -> Shape:
         """Of the (first) array that the operation makes."""
         made = self.node.meta["val"]
-        return tuple((made[0] if isinstance(made, list | tuple) else made).shape)
+        return tuple((made[0] if self.several else made).shape)
+
+    @property
+    def several(self) -> bool:
+        """Whether the operation returns a list of arrays."""
+        return isinstance(self.node.meta["val"], list | tuple)
+
+    def with_others(self, made: Expression, other: Any = None) -> Any:
+        """What the operation returns, if it has more outputs than an array: of these no gradient is read."""
+        return [made, *(other for _ in self.node.meta["val"][1:])] if self.several else made
 
     def moves(self, node: Any) -> bool:
         """Whether a parameter is in the value of a node."""
-        value = self.values[node]
-        return not isinstance(value, Free)
+        return not isinstance(self.values[node], Free)
 
     def _ruled(self, node: Any) -> Any:
         if getattr(node.target, "__name__", "") == "getitem":

@@ -90,12 +90,14 @@ def max_pool(x: object, size: Pair, *, stride: Any = None, padding: Pair = 0, sp
     windows = _windows("max_pool", image, sizes, step, padding, 1)
     axes = [windows.ndim - 2 * spatial + 2 * i for i in range(spatial)]
     allowed = _inside(image.shape[-spatial:], sizes, step, padding)
+    over = tuple(i - windows.ndim for i in axes)
+    if not allowed.any(over).all():
+        raise ConslawError(f"max_pool: padding={padding!r} of windows {sizes}: some lie outside of the image")
     mask = None if allowed.all() else allowed
     name = record.numbered("max_pool")
     if prod(sizes) == 1:
         return windows.reshape(*(n for i, n in enumerate(windows.shape) if i not in axes))
     centred, raw = sum_zero(record, name, windows.shape, axes, mask)
-    over = tuple(i - windows.ndim for i in axes)
     base = allowed.astype(int) / as_expression(allowed.sum(over, keepdims=True).astype(int))
     record.note("max_pool", "selection", [raw], [], [windows], None, {"axes": axes, "allowed": mask})
     return (windows * (centred + base)).sum(tuple(axes))
