@@ -48,11 +48,10 @@ def chain_of(model: Model) -> Chain | None:
         return None
     if model.potential.attribute[0] != model.potential.attribute[1]:
         return None
-    read = {name for r in model.readings for name in (*r.data, *r.slopes)}  # not free: functions, tokens
     for free, node in (top, top[::-1]):
-        if _is_data(model, free) and free.attribute not in read and free.shape == node.shape:
+        if _is_data(model, free) and free.shape == node.shape:
             found = _layers(model, node)
-            return None if found is None or found.source in (free.attribute, *read) else found
+            return None if found is None or found.source == free.attribute else found
     return None
 
 
@@ -94,7 +93,8 @@ def _layers(model: Model, node: Expression) -> Chain | None:
     repeated = any(np.unique(at).size < at.size for at in views)
     if sorted(own) != sorted(model.parameters) or repeated or len(views_of(model)) > 1:
         return None
-    if len(made) == 1:  # no kinks
+    used = sorted(x.gate for x in made if x.gate is not None)
+    if not used or used != [*range(len(model.readings))]:  # others may stand at either end, and are not free
         return None
     return Chain(tuple(made[::-1]), str(node.attribute))
 
