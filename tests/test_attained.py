@@ -138,6 +138,9 @@ def test_linear_networks_attain_but_at_special_weights():
         0 < found.error_probability < 1e-9
     )  # the fields are not closed under brackets: no law bounds their rank
     assert analysis.at({n: 0 * x for n, x in weights.items()}).rank == 0
+    assert analysis.at(weights, inputs={}).rank == 10  # there are none to give
+    wide = conslaw.linear([40, 40])
+    assert conslaw.analyze(wide).at(random_weights(wide, 0)).attained
 
 
 # values
@@ -229,6 +232,32 @@ def test_functions_enclose_their_floats(name):
     assert coefficients[1] + 2 * coefficients[2] * z == pytest.approx(
         activations.SMOOTH[name][2](z), abs=1e-12
     )
+
+
+def test_options_out_of_the_usual_range():
+    z = np.array([[-1.0, 1.0]])
+    alpha = {"alpha": -1.0}
+    value, slope = (
+        functions.in_balls(functions.entry_by_entry(f, **alpha), exactly(z)).mid
+        for f in functions.SMOOTH["celu"]
+    )
+    assert value[0] == pytest.approx([1 - np.e, 1])
+    assert slope[0] == pytest.approx([np.e, 1])
+    for function in (lambda h: nn.hardshrink(h, -1.0), lambda h: nn.hardtanh(h, max_val=np.inf)):
+        model = network([2, 2, 1], function)
+        with pytest.raises(conslaw.ConslawError, match="in order"):
+            conslaw.analyze(model).at(random_weights(model, 0))
+
+
+def test_windows_of_many_lengths():
+    """The smallest number that all lengths from 13 to 50 divide does not fit 64 bits."""
+    model = conslaw.model(
+        lambda p, c: c.v @ nn.max_pool((p.W @ c.x).reshape(1, 60), 50, stride=1, padding=25, spatial=1)[0],
+        parameters={"W": (60, 2)},
+        data={"x": (2,), "v": (61,)},
+    )
+    weights, inputs = random_weights(model, 0), np.random.default_rng(1).standard_normal((60, 2))
+    assert conslaw.analyze(model).at(weights, inputs).rank == float_rank(model, weights, inputs)[0]
 
 
 def test_attention_and_norms_attain():
@@ -424,6 +453,8 @@ def test_weights_of_any_size(function, size):
     model = network([2, 3, 2], function)
     found = conslaw.analyze(model).at({n: size * x for n, x in random_weights(model, 0).items()})
     assert 0 <= found.rank <= found.generic_rank
+    mixed = {**random_weights(model, 0), "W2": np.full((2, 3), 1e200)}  # squares of gradients overflow
+    assert conslaw.analyze(model).at(mixed).rank <= found.generic_rank
 
 
 def test_what_cannot_be_evaluated_is_said():

@@ -134,8 +134,33 @@ def test_other_networks_are_no_chain_of_layers():
         lambda p, c: c.v @ (p.A @ nn.relu(p.B @ c.x)) + c.v @ c.x,
     ):
         assert chain_of(made(potential)) is None
+    assert chain_of(conslaw.linear([40, 40])) is None  # without kinks
     turned = chain_of(made(lambda p, c: c.v @ (nn.relu(p.B @ c.x) @ p.A)))
     assert [x.transposed for x in turned.layers] == [False, True]
+
+
+@pytest.mark.parametrize("function", [nn.sigmoid, nn.relu6])
+def test_what_follows_from_the_inputs_is_not_free(function):
+    """The first layer sees values from 0 on, at which no unit is on; all others are beyond reach."""
+    model = conslaw.model(
+        lambda p, c: c.v @ (p.W2 @ nn.relu(p.W1 @ function(c.x) + p.b1)),
+        parameters={"W1": (40, 30), "b1": (40,), "W2": (20, 40)},
+        data={"x": (30,), "v": (20,)},
+    )
+    weights = random_weights(model, 0)
+    weights |= {"W1": -abs(weights["W1"]), "b1": -abs(weights["b1"])}
+    found = conslaw.analyze(model).at(weights)
+    assert (found.rank, found.attained) == (0, False)
+
+
+def test_tokens_are_not_free():
+    """There is a gradient for each token and each output, and no other."""
+    model = conslaw.model(
+        lambda p, c: c.v @ (p.W @ nn.relu(nn.embedding(1, p.E)[0])),
+        parameters={"E": (30, 40), "W": (20, 40)},
+        data={"v": (20,)},
+    )
+    assert conslaw.analyze(model).at(random_weights(model, 0)).rank <= 30 * 20
 
 
 MODULES = [

@@ -198,7 +198,8 @@ def attained(
     arrays = weights_of(model, weights, names)
     network = RealNetwork(evaluable(model, given), {**arrays, **constants_of(model)}, tuple(model.parameters))
     sources = sources_of(network.model, network.inputs)
-    own = None if inputs is None else sources.data(inputs_of(network.model, sources, inputs))
+    given_data = {} if inputs is None else sources.data(inputs_of(network.model, sources, inputs))
+    own = given_data or None  # a network without nonlinearities may need none
 
     def search(part: tuple[str, ...]) -> Search:
         most = MOST if n <= LARGEST else LEAST

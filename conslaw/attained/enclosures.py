@@ -70,8 +70,8 @@ class Enclosures:
         return Balls(known.mid[0][places], known.rad[0][places])
 
     def quotients(self, values: Array, denominator: int) -> Balls:
-        """Small whole numbers (batch, *shape) by a whole number."""
-        mid = values / denominator
+        """Whole numbers (batch, *shape) by a whole number: up to 2**53, or objects."""
+        mid = np.asarray(values / denominator, np.float64)
         return Balls(mid, abs(mid) * 2 * UNIT)
 
     def add(self, x: Balls, y: Balls) -> Balls:

@@ -14,6 +14,7 @@ import numpy as np
 from flint import arb, ctx
 
 from conslaw.attained.enclosures import TINY, UNIT, Array, Balls
+from conslaw.errors import ConslawError
 from conslaw.models.readings import raw_of_sum_zero
 
 BITS = 80  # of the balls in which smooth functions are computed: what goes in and comes out are float64
@@ -26,6 +27,12 @@ class Pieces:
 
     breaks: Sequence[Any]
     values: Sequence[Any]
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(np.array(self.breaks, float)).all() or sorted(self.breaks) != [*self.breaks]:
+            raise ConslawError(
+                f"a function in pieces has breaks {[*self.breaks]}: give finite ones, in order"
+            )
 
     def gates(self) -> list[Fraction]:
         """The values of a gate, one for each piece."""
@@ -100,7 +107,8 @@ def selection(weights: Array, axes: Sequence[int], allowed: Array | None) -> tup
     mask = np.broadcast_to(True if allowed is None else allowed, weights.shape[1:]).astype(np.int64)
     numbers = mask.sum(tuple(axes), keepdims=True)
     whole = lcm(*np.unique(numbers).tolist())
-    centred = whole * weights.astype(np.int64) - mask * (whole // numbers)
+    kind = np.int64 if whole < 2**53 else object  # windows of many lengths, cut off by a padding
+    centred = whole * weights.astype(kind) - mask.astype(kind) * (whole // numbers.astype(kind))
     return raw_of_sum_zero(centred, [a + 1 for a in axes], None if allowed is None else allowed), whole
 
 
@@ -183,8 +191,8 @@ SMOOTH: Mapping[str, tuple[Callable[..., arb], Callable[..., arb]]] = {
     "tanhshrink": (lambda z: z - z.tanh(), lambda z: z.tanh() ** 2),
     "elu": (_elu, _elu_slope),
     "celu": (
-        lambda z, alpha=1.0: arb(alpha) * _elu(z / arb(alpha)),
-        lambda z, alpha=1.0: _elu_slope(z / arb(alpha)),
+        lambda z, alpha=1.0: _sided(z, lambda x: x, lambda x: arb(alpha) * (x / arb(alpha)).expm1()),
+        lambda z, alpha=1.0: _sided(z, lambda x: arb(1), lambda x: (x / arb(alpha)).exp()),
     ),
     "selu": (_selu(_elu), _selu(_elu_slope)),
     "exp": (lambda z: z.exp(), lambda z: z.exp()),

@@ -127,7 +127,8 @@ def evaluable(model: Model, given: frozenset[str]) -> Model:
     Raises
     ------
     ConslawError
-        If there are gates by hand, or operations of a module that are read without all of their options.
+        If there are gates by hand, values and slopes of high-order layers, or operations of a module that are
+        read without all of their options.
     """
     widths, bias = model.arguments.get("widths"), model.arguments.get("bias")
     if model.name == "relu" and widths and model == networks.relu(list(widths), bias=bool(bias)):
@@ -138,9 +139,21 @@ def evaluable(model: Model, given: frozenset[str]) -> Model:
             f"the data {gates[0]!r} are factors of units, as gates by hand are: write the nonlinearity with "
             f"conslaw.nn, such as nn.relu(z); or give their values, inputs={{{gates[0]!r}: ...}}"
         )
+    if model.name.endswith(("high-order layer", "high-order layers")):
+        _check_layers(model, given)
     if "outputs" in model.arguments:
         _check_module(model, given)
     return model
+
+
+def _check_layers(model: Model, given: frozenset[str]) -> None:
+    """Behind the first of :mod:`conslaw.layers`, free data stand for functions of what the weights make."""
+    own = [name for name in model.data if name != "v" and name not in given]
+    if own not in ([], ["e1"]):
+        raise ConslawError(
+            f"the data {own[-1]!r} of {model.name} follow from weights and inputs, which is not evaluated: "
+            f"take the model of one layer, layer.model()"
+        )
 
 
 def _check_module(model: Model, given: frozenset[str]) -> None:

@@ -40,21 +40,18 @@ class Chain:
 
 
 def chain_of(model: Model) -> Chain | None:
-    """The layers of a model, if it is such a chain, each array is in one place, and any vector multiplies
-    what comes out; else None.
+    """The layers of a model, if it is such a chain, each array is in one place, and any vector goes in and
+    multiplies what comes out; None if not, or if there is no gate.
     """
     top = _pair(model.potential)
-    if (
-        top is None
-        or model.potential.shape != ()
-        or model.potential.attribute[0] != model.potential.attribute[1]
-    ):
+    if top is None or model.potential.shape != ():
+        return None
+    if model.potential.attribute[0] != model.potential.attribute[1]:
         return None
     for free, node in (top, top[::-1]):
-        read = any(free.attribute in (*r.data, *r.slopes) for r in model.readings)
-        if _is_data(model, free) and not read and free.shape == node.shape:
+        if _is_data(model, free) and free.shape == node.shape:
             found = _layers(model, node)
-            return found if found and found.source != free.attribute else None
+            return None if found is None or found.source == free.attribute else found
     return None
 
 
@@ -95,6 +92,9 @@ def _layers(model: Model, node: Expression) -> Chain | None:
     views = [at for name, (_, at) in views_of(model).items() if name == node.attribute]
     repeated = any(np.unique(at).size < at.size for at in views)
     if sorted(own) != sorted(model.parameters) or repeated or len(views_of(model)) > 1:
+        return None
+    used = sorted(x.gate for x in made if x.gate is not None)
+    if not used or used != [*range(len(model.readings))]:  # others may stand at either end, and are not free
         return None
     return Chain(tuple(made[::-1]), str(node.attribute))
 

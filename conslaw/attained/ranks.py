@@ -66,7 +66,7 @@ def certified_rank(rows: Balls) -> tuple[int, int]:
     seen = [int((sizes > tolerance * sizes[0]).sum()) for tolerance in TOLERANCES]
     for k in dict.fromkeys(seen):
         b = solve_triangular(r[:k, :k], q[:, :k].T).T
-        if _full(mid[order[:k]], rad[order[:k]], b):
+        if k and _full(mid[order[:k]], rad[order[:k]], b):
             return k, seen[0]
     return 0, seen[0]
 

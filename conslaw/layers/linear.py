@@ -19,18 +19,14 @@ class HighOrderLinear(HighOrder):
         x has shape (..., in_features), y (..., out_features).
     degree, segments : int
         Each :math:`f_{oi}` is a polynomial of this degree on each of so many equal pieces of the domain;
-        on the
-        left and right of it the outer pieces go on.
+        on the left and right of it the outer pieces go on.
     continuous : bool
         Whether neighbouring pieces share their common value.
     basis : "lagrange", "monomial", "legendre" or "fourier"
         Values at the Chebyshev-Lobatto nodes; powers; Legendre polynomials, of the local coordinate of a
-        piece
-        (continuous pieces: the two ends' hat functions and polynomials that vanish at both ends); or 1,
-        cosines
-        and sines with the domain as period.  The functions are the same for all polynomial bases; what
-        training
-        conserves is not.
+        piece (continuous pieces: the two ends' hat functions and polynomials that vanish at both ends); or
+        1, cosines and sines with the domain as period.  The functions are the same for all polynomial bases;
+        what training conserves is not.
     frequencies : int
         For ``"fourier"``: how many.
     combine : "sum" or "product"

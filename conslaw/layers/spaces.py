@@ -196,8 +196,7 @@ def transfer(old: Space, new: Space) -> tuple[Array, Array]:
     Notes
     -----
     Gauss-Legendre points on each common piece make the inner products of polynomials exact; for Fourier
-    series
-    they are exact to rounding.
+    series they are exact to rounding.
     """
     if old.domain != new.domain:
         raise ConslawError(f"domains {old.domain} and {new.domain} differ: give the same")

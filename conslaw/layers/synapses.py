@@ -236,8 +236,7 @@ class HighOrder(nn.Module):
         ----------
         degree, segments, frequencies, continuous, basis
             What changes: a higher degree, a multiple of the segments, more frequencies, continuous
-            functions as
-            discontinuous ones, polynomials in another basis.
+            functions as discontinuous ones, polynomials in another basis.
 
         Raises
         ------

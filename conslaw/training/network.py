@@ -64,10 +64,7 @@ class Numbers:
 
     def array(self, what: str, values: object, shape: tuple[int, ...] | None = None) -> Array:
         """The user's numbers as such; a float is its exact binary value."""
-        try:
-            given = np.asarray(values)
-        except (ValueError, TypeError) as error:
-            raise ConslawError(f"{what}: {error}") from None
+        given = _as_array(what, values)
         if given.dtype.kind not in "biufO" or given.dtype == np.float16:
             raise ConslawError(f"{what} holds {given.dtype}: give integers, fractions, float32 or float64")
         if shape is not None and given.shape != shape:
@@ -89,6 +86,13 @@ class Numbers:
     def number(self, value: Any) -> Any:
         """One number."""
         return self.system.convert(value)
+
+
+def _as_array(what: str, values: object) -> Array:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:  # rows of different lengths
+        raise ConslawError(f"{what}: {error}") from None
 
 
 def _mpf(value: Any) -> Any:
@@ -190,7 +194,7 @@ class Network:
         """The gradient of the loss, the mean over the samples, in the outputs."""
         count = outputs.shape[0]
         if callable(self.loss):
-            found = np.asarray(self.loss(outputs, self.targets))
+            found = _as_array("loss: its gradient", self.loss(outputs, self.targets))
             if found.shape != outputs.shape or found.dtype.kind not in "iufO":
                 raise ConslawError(
                     f"loss: its gradient is of shape {found.shape} and {found.dtype}, the outputs of shape "
@@ -243,7 +247,7 @@ def _targets(targets: Any, shape: tuple[int, ...], loss: Loss, numbers: Numbers)
         return targets
     if targets is None:
         raise ConslawError(f"targets=None: the loss {loss!r} needs targets of shape {shape}")
-    array = np.asarray(targets)
+    array = _as_array("targets", targets)
     if loss == "cross_entropy" and len(shape) == 2 and array.shape == shape[:1] and array.dtype.kind in "iu":
         if array.min() < 0 or array.max() >= shape[1]:
             raise ConslawError(f"targets: classes from {array.min()} to {array.max()}, of {shape[1]} outputs")

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 import conslaw
@@ -160,3 +161,13 @@ def test_the_quadratic_law_drifts_with_the_square_of_the_step():
         drifts.append(float((law() - before).abs().max()))
     assert drifts[0] / drifts[1] == pytest.approx(10, rel=0.2)
     assert drifts[1] < 1e-3
+
+
+def test_what_stands_for_functions_behind_the_first_layer_is_not_free_near_weights():
+    """With weights of 0 in the first layer one number goes into the second, whose true rank is small."""
+    network = layers.HighOrderMLP([1, 2, 1], segments=3, normalize=False)
+    weights = {"W1": np.zeros((1, 4, 2)), "W2": np.ones((2, 4, 1))}
+    with pytest.raises(conslaw.ConslawError, match="follow from weights"):
+        conslaw.analyze(layers.model(network)).at(weights)
+    layer = layers.HighOrderLinear(3, 2, segments=4)
+    assert conslaw.analyze(layer.model()).at({"W1": layer.weight}).attained

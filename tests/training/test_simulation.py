@@ -344,6 +344,8 @@ BAD = {
     "no such data": (NET, {"data": {"z": [[1]]}}, "no input 'z'"),
     "no targets": (NET, {"targets": None}, "needs targets"),
     "targets": (NET, {"targets": [[1, 2]]}, "must be"),
+    "ragged targets": (NET, {"targets": [[1], [1, 2]]}, "^targets: "),
+    "ragged loss": (NET, {"loss": lambda outputs, _: [[1], [1, 2]]}, "^loss: "),
     "classes": (NET, {"loss": "cross_entropy", "targets": [0, 1, 5]}, "of 2 outputs"),
     "loss": (NET, {"loss": "hinge"}, "function"),
     "a loss of another shape": (NET, {"loss": lambda out, y: 1.0}, "shape"),
