@@ -137,7 +137,7 @@ class Search:
                 rows += size
             if rows < wanted:
                 continue
-            logger.info("rank of %s gradients in balls, by floats", f"{rows:,}")
+            logger.info("rank of %s gradients in balls, by floats", f"{rows:,}", extra={"units": 0})
             rank, self.seen = certified_rank(Balls(np.concatenate(mid), np.concatenate(rad)))
             turn, wanted = turn + 1, 2 * wanted
             if rank >= target or turn == TURNS:

@@ -107,7 +107,7 @@ def refine(network: nn.Module, **changes: Any) -> nn.Module:
                 same = module.space.basis == "identity"
                 done[id(module)] = copy.deepcopy(module) if same else module.refined(**changes)
             else:
-                children = {name: walk(child) for name, child in module.named_children()}
+                children = {name: walk(child) for name, child in module._modules.items() if child is not None}
                 kept = {id(child): child for child in module.children()}
                 done[id(module)] = other = copy.deepcopy(module, {**kept})
                 for name, child in children.items():

@@ -261,6 +261,10 @@ def test_networks_and_convolutions_are_refined():
     network = layers.HighOrderMLP([2, 5, 3], degree=2, segments=2, combine="product").double()
     x = torch.rand(20, 2).double()
     assert torch.allclose(layers.refine(network, degree=3, segments=4)(x), network(x), atol=1e-12)
+    twice = torch.nn.Sequential(network[0], torch.nn.Linear(5, 2).double(), network[0])
+    finer = layers.refine(twice, degree=3)
+    assert finer[2] is finer[0]
+    assert torch.allclose(finer(x), twice(x), atol=1e-12)
     for kind in (layers.HighOrderConv2d, layers.HighOrderConvTranspose2d):
         conv = torch.nn.Sequential(
             kind(2, 3, 3, degree=2, segments=2, padding=1), torch.nn.Flatten()

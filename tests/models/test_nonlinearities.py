@@ -106,6 +106,10 @@ def test_elementwise_functions(name, seed):
         (lambda z: nn.leaky_relu(z, 0.2), lambda z: np.where(z > 0, z, 0.2 * z)),
         (lambda z: nn.elu(z, alpha=2.0), lambda z: np.where(z > 0, z, 2 * (np.exp(z) - 1))),
         (lambda z: nn.celu(z, alpha=2.0), lambda z: np.where(z > 0, z, 2 * (np.exp(z / 2) - 1))),
+        (
+            lambda z: nn.celu(z, alpha=-2.0),
+            lambda z: np.where(z > 0, z, -2 * (np.exp(-np.minimum(z, 0) / 2) - 1)),
+        ),
         (lambda z: nn.softplus(z, beta=3.0), lambda z: np.log1p(np.exp(3 * z)) / 3),
         (lambda z: nn.hardtanh(z, min_val=-0.1, max_val=0.2), lambda z: np.clip(z, -0.1, 0.2)),
         (lambda z: nn.softshrink(z, lambd=0.1), lambda z: z - np.clip(z, -0.1, 0.1)),

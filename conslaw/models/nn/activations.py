@@ -173,8 +173,8 @@ SMOOTH: Mapping[str, tuple[str, Function, Function]] = {
     "elu": ("z where z > 0, else alpha (exp(z) - 1)", _elu, _elu_slope),
     "celu": (
         "z where z > 0, else alpha (exp(z/alpha) - 1)",
-        lambda z, alpha=1.0: alpha * _elu(z / alpha),
-        lambda z, alpha=1.0: _elu_slope(z / alpha),
+        lambda z, alpha=1.0: np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0) / alpha)),
+        lambda z, alpha=1.0: np.where(z > 0, 1.0, np.exp(np.minimum(z, 0) / alpha)),
     ),
     "selu": (
         "The scaled ELU of self-normalising networks",
