@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Integral, Rational
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from conslaw.algebra.not_polynomial import SUPPORTED
 from conslaw.errors import ConslawError
 
 FLOAT = (float, np.floating)
+T = TypeVar("T")
 MOST_DIGITS = 5_000  # of a Decimal, before or behind its point: 1e999999999 would fill the memory
 RATIONAL = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?(/[0-9]+)?\s*")
 # whose array code is running: that of a "potential", of a "metric"
@@ -82,3 +84,12 @@ def exact_array(values: object, shape: tuple[int, ...], what: str) -> npt.NDArra
             f"{what}={values!r:.200} is not exact: give integers, fractions.Fraction values or floats"
         ) from None
     return exact
+
+
+def power(times: Callable[[T, T], T], x: T, n: int) -> T:
+    """The product of n >= 1 factors ``x``, by halves."""
+    if n == 1:
+        return x
+    half = power(times, x, n // 2)
+    square = times(half, half)
+    return times(square, x) if n % 2 else square

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from conslaw.algebra.exact_numbers import READING, exact_rational
+from conslaw.algebra.exact_numbers import READING, exact_rational, power
 from conslaw.algebra.not_polynomial import SMOOTH, SUPPORTED, not_supported, way_round
 from conslaw.errors import ConslawError, TooLargeError, UnsupportedError, check_memory
 
@@ -179,10 +179,10 @@ class Expression:
     def __pow__(self, exponent: object) -> Expression:
         if not isinstance(exponent, Integral) or isinstance(exponent, bool):
             raise ConslawError(f"exponent {exponent!r}: only integer powers are polynomial or rational")
-        power = int(exponent)
-        if power < 0:
-            return 1 / self**-power
-        return powered(operator.mul, self, power) if power else _ones(self.shape)
+        n = int(exponent)
+        if n < 0:
+            return 1 / self**-n
+        return power(operator.mul, self, n) if n else _ones(self.shape)
 
     def __matmul__(self, other: object) -> Expression:
         return matmul(self, other)
@@ -432,15 +432,6 @@ def contract(x: Expression, y: Expression, a: str, b: str, out: str) -> Expressi
     a, b = ("".join(letter for letter in one if letter in other + out) for one, other in ((a, b), (b, a)))
     sizes = dict(zip(a + b, x.shape + y.shape, strict=True))
     return Expression("product", (x, y), (a, b, out), tuple(sizes[letter] for letter in out))
-
-
-def powered(times: Callable[[Any, Any], Any], x: Expression, n: int) -> Expression:
-    """The product of n >= 1 factors ``x``, by halves."""
-    if n == 1:
-        return x
-    half = powered(times, x, n // 2)
-    square: Expression = times(half, half)
-    return times(square, x) if n % 2 else square
 
 
 def matmul(x: Any, y: Any) -> Expression:

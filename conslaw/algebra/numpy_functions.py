@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from conslaw.algebra.einsum import einsum
+from conslaw.algebra.exact_numbers import power
 from conslaw.algebra.expressions import (
     FUNCTIONS,
     LARGEST,
@@ -34,7 +35,6 @@ from conslaw.algebra.expressions import (
     moved,
     numbers,
     permuted,
-    powered,
     stacked,
     summed,
 )
@@ -315,7 +315,7 @@ def matrix_power(x: object, n: int) -> Expression:
     x = as_expression(x)
     if index(n) < 1 or x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ConslawError(f"power {n} of matrices of shape {x.shape}: give square ones, and at least 1")
-    return powered(matmul, x, index(n))
+    return power(matmul, x, index(n))
 
 
 FUNCTIONS |= {

@@ -235,6 +235,7 @@ def _found(known: Known, verdict: str) -> str:
         return f"{'' if known.given else 'exactly '}{known.at_least}"
     if verdict == PROVED:
         return f"{known.at_least} to {known.at_most}"
+    assert known.error_probability is not None
     return f"{known.probably} {display.unless(known.error_probability)}"
 
 

@@ -14,7 +14,7 @@ from strategies import gram_difference_rank, widths
 
 import conslaw
 from conslaw.algebra.evaluation import NumPyNumbers, evaluate
-from conslaw.laws import ansatz, ansatz_equations
+from conslaw.laws import ansatz_equations, generators
 
 
 def symbolic_fields(flow):
@@ -251,7 +251,7 @@ def test_coefficients_that_agree_modulo_powers_of_two():
 
 
 def test_an_unlucky_prime_loses_no_law(monkeypatch):
-    unlucky, true_prime = 2**31 - 1, ansatz.random_prime
+    unlucky, true_prime = 2**31 - 1, generators.random_prime
     model = conslaw.model(
         lambda p, c: c.d * (unlucky * p.x + p.y + p.z) ** 2,
         parameters={"x": (), "y": (), "z": ()},
@@ -259,7 +259,7 @@ def test_an_unlucky_prime_loses_no_law(monkeypatch):
     )
     drawn = []
     monkeypatch.setattr(
-        ansatz,
+        generators,
         "random_prime",
         lambda rng: drawn.append(0) or (unlucky if len(drawn) < 2 else true_prime(rng)),
     )
