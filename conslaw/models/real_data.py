@@ -149,9 +149,13 @@ def _read(
     return made
 
 
+def _is_gated(model: Model) -> bool:
+    return model.name in GATED and "widths" in model.arguments  # which a model of that name has not
+
+
 def is_gate(model: Model, name: str) -> bool:
     """Whether a data array of a named family is a gate."""
-    return model.name in GATED and re.fullmatch(r"g\d*", name) is not None
+    return _is_gated(model) and re.fullmatch(r"g\d*", name) is not None
 
 
 def is_filled(model: Model, name: str) -> bool:
@@ -160,4 +164,4 @@ def is_filled(model: Model, name: str) -> bool:
     """
     if any(name in (*r.data, *r.slopes) for r in model.readings):
         return True
-    return is_gate(model, name) or (model.name in GATED and re.fullmatch(r"gamma\d*", name) is not None)
+    return is_gate(model, name) or (_is_gated(model) and re.fullmatch(r"gamma\d*", name) is not None)

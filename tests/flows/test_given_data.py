@@ -13,6 +13,7 @@ import conslaw
 from conslaw import regions
 from conslaw.attained.gradients import RealNetwork
 from conslaw.models.networks import nn_relu
+from conslaw.models.real_data import is_gate
 
 
 def count(flow):
@@ -250,3 +251,14 @@ def test_data_without_axes_may_be_given():
         data={"s": (), "x": (2,), "v": (2,)},
     )
     assert count(conslaw.gradient_flow(model, data={"s": [1, 2], "x": [[1, 2], [2, 4]]})) == 2
+
+
+def test_a_model_that_is_named_like_a_family_has_no_gates_of_it():
+    own = conslaw.model(
+        lambda p, c: c.v * (c.g * p.u * p.w),
+        parameters={"u": (), "w": ()},
+        data={"g": (), "v": ()},
+        name="relu",
+    )
+    assert is_gate(conslaw.relu([2, 3, 1]), "g")
+    assert not is_gate(own, "g")
