@@ -93,9 +93,10 @@ def swept(function, count, **options):
 
 
 def driver(out, name, count, workers=2, **options):
-    """A sweep in a process of its own; its errors go into a file beside."""
+    """A sweep in a process of its own, which SIGINT reaches; its errors go into a file beside."""
     code = (
-        "import functions\n"
+        "import signal, functions\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"functions.swept(functions.{name}, {count}, out={str(out)!r}, workers={workers}, **{options!r})\n"
     )
     with errors_of(out).open("w") as errors:
