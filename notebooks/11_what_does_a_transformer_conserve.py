@@ -61,8 +61,8 @@ degrees = [2 if "**2" in law or "*" in law else 1 for law in laws]
 def values(module):
     """Each law at the weights of a module."""
     arrays = {}
-    for name, shown in parts.arguments["names"].items():
-        path, _, piece = shown.partition("[")
+    for name in parts.parameters:
+        path, _, piece = parts.arguments["names"][name].partition("[")
         rows = slice(*map(int, piece.rstrip("]").split(":"))) if piece else slice(None)
         arrays[name] = module.get_parameter(path).detach()[rows].reshape(parts.parameters[name]).numpy()
     return torch.tensor([float(eval(law, {}, arrays)) for law in laws])
