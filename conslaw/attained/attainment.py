@@ -209,14 +209,15 @@ def attained(
     gradient = flow.name == "gradient" and flow.dimension == n
     run: Kinks | Search
     chain = chain_of(network.model) if n > SMALL else None
-    shallow = chain is not None and len(chain.layers) <= DEEPEST + 1
-    kinks = Kinks(network, chain, rng) if chain is not None and shallow and own is None else None
+    if chain is not None and len(chain.layers) > DEEPEST + 1:
+        chain = None
+    kinks = Kinks(network, chain, rng) if chain is not None and own is None else None
     rank = kinks.rank() if kinks else 0
     if kinks and (n > LARGEST or rank > ENOUGH * kinks.generic):
         run, generic, error = kinks, kinks.generic, 0.0
         more = n - laws_found - rank if gradient else None
     elif n > LARGEST:
-        fix = "leave inputs= out" if shallow else "larger ones are not looked at near weights"
+        fix = "leave inputs= out" if chain else "larger ones are not looked at near weights"
         windows, run, error = _by_windows(flow, search, seed, fix)
         rank, generic = (sum(getattr(w, which) for w in windows) for which in ("rank", "generic_rank"))
     else:

@@ -15,7 +15,7 @@ from conslaw.algebra.expressions import Shape
 from conslaw.errors import ConslawError, is_finite_number
 from conslaw.flows.coordinates import Coordinate, entries
 from conslaw.flows.flow import TIME, Flow, velocity
-from conslaw.models.weights import Array, Part, arrays_in, as_array, check_names, chosen, parts_of
+from conslaw.models.weights import Array, Part, arrays_in, as_array, check_names, chosen, parts_of, whole_of
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,11 @@ class StateSpace:
         self, own: Sequence[str], given: Any, what: str, names: Mapping[str, str] | None
     ) -> dict[str, Array]:
         arrays = arrays_in(given, what)
-        wholes = {self.pieces[n].whole if n in self.pieces else n: n for n in own}
+        wholes = dict.fromkeys(whole_of(self.pieces, n) for n in own)
         inside = {whole: self.names[whole] for whole in wholes if whole in self.names}
         shown, read, found = {**inside, **check_names(names, wholes)}, dict[str, Array](), dict[str, Array]()
         for name in own:
-            part = self.pieces.get(name)
-            whole = part.whole if part else name
+            part, whole = self.pieces.get(name), whole_of(self.pieces, name)
             key, value = chosen(arrays, whole, shown, what)
             if whole not in read:
                 read[whole] = as_array(value, f"{what}: {key}", None if self.split else self.state[name])

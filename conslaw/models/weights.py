@@ -38,6 +38,11 @@ class Part:
         return [self.whole, list(self.shape), [list(pair) for pair in self.ends]]
 
 
+def whole_of(parts: Mapping[str, Part], name: str) -> str:
+    """The array that an array is a part of: itself, if it is none."""
+    return parts[name].whole if name in parts else name
+
+
 def parts_of(pieces: Mapping[str, Any]) -> dict[str, Part]:
     """Parts by name, from ``arguments["pieces"]`` of a model, or from JSON."""
     return {

@@ -16,6 +16,7 @@ from math import comb, prod
 import numpy as np
 
 from conslaw.errors import ConslawError, check_memory, memory_limit
+from conslaw.regions.certified_vertices import random_keys
 from conslaw.regions.networks_read import SMALLER, Array, Network, independent_rows
 
 TIE, PARALLEL = 1e-13, 1e-11  # relative to the size of the terms
@@ -68,8 +69,7 @@ def vertices(network: Network, most_vertices: int) -> Found:
     hidden = network.hidden
     d, first = network.inputs, hidden[0]
     basis = independent_rows(first.numerators[:, :-1])
-    keys = np.random.default_rng(20_240_229).integers(0, 2**64, (len(network.neurons), 3), dtype=np.uint64)
-    keys[:, 1] = 0  # the sign 0 has no part in a key
+    keys = random_keys(len(network.neurons), 20_240_229)
     with np.errstate(all="ignore"):
         inverse = np.linalg.inv(first.floats[basis, :-1])
         start = -inverse @ first.floats[basis, -1]

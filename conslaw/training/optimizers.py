@@ -9,7 +9,7 @@ from typing import Any
 
 from conslaw.answers import Analysis
 from conslaw.errors import ConslawError
-from conslaw.models.weights import Part, names_shown, parts_of, plain
+from conslaw.models.weights import Part, names_shown, parts_of, plain, whole_of
 from conslaw.training.predictions import Step
 
 SAME = 1e-6  # relative difference of learning rates that are called equal
@@ -50,7 +50,7 @@ def arrays_of(module: Any, analysis: Analysis, names: Mapping[str, str] | None) 
     if not isinstance(names, Mapping | None):
         raise ConslawError(f'names={names!r}: give a mapping, such as {{"W1": "0.weight"}}')
     parts = parts_of(flow.model.arguments.get("pieces", {}))
-    wholes = {parts[name].whole if name in parts else name for name in flow.model.parameters}
+    wholes = {whole_of(parts, name) for name in flow.model.parameters}
     if strangers := [name for name in names or {} if name not in wholes]:
         raise ConslawError(
             f"names: the analysis has no array {strangers[0]!r}; it has {', '.join(sorted(wholes))}"
@@ -59,9 +59,8 @@ def arrays_of(module: Any, analysis: Analysis, names: Mapping[str, str] | None) 
     own = _named(module, {called[name] for name in wholes}, complete=names is None)
     found = {}
     for name, shape in flow.model.parameters.items():
-        part = parts.get(name)
-        whole = part.whole if part else name
-        found[name] = Array(whole, own[called[whole]], part, tuple(shape))
+        whole = whole_of(parts, name)
+        found[name] = Array(whole, own[called[whole]], parts.get(name), tuple(shape))
         _check(found[name], called[whole], split="pieces" in flow.model.arguments)
     if len({id(own[called[name]]) for name in wholes}) < len(wholes):
         raise ConslawError(

@@ -197,9 +197,10 @@ def _no_gradients_by_hand() -> Iterator[None]:
     enter, detach = inference.__enter__, torch.Tensor.detach_
 
     def apply(cls: type, *arguments: Any, **options: Any) -> Any:
-        if (
-            cls.__module__ == "torch.utils.checkpoint" and cls.__name__ == "_NoopSaveInputs"
-        ):  # of older PyTorch
+        if (cls.__module__, cls.__name__) == (
+            "torch.utils.checkpoint",
+            "_NoopSaveInputs",
+        ):  # of 2.10 and older
             return before.__get__(None, cls)(*arguments, **options)
         raise ConslawError(
             f"{cls.__qualname__}, a torch.autograd.Function, has a gradient of its own that is not known: "
