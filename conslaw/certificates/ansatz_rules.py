@@ -91,9 +91,8 @@ def locality(subject: Subject, every: IndexClasses, combination: Combination) ->
     well.
     """
     assert subject.flow is not None
-    names = {name for _, candidate in combination.terms for name, _ in candidate.factors}
     moving = {dot: name for name, dot in velocities(subject.flow).items()}
-    arrays = {moving.get(name, name) for name in names}
+    arrays = {moving.get(name, name) for name in combination.names}
     sets = arrays_of_windows(every) if has_windows(subject.flow) else []
     for some in sorted((x for x in sets if arrays <= set(x)), key=len):
         for apart in ends(some):
@@ -215,9 +214,9 @@ def _laws_apart(network: Network, combinations: Sequence[Combination]) -> list[t
     """The numbers of families that have arrays in common, and the network of these arrays alone: the
     gradients of others have no entries there.
     """
-    found = list[tuple[list[int], set[str]]]()
+    found = list[tuple[list[int], frozenset[str]]]()
     for i, combination in enumerate(combinations):
-        names = {name for _, candidate in combination.terms for name, _ in candidate.factors}
+        names = combination.names
         near = [one for one in found if one[1] & names]
         found = [one for one in found if not one[1] & names]
         found.append(
@@ -274,7 +273,7 @@ def sums_of_arrays(found: Sequence[int], combinations: Sequence[Combination], p:
     rows = [_linear_in_arrays(c) for c in combinations]
     whole = [row for n, c, row in zip(found, combinations, rows, strict=True) if n and row and c.like.out]
     others = [c for n, c, row in zip(found, combinations, rows, strict=True) if n and not row]
-    busy = {name for c in others for _, candidate in c.terms for name, _ in candidate.factors}
+    busy = {name for c in others for name in c.names}
     free = sorted({name for row in rows for name in row} - busy)
 
     def rank_of(some: Sequence[Mapping[str, int]]) -> int:
@@ -380,7 +379,7 @@ def gradients_along_tangent_vectors(
     for members, columns in blocks:
         if seen & set(columns):
             raise Refuted("the blocks of gradients are not triangular")
-        seen |= {name for i in members for _, c in combinations[i].terms for name, _ in c.factors}
+        seen |= {name for i in members for name in combinations[i].names}
     whole = _gradients(flow, combinations, list(flow.state))
 
     def check() -> None:
@@ -401,7 +400,7 @@ def gradients_along_tangent_vectors(
 
 def _gradients(flow: Flow, combinations: Sequence[Combination], columns: Sequence[str]) -> Task:
     """What the entries of each combination add to the rank of gradients with respect to some arrays."""
-    names = {name for one in combinations for _, c in one.terms for name, _ in c.factors}
+    names = {name for one in combinations for name in one.names}
     shapes = {n: s for n, s in flow.state.items() if n in names or n in columns}
     codes = [code(c.like.distinct(c.array(arrays_of(flow)))) for c in combinations]
     most = sum(prod(flow.state[n]) for n in columns)

@@ -20,7 +20,7 @@ from conslaw.algebra.values import Graphs, as_nodes, digest, from_nodes, frozen
 from conslaw.errors import ConslawError
 from conslaw.flows.coordinates import Coordinate, entries
 from conslaw.flows.metrics import Metric, MetricSpecification
-from conslaw.models.given_data import Rows, given_data
+from conslaw.models.given_data import Rows, given_data, stops
 from conslaw.models.potential import Model, is_shape
 
 VectorField = Mapping[str, Expression]
@@ -243,11 +243,6 @@ def gradient_flow(
         metric_entries=blocks,
         metric_words=chosen.words,
     )
-
-
-def stops(model: Model) -> bool:
-    """Whether the gradient of the model is that of no potential: norms at eps = 0."""
-    return any(x.operation == "stop" for x in topological_order([model.potential]))
 
 
 def _only_plain(model: Model) -> ConslawError:

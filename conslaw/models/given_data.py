@@ -131,9 +131,14 @@ def over_samples(model: Model, count: int) -> Model:
     return replace(model, data=data, potential=summed(value, tuple(range(value.ndim))), readings=readings)
 
 
+def stops(model: Model) -> bool:
+    """Whether the gradient of the model is that of no potential: norms at eps = 0."""
+    return any(x.operation == "stop" for x in topological_order([model.potential]))
+
+
 def _check_gradient(model: Model) -> None:
     """Refuse a model whose gradient is that of no potential."""
-    if any(x.operation == "stop" for x in topological_order([model.potential])):
+    if stops(model):
         raise ConslawError(f"{model.name} has norms with eps=0: give a positive eps where data are given")
 
 

@@ -11,13 +11,12 @@ import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conslaw import display
 from conslaw.algebra.threads import check_workers
-from conslaw.errors import ConslawError
+from conslaw.errors import ConslawError, is_finite_number
 from conslaw.long_work import duration
 from conslaw.long_work import progress as shown
 from conslaw.sweeps import tables
@@ -208,8 +207,7 @@ def check_timeout(seconds: float | None) -> float | None:
     """Seconds, or raise :class:`ConslawError`."""
     if seconds is None:
         return None
-    good = isinstance(seconds, Real) and not isinstance(seconds, bool) and 0 < seconds < 1e9
-    if not good:
+    if not is_finite_number(seconds) or not 0 < seconds < 1e9:
         raise ConslawError(f"timeout={seconds!r}: give a positive number of seconds, such as 60")
     return float(seconds)
 

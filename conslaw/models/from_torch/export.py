@@ -197,10 +197,8 @@ def _no_gradients_by_hand() -> Iterator[None]:
     enter, detach = inference.__enter__, torch.Tensor.detach_
 
     def apply(cls: type, *arguments: Any, **options: Any) -> Any:
-        if (cls.__module__, cls.__name__) == (
-            "torch.utils.checkpoint",
-            "_NoopSaveInputs",
-        ):  # of 2.10 and older
+        of_torch = f"{cls.__module__}.{cls.__qualname__}"
+        if of_torch == "torch.utils.checkpoint._NoopSaveInputs":  # of PyTorch 2.10 and older: changes nothing
             return before.__get__(None, cls)(*arguments, **options)
         raise ConslawError(
             f"{cls.__qualname__}, a torch.autograd.Function, has a gradient of its own that is not known: "
